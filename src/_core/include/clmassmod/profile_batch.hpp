@@ -1,0 +1,241 @@
+// One call for n_rows haloes times n_columns radii, of one kind of profile, threaded.
+//
+// Points are evaluated in blocks of fixed size: parameters of a row are spread over its points,
+// so that the profile's formulae run over contiguous arrays whatever the shape of the batch.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "clmassmod/lensing.hpp"
+#include "clmassmod/profiles/projection.hpp"
+#include "clmassmod/quantity.hpp"
+#include "clmassmod/status.hpp"
+#include "clmassmod/threads.hpp"
+
+namespace clmassmod {
+
+constexpr std::size_t kBlockPoints = 512;
+// below this number of points the loop is serial: starting threads takes about 5 us (measured)
+constexpr std::size_t kSerialPoints = 4096;
+
+// An array over (row, column) that may be shared by rows or by columns (stride 0).
+struct Strided {
+    const double* data = nullptr;
+    std::size_t row_stride = 0;
+    std::size_t column_stride = 0;
+    double at(std::size_t row, std::size_t column) const noexcept {
+        return data[row * row_stride + column * column_stride];
+    }
+};
+
+// 1/Sigma_crit of the sources. Either one value a point (one plane; or the mean over an n(z) for
+// the shear and <beta^2>/<beta> for the convergence, Seitz & Schneider 1997), or n_planes planes
+// with weights, over which reduced shear and magnification are averaged exactly.
+struct Sources {
+    Strided shear;        // (row, column)
+    Strided convergence;  // (row, column)
+    const double* plane_inverse = nullptr;  // (rows or 1, n_planes)
+    const double* plane_weight = nullptr;   // (rows or 1, n_planes), sums to 1
+    std::size_t plane_row_stride = 0;
+    std::size_t weight_row_stride = 0;
+    std::size_t n_planes = 0;
+};
+
+struct ProfileBatch {
+    Strided radius;                  // R or r
+    std::size_t n_rows = 0;
+    std::size_t n_columns = 0;
+    const double* density_scale = nullptr;  // (n_rows,) rho_s
+    const double* radius_scale = nullptr;   // (n_rows,) r_s
+    const double* shape = nullptr;          // (n_rows,) shape parameter, or null
+    Sources sources;
+    double* out = nullptr;  // (n_rows, n_columns)
+};
+
+// Scratch of one block; `first` holds Sigma and `second` Delta Sigma where both are needed.
+struct Block {
+    double x[kBlockPoints];
+    double shape[kBlockPoints];
+    double scale[kBlockPoints];
+    double first[kBlockPoints];
+    double second[kBlockPoints];
+    double inverse_shear[kBlockPoints];
+    double inverse_convergence[kBlockPoints];
+};
+
+// Evaluates the dimensionless quantity over a block.
+template <class Profile>
+CLMASSMOD_TARGETS void evaluate_block(Quantity q, Block& b, std::size_t n) noexcept {
+    switch (q) {
+        case Quantity::density:
+            for (std::size_t k = 0; k < n; ++k) b.first[k] = Profile::density(b.x[k], b.shape[k]);
+            break;
+        case Quantity::enclosed_mass:
+            for (std::size_t k = 0; k < n; ++k)
+                b.first[k] = Profile::enclosed_mass(b.x[k], b.shape[k]);
+            break;
+        case Quantity::surface_density:
+        case Quantity::convergence:
+            for (std::size_t k = 0; k < n; ++k)
+                b.first[k] = Profile::surface_density(b.x[k], b.shape[k]);
+            break;
+        case Quantity::mean_surface_density:
+        case Quantity::enclosed_mass_2d:
+            for (std::size_t k = 0; k < n; ++k)
+                b.first[k] = Profile::mean_surface_density(b.x[k], b.shape[k]);
+            break;
+        case Quantity::excess_surface_density:
+        case Quantity::tangential_shear:
+            for (std::size_t k = 0; k < n; ++k)
+                b.first[k] = Profile::excess_surface_density(b.x[k], b.shape[k]);
+            break;
+        case Quantity::surface_density_slope:
+            for (std::size_t k = 0; k < n; ++k)
+                b.first[k] = Profile::surface_density_slope(b.x[k], b.shape[k]);
+            break;
+        case Quantity::reduced_tangential_shear:
+        case Quantity::magnification:
+            for (std::size_t k = 0; k < n; ++k) {
+                const Projection p = Profile::project(b.x[k], b.shape[k]);
+                b.first[k] = p.surface;
+                b.second[k] = p.excess;
+            }
+            break;
+    }
+}
+
+// What the dimensionless value of a row is multiplied by.
+inline double quantity_scale(Quantity q, double rho_s, double r_s) noexcept {
+    switch (q) {
+        case Quantity::density:
+            return rho_s;
+        case Quantity::enclosed_mass:
+            return 4.0 * kPi * rho_s * r_s * r_s * r_s;
+        case Quantity::enclosed_mass_2d:
+            return kPi * rho_s * r_s;  // times R^2
+        default:
+            return rho_s * r_s;
+    }
+}
+
+CLMASSMOD_INLINE double observable(Quantity q, double sigma, double excess, double inverse_shear,
+                                   double inverse_convergence) noexcept {
+    const double kappa = sigma * inverse_convergence;
+    const double gamma = excess * inverse_shear;
+    return q == Quantity::magnification ? magnification(kappa, gamma) : reduced_shear(kappa, gamma);
+}
+
+// Turns the dimensionless values of a block into the quantity, for sources on one plane a point.
+CLMASSMOD_TARGETS
+inline void finish_block(Quantity q, Block& b, std::size_t n) noexcept {
+    switch (q) {
+        case Quantity::convergence:
+            for (std::size_t k = 0; k < n; ++k) b.first[k] *= b.scale[k] * b.inverse_convergence[k];
+            break;
+        case Quantity::tangential_shear:
+            for (std::size_t k = 0; k < n; ++k) b.first[k] *= b.scale[k] * b.inverse_shear[k];
+            break;
+        case Quantity::reduced_tangential_shear:
+            for (std::size_t k = 0; k < n; ++k)
+                b.first[k] = reduced_shear(b.first[k] * b.scale[k] * b.inverse_convergence[k],
+                                           b.second[k] * b.scale[k] * b.inverse_shear[k]);
+            break;
+        case Quantity::magnification:
+            for (std::size_t k = 0; k < n; ++k)
+                b.first[k] = magnification(b.first[k] * b.scale[k] * b.inverse_convergence[k],
+                                           b.second[k] * b.scale[k] * b.inverse_shear[k]);
+            break;
+        default:
+            for (std::size_t k = 0; k < n; ++k) b.first[k] *= b.scale[k];
+            break;
+    }
+}
+
+// Mean of the observable over source planes: exact for any n(z) given as planes and weights.
+CLMASSMOD_TARGETS
+inline double average_over_planes(Quantity q, double sigma, double excess, const double* inverse,
+                                  const double* weight, std::size_t n) noexcept {
+    // eight fixed partial sums: the order of addition is the same on every instruction set
+    double partial[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+    const std::size_t whole = n / 8 * 8;
+    for (std::size_t k = 0; k < whole; k += 8)
+        for (std::size_t j = 0; j < 8; ++j)
+            partial[j] +=
+                weight[k + j] * observable(q, sigma, excess, inverse[k + j], inverse[k + j]);
+    for (std::size_t k = whole; k < n; ++k)
+        partial[0] += weight[k] * observable(q, sigma, excess, inverse[k], inverse[k]);
+    return ((partial[0] + partial[1]) + (partial[2] + partial[3])) +
+           ((partial[4] + partial[5]) + (partial[6] + partial[7]));
+}
+
+inline bool needs_sources(Quantity q) noexcept { return q >= Quantity::convergence; }
+inline bool is_nonlinear(Quantity q) noexcept { return q >= Quantity::reduced_tangential_shear; }
+
+// One block: points begin .. begin + n of the flattened (row, column) batch.
+template <class Profile>
+Status run_block(Quantity q, const ProfileBatch& batch, std::size_t begin, std::size_t n) noexcept {
+    Block b;
+    Status status;
+    const bool planes = batch.sources.n_planes > 0 && is_nonlinear(q);
+    std::size_t row = begin / batch.n_columns;
+    std::size_t column = begin % batch.n_columns;
+    for (std::size_t k = 0; k < n;) {
+        const std::size_t run = std::min(n - k, batch.n_columns - column);
+        const double r_s = batch.radius_scale[row];
+        const double inverse_r_s = 1.0 / r_s;
+        const double scale = quantity_scale(q, batch.density_scale[row], r_s);
+        const double shape = batch.shape == nullptr ? 0.0 : batch.shape[row];
+        const double* radius = batch.radius.data + row * batch.radius.row_stride;
+        for (std::size_t j = 0; j < run; ++j) {
+            const double r = radius[(column + j) * batch.radius.column_stride];
+            if (!(r > 0.0 && r < kInfinity)) status.merge({StatusCode::bad_radius, begin + k + j});
+            b.x[k + j] = r * inverse_r_s;
+            b.shape[k + j] = shape;
+            b.scale[k + j] = q == Quantity::enclosed_mass_2d ? scale * r * r : scale;
+        }
+        if (needs_sources(q) && !planes) {
+            for (std::size_t j = 0; j < run; ++j) {
+                b.inverse_shear[k + j] = batch.sources.shear.at(row, column + j);
+                b.inverse_convergence[k + j] = batch.sources.convergence.at(row, column + j);
+            }
+        }
+        k += run;
+        column = 0;
+        ++row;
+    }
+    // whole vectors: the tail of the block is evaluated at x = 1 and thrown away
+    const std::size_t padded = (n + 7) / 8 * 8;
+    for (std::size_t k = n; k < padded; ++k) {
+        b.x[k] = 1.0;
+        b.shape[k] = b.shape[n - 1];
+        b.scale[k] = b.inverse_shear[k] = b.inverse_convergence[k] = 0.0;
+    }
+    evaluate_block<Profile>(q, b, padded);
+    if (planes) {
+        for (std::size_t k = 0; k < n; ++k) {
+            const double* inverse = batch.sources.plane_inverse +
+                                    (begin + k) / batch.n_columns * batch.sources.plane_row_stride;
+            const double* weight = batch.sources.plane_weight +
+                                   (begin + k) / batch.n_columns * batch.sources.weight_row_stride;
+            b.first[k] = average_over_planes(q, b.first[k] * b.scale[k], b.second[k] * b.scale[k],
+                                             inverse, weight, batch.sources.n_planes);
+        }
+    } else {
+        finish_block(q, b, padded);
+    }
+    std::copy_n(b.first, n, batch.out + begin);
+    return status;
+}
+
+template <class Profile>
+Status run_batch(Quantity q, const ProfileBatch& batch, int n_threads) noexcept {
+    const std::size_t points = batch.n_rows * batch.n_columns;
+    const std::size_t blocks = (points + kBlockPoints - 1) / kBlockPoints;
+    return for_each_block(blocks, points < kSerialPoints ? 1 : n_threads, [&](std::size_t block) {
+        const std::size_t begin = block * kBlockPoints;
+        return run_block<Profile>(q, batch, begin, std::min(kBlockPoints, points - begin));
+    });
+}
+
+}  // namespace clmassmod

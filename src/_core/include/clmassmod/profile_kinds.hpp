@@ -1,0 +1,36 @@
+// The kinds of compiled profiles, and the one switch from a number to a template.
+#pragma once
+
+#include "clmassmod/profile_batch.hpp"
+#include "clmassmod/profiles/nfw.hpp"
+#include "clmassmod/scales.hpp"
+
+namespace clmassmod {
+
+enum class ProfileKind : int {
+    nfw = 0,
+};
+
+// Calls visitor.template operator()<Profile>() for the profile of that kind.
+template <class Visitor>
+Status visit_profile(int kind, Visitor&& visitor) noexcept {
+    switch (static_cast<ProfileKind>(kind)) {
+        case ProfileKind::nfw:
+            return visitor.template operator()<Nfw>();
+    }
+    return {StatusCode::unknown_kind, 0};
+}
+
+inline Status evaluate_profile(int kind, int quantity, const ProfileBatch& batch,
+                               int n_threads) noexcept {
+    return visit_profile(kind, [&]<class Profile>() {
+        return run_batch<Profile>(static_cast<Quantity>(quantity), batch, n_threads);
+    });
+}
+
+inline Status scales_of_profile(int kind, const ScaleBatch& batch, int n_threads) noexcept {
+    return visit_profile(
+        kind, [&]<class Profile>() { return run_scales<Profile>(batch, n_threads); });
+}
+
+}  // namespace clmassmod

@@ -1,0 +1,20 @@
+// What can be asked of a profile, with one number per quantity shared by C++, Cython, Python.
+#pragma once
+
+namespace clmassmod {
+
+enum class Quantity : int {
+    density = 0,
+    enclosed_mass = 1,
+    surface_density = 2,
+    mean_surface_density = 3,
+    excess_surface_density = 4,
+    enclosed_mass_2d = 5,
+    surface_density_slope = 6,  // d Sigma / d ln R
+    convergence = 7,
+    tangential_shear = 8,
+    reduced_tangential_shear = 9,
+    magnification = 10,
+};
+
+}  // namespace clmassmod

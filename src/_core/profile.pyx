@@ -1,0 +1,209 @@
+# distutils: language = c++
+"""Compiled profiles: checks shapes, makes one call without the GIL."""
+
+from libc.stddef cimport size_t
+
+cdef extern from "clmassmod/status.hpp" namespace "clmassmod" nogil:
+    cdef enum class StatusCode "clmassmod::StatusCode":
+        ok
+        bad_radius
+        no_convergence
+        unknown_kind
+    cdef struct Status:
+        StatusCode code
+        size_t index
+
+cdef extern from "clmassmod/quantity.hpp" namespace "clmassmod" nogil:
+    cdef enum class Quantity "clmassmod::Quantity":
+        density
+        enclosed_mass
+        surface_density
+        mean_surface_density
+        excess_surface_density
+        enclosed_mass_2d
+        surface_density_slope
+        convergence
+        tangential_shear
+        reduced_tangential_shear
+        magnification
+
+cdef extern from "clmassmod/profile_kinds.hpp" namespace "clmassmod" nogil:
+    cdef enum class ProfileKind "clmassmod::ProfileKind":
+        nfw
+    cdef struct Strided:
+        const double* data
+        size_t row_stride
+        size_t column_stride
+    cdef struct Sources:
+        Strided shear
+        Strided convergence
+        const double* plane_inverse
+        const double* plane_weight
+        size_t plane_row_stride
+        size_t weight_row_stride
+        size_t n_planes
+    cdef struct ProfileBatch:
+        Strided radius
+        size_t n_rows
+        size_t n_columns
+        const double* density_scale
+        const double* radius_scale
+        const double* shape
+        Sources sources
+        double* out
+    cdef struct ScaleBatch:
+        size_t n
+        const double* mass
+        const double* concentration
+        const double* reference_density
+        const double* shape
+        double* density_scale
+        double* radius_scale
+    Status evaluate_profile(int kind, int quantity, const ProfileBatch& batch, int n_threads)
+    Status scales_of_profile(int kind, const ScaleBatch& batch, int n_threads)
+
+
+QUANTITIES = {
+    "density": <int>Quantity.density,
+    "enclosed_mass": <int>Quantity.enclosed_mass,
+    "surface_density": <int>Quantity.surface_density,
+    "mean_surface_density": <int>Quantity.mean_surface_density,
+    "excess_surface_density": <int>Quantity.excess_surface_density,
+    "enclosed_mass_2d": <int>Quantity.enclosed_mass_2d,
+    "surface_density_slope": <int>Quantity.surface_density_slope,
+    "convergence": <int>Quantity.convergence,
+    "tangential_shear": <int>Quantity.tangential_shear,
+    "reduced_tangential_shear": <int>Quantity.reduced_tangential_shear,
+    "magnification": <int>Quantity.magnification,
+}
+
+KINDS = {
+    "nfw": <int>ProfileKind.nfw,
+}
+
+
+cdef _raise(Status status, const double[::1] radius):
+    if status.code == StatusCode.bad_radius:
+        index = status.index if radius.shape[0] > status.index else status.index % radius.shape[0]
+        raise RadiusError(index, radius[index])
+    raise RuntimeError(f"core status {<int>status.code} at {status.index}")
+
+
+class RadiusError(ValueError):
+    """A radius is not finite and > 0; `index` counts in the flattened array."""
+
+    def __init__(self, index, value):
+        self.index = index
+        self.value = value
+        super().__init__(f"radius {value} at {index}")
+
+
+cdef inline Strided _strided(const double[:, ::1] values, size_t n_rows, size_t n_columns):
+    # an axis of length one is shared
+    cdef Strided s
+    s.data = &values[0, 0]
+    s.row_stride = <size_t>values.shape[1] if values.shape[0] > 1 else 0
+    s.column_stride = 1 if values.shape[1] > 1 else 0
+    return s
+
+
+cdef _check(bint condition, str message):
+    if not condition:
+        raise ValueError(message)
+
+
+def evaluate(
+    int kind,
+    int quantity,
+    const double[:, ::1] radius,
+    const double[::1] density_scale,
+    const double[::1] radius_scale,
+    const double[::1] shape,
+    const double[:, ::1] shear,
+    const double[:, ::1] convergence,
+    const double[:, ::1] plane_inverse,
+    const double[:, ::1] plane_weight,
+    double[:, ::1] out,
+    int n_threads,
+):
+    """Fill `out` (n_rows, n_columns); arrays of length one along an axis are shared along it."""
+    cdef size_t n_rows = out.shape[0]
+    cdef size_t n_columns = out.shape[1]
+    cdef ProfileBatch batch
+    cdef Status status
+    if n_rows == 0 or n_columns == 0:
+        return
+    _check(density_scale.shape[0] == n_rows and radius_scale.shape[0] == n_rows, "scales: (n_rows,)")
+    _check(radius.shape[0] in (1, n_rows) and radius.shape[1] == n_columns, "radius: (1|n, m)")
+    batch.radius = _strided(radius, n_rows, n_columns)
+    batch.radius.column_stride = 1
+    batch.n_rows = n_rows
+    batch.n_columns = n_columns
+    batch.density_scale = &density_scale[0]
+    batch.radius_scale = &radius_scale[0]
+    batch.shape = NULL
+    if shape is not None:
+        _check(shape.shape[0] == n_rows, "shape: (n_rows,)")
+        batch.shape = &shape[0]
+    if shear is not None:
+        _check(shear.shape[0] in (1, n_rows) and shear.shape[1] in (1, n_columns), "shear")
+        _check(
+            convergence.shape[0] in (1, n_rows) and convergence.shape[1] in (1, n_columns),
+            "convergence",
+        )
+        batch.sources.shear = _strided(shear, n_rows, n_columns)
+        batch.sources.convergence = _strided(convergence, n_rows, n_columns)
+    else:
+        _check(quantity < <int>Quantity.convergence, "lensing quantities need sources")
+    batch.sources.n_planes = 0
+    if plane_inverse is not None:
+        _check(plane_inverse.shape[0] in (1, n_rows), "plane_inverse: (1|n, k)")
+        _check(
+            plane_weight.shape[0] in (1, n_rows)
+            and plane_weight.shape[1] == plane_inverse.shape[1],
+            "plane_weight: (1|n, k)",
+        )
+        batch.sources.n_planes = plane_inverse.shape[1]
+        batch.sources.plane_inverse = &plane_inverse[0, 0]
+        batch.sources.plane_weight = &plane_weight[0, 0]
+        batch.sources.plane_row_stride = plane_inverse.shape[1] if plane_inverse.shape[0] > 1 else 0
+        batch.sources.weight_row_stride = plane_weight.shape[1] if plane_weight.shape[0] > 1 else 0
+    batch.out = &out[0, 0]
+    with nogil:
+        status = evaluate_profile(kind, quantity, batch, n_threads)
+    if status.code != StatusCode.ok:
+        _raise(status, <const double[:radius.shape[0] * radius.shape[1]]>&radius[0, 0])
+
+
+def scales(
+    int kind,
+    const double[::1] mass,
+    const double[::1] concentration,
+    const double[::1] reference_density,
+    const double[::1] shape,
+    double[::1] density_scale,
+    double[::1] radius_scale,
+    int n_threads,
+):
+    """Fill `density_scale` and `radius_scale` (n,) from masses and concentrations."""
+    cdef ScaleBatch batch
+    cdef size_t n = mass.shape[0]
+    _check(
+        concentration.shape[0] == n and reference_density.shape[0] == n
+        and density_scale.shape[0] == n and radius_scale.shape[0] == n,
+        "all arrays: (n,)",
+    )
+    if n == 0:
+        return
+    batch.n = n
+    batch.mass = &mass[0]
+    batch.concentration = &concentration[0]
+    batch.reference_density = &reference_density[0]
+    batch.shape = NULL
+    if shape is not None:
+        _check(shape.shape[0] == n, "shape: (n,)")
+        batch.shape = &shape[0]
+    batch.density_scale = &density_scale[0]
+    batch.radius_scale = &radius_scale[0]
+    with nogil:
+        scales_of_profile(kind, batch, n_threads)

@@ -1,0 +1,41 @@
+"""clmassmod: lensing mass modelling with a compiled core.
+
+Masses in Msun, lengths in physical Mpc, no h. Public names are loaded on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+# public name -> the module that holds it
+_PUBLIC = {
+    "NFW": ".profiles.halos",
+    "MassDef": ".cosmology",
+    "critical_surface_density": ".cosmology",
+    "SourceDistribution": ".sources",
+    "BetaMoments": ".sources",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+if TYPE_CHECKING:
+    from .cosmology import MassDef, critical_surface_density
+    from .profiles.halos import NFW
+    from .sources import BetaMoments, SourceDistribution
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from ._core.info import build_info
+
+        return build_info()["version"]
+    if name in _PUBLIC:
+        value = getattr(importlib.import_module(_PUBLIC[name], __name__), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

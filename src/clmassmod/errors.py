@@ -1,0 +1,93 @@
+"""Errors of clmassmod.
+
+Which error is raised when:
+
+====================  ===========================================  ==================
+class                 raised when                                  also a
+====================  ===========================================  ==================
+ParameterError        an argument has a wrong value, shape, unit   ValueError
+ConfigError           a configuration key or value is wrong        ValueError
+FormatError           a data file cannot be read as it stands      ValueError
+FitError              a fit cannot be done or did not converge     RuntimeError
+NumericalError        a computation failed to reach its accuracy   ArithmeticError
+MissingExtraError     an optional package is not installed         ImportError
+====================  ===========================================  ==================
+
+Every one derives from `ClmassmodError`. Messages name what was wrong, where,
+the allowed range, and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ClmassmodError(Exception):
+    """Base class of every error raised on purpose by clmassmod."""
+
+
+class ParameterError(ClmassmodError, ValueError):
+    """An argument is outside its allowed range, shape or unit.
+
+    Attributes
+    ----------
+    name : str
+        The argument.
+    value : object
+        What was given.
+    allowed : str
+        What is allowed.
+    """
+
+    def __init__(self, name: str, value: object, allowed: str, hint: str = "") -> None:
+        self.name = name
+        self.value = value
+        self.allowed = allowed
+        message = f"{name} = {value!r} is not valid: it must be {allowed}."
+        super().__init__(f"{message} {hint}".rstrip())
+
+
+class ConfigError(ClmassmodError, ValueError):
+    """A configuration key or value is wrong."""
+
+
+class FormatError(ClmassmodError, ValueError):
+    """A data file cannot be read as it stands.
+
+    Attributes
+    ----------
+    file : str
+        The file.
+    field : str
+        The column, header key or line at fault.
+    """
+
+    def __init__(self, file: object, field: str, problem: str) -> None:
+        self.file = str(file)
+        self.field = field
+        super().__init__(f"{self.file}: {field}: {problem}")
+
+
+class FitError(ClmassmodError, RuntimeError):
+    """A fit cannot be done, or did not converge."""
+
+
+class NumericalError(ClmassmodError, ArithmeticError):
+    """A computation failed to reach its accuracy."""
+
+
+class MissingExtraError(ClmassmodError, ImportError):
+    """An optional package is needed and not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed; "
+            f"run: pip install 'clmassmod[{extra}]'"
+        )
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """Return a hint ``Did you mean ...?`` for a misspelt `word`, or ``""``."""
+    matches = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.5)
+    return f"Did you mean {matches[0]!r}?" if matches else ""

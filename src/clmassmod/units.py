@@ -1,0 +1,53 @@
+"""astropy units at the edge: stripped once on entry, attached once on exit.
+
+Inside the package all numbers are floats in fixed units: Msun, physical Mpc, radians.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import ParameterError
+
+Array = npt.NDArray[np.float64]
+
+_COMOVING_HINT = "Give a physical {unit}, without h."
+
+
+def has_unit(value: Any) -> bool:
+    """Return whether `value` is an astropy Quantity."""
+    return hasattr(value, "unit") and hasattr(value, "to_value")
+
+
+def to_value(value: Any, unit: str, name: str) -> Any:
+    """Return `value` in `unit`: a Quantity is converted, a number is taken to be in `unit`."""
+    if not has_unit(value):
+        return value
+    from astropy.units import UnitConversionError
+
+    try:
+        return value.to_value(unit)
+    except UnitConversionError:
+        raise ParameterError(
+            name, value, f"in units of {unit}", _COMOVING_HINT.format(unit=unit)
+        ) from None
+
+
+def as_float_array(value: Any, unit: str, name: str) -> Array:
+    """Return `value` as a float64 array in `unit`."""
+    try:
+        return np.asarray(to_value(value, unit, name), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, ParameterError):
+            raise
+        raise ParameterError(name, value, f"a number or an array of numbers [{unit}]") from None
+
+
+def attach(value: Any, unit: str) -> Any:
+    """Return `value` as a Quantity in `unit`."""
+    from astropy.units import Quantity, Unit
+
+    return Quantity(value, Unit(unit), copy=False)
