@@ -17,6 +17,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from ._checks import (
+    MAX_RADIUS,
+    bounded,
+    checked_covariance,
+    frozen,
+    increasing,
+    lens_redshift,
+    metadata_text,
+    not_negative,
+    positive,
+    scalar,
+    vector,
+)
 from .cosmology import Array, angular_diameter_distance
 from .errors import ParameterError, nearest
 from .sources import BetaMoments, SourceDistribution, Sources, checked_sources
@@ -25,10 +38,6 @@ if TYPE_CHECKING:
     from astropy.cosmology import FLRW
     from astropy.table import Table
 
-MAX_RADIUS = 1e5
-"""Largest radius accepted [Mpc]: several times the horizon."""
-_MAX_VALUE = 1e150
-_SYMMETRY = 1e-6
 KINDS = ("reduced_shear", "shear")
 """What the values of a `GammaTheta` can be."""
 
@@ -76,23 +85,23 @@ class RadialObservable:
         if errors is None and matrix is None:
             raise ParameterError("errors", None, "given, or the covariance in its place")
         self._set(
-            values=_bounded("values", data),
+            values=bounded("values", data),
             errors=(
-                _positive("errors", vector("errors", errors, unit, shape))
+                positive("errors", vector("errors", errors, unit, shape))
                 if errors is not None
-                else _frozen(np.sqrt(np.diag(matrix)))  # type: ignore[arg-type]
+                else frozen(np.sqrt(np.diag(matrix)))  # type: ignore[arg-type]
             ),
             covariance=matrix,
-            cross=None if cross is None else _bounded("cross", vector("cross", cross, unit, shape)),
+            cross=None if cross is None else bounded("cross", vector("cross", cross, unit, shape)),
             cross_errors=(
                 None
                 if cross_errors is None
-                else _positive("cross_errors", vector("cross_errors", cross_errors, unit, shape))
+                else positive("cross_errors", vector("cross_errors", cross_errors, unit, shape))
             ),
-            redshift=_lens_redshift(redshift),
+            redshift=lens_redshift(redshift),
             id=str(id),
             file=None if file is None else os.fspath(file),
-            _metadata=_metadata_text(metadata),
+            _metadata=metadata_text(metadata),
         )
 
     @property
@@ -368,17 +377,17 @@ class GammaTheta(RadialObservable):
             radius=(
                 None
                 if radius is None
-                else _increasing("radius", vector("radius", radius, "Mpc", shape), MAX_RADIUS)
+                else increasing("radius", vector("radius", radius, "Mpc", shape), MAX_RADIUS)
             ),
             theta=(
                 None
                 if theta is None
-                else _increasing("theta", vector("theta", theta, "rad", shape), math.pi)
+                else increasing("theta", vector("theta", theta, "rad", shape), math.pi)
             ),
             n_galaxies=(
                 None
                 if n_galaxies is None
-                else _not_negative("n_galaxies", vector("n_galaxies", n_galaxies, "", shape))
+                else not_negative("n_galaxies", vector("n_galaxies", n_galaxies, "", shape))
             ),
             sources=None if sources is None else checked_sources(sources),
             kind=kind,
@@ -515,14 +524,14 @@ class DeltaSigma(RadialObservable):
         if inverse is not None:
             inverse = scalar("inverse_critical_surface_density", inverse, "Mpc2 / Msun")
         self._set(
-            radius=_increasing("radius", vector("radius", radius, "Mpc", shape), MAX_RADIUS),
+            radius=increasing("radius", vector("radius", radius, "Mpc", shape), MAX_RADIUS),
             n_galaxies=(
                 None
                 if n_galaxies is None
-                else _not_negative("n_galaxies", vector("n_galaxies", n_galaxies, "", shape))
+                else not_negative("n_galaxies", vector("n_galaxies", n_galaxies, "", shape))
             ),
             inverse_critical_surface_density=inverse,
-            boost=None if boost is None else _positive("boost", vector("boost", boost, "", shape)),
+            boost=None if boost is None else positive("boost", vector("boost", boost, "", shape)),
         )
 
     def projected_radius(self, cosmology: FLRW | None = None) -> Array:
@@ -534,136 +543,6 @@ class DeltaSigma(RadialObservable):
 
     def __repr__(self) -> str:
         return self._summary(self.radius, "Mpc")
-
-
-def vector(name: str, values: Any, unit: str, shape: tuple[int, ...] | None = None) -> Array:
-    """Return a finite, read-only (n,) float copy of `values` in `unit` ("" is none)."""
-    array = _numbers(name, values, unit)
-    if array.ndim != 1 or array.size == 0:
-        raise ParameterError(name, f"array of shape {array.shape}", "one-dimensional, not empty")
-    if shape is not None and array.shape != shape:
-        raise ParameterError(name, f"array of {array.size}", f"of {shape[0]} numbers, as values")
-    _require(name, array, np.isfinite(array), "finite")
-    return _frozen(array)
-
-
-def scalar(name: str, value: Any, unit: str) -> float:
-    """Return `value` in `unit` as a float, finite and >= 0."""
-    array = _numbers(name, value, unit)
-    if array.ndim != 0 or not (np.isfinite(array) and array >= 0.0):
-        raise ParameterError(name, value, f"one number, finite and >= 0{f' [{unit}]' * bool(unit)}")
-    return float(array)
-
-
-def checked_covariance(covariance: Any, n: int, unit: str) -> Array:
-    """Return `covariance` as a read-only (n, n) array in `unit`.
-
-    Raises
-    ------
-    ParameterError
-        If it is of wrong shape, not finite, asymmetric beyond 1e-6 of
-        ``sqrt(C_ii C_jj)``, or not positive definite. Smaller asymmetries, as rounding
-        in a text file leaves, are averaged out.
-    """
-    matrix = _numbers("covariance", covariance, unit)
-    if matrix.shape != (n, n):
-        raise ParameterError(
-            "covariance", f"array of shape {matrix.shape}", f"of shape {(n, n)}, as values"
-        )
-    _require("covariance", matrix, np.isfinite(matrix), "finite")
-    diagonal = np.diag(matrix)
-    good = (diagonal > 0.0) & (diagonal < _MAX_VALUE**2)
-    if not good.all():
-        at = int(np.argmin(good))
-        allowed = "> 0 on the diagonal (and below 1e300)"
-        raise ParameterError(f"covariance[{at}, {at}]", float(diagonal[at]), allowed)
-    scale = np.sqrt(diagonal)
-    correlation = matrix / scale / scale[:, None]
-    symmetric = np.abs(correlation - correlation.T) <= _SYMMETRY
-    if not symmetric.all():
-        i, j = np.unravel_index(np.argmin(symmetric), symmetric.shape)
-        allowed = f"symmetric (covariance[{j}, {i}] is {float(matrix[j, i])!r})"
-        raise ParameterError(f"covariance[{i}, {j}]", float(matrix[i, j]), allowed)
-    try:
-        np.linalg.cholesky(0.5 * (correlation + correlation.T))
-    except np.linalg.LinAlgError as error:
-        lowest = float(np.linalg.eigvalsh(correlation)[0])
-        value = f"matrix whose correlation has the eigenvalue {lowest:.3g}"
-        raise ParameterError("covariance", value, "positive definite") from error
-    return _frozen(0.5 * (matrix + matrix.T))
-
-
-def _numbers(name: str, values: Any, unit: str) -> Array:
-    if values is None:
-        raise ParameterError(name, None, f"given{f' [{unit}]' * bool(unit)}")
-    if np.ma.is_masked(values):
-        at = int(np.argmax(np.ma.getmaskarray(values)))
-        raise ParameterError(f"{name}[{at}]", "masked", "a number")
-    if getattr(values, "unit", None) is not None:
-        from astropy.units import Quantity, UnitConversionError
-
-        try:
-            values = Quantity(values).to_value(unit or "")
-        except (UnitConversionError, TypeError) as error:
-            allowed = f"convertible to {unit or 'a pure number'}"
-            raise ParameterError(name, f"unit {values.unit}", allowed) from error
-    array = np.asarray(values)
-    if array.dtype.kind not in "iuf":
-        raise ParameterError(name, f"array of {array.dtype}", "made of real numbers")
-    return np.array(array, dtype=np.float64)
-
-
-def _require(name: str, array: Array, good: Any, allowed: str) -> None:
-    if not np.all(good):
-        index = np.unravel_index(np.argmin(good), array.shape)
-        where = ", ".join(str(i) for i in index)
-        raise ParameterError(f"{name}[{where}]", float(array[index]), allowed)
-
-
-def _bounded(name: str, array: Array) -> Array:
-    _require(name, array, np.abs(array) < _MAX_VALUE, f"below {_MAX_VALUE:g} in size")
-    return array
-
-
-def _positive(name: str, array: Array) -> Array:
-    allowed = f"> 0 (and within {1 / _MAX_VALUE:g} to {_MAX_VALUE:g})"
-    _require(name, array, (array > 1 / _MAX_VALUE) & (array < _MAX_VALUE), allowed)
-    return array
-
-
-def _not_negative(name: str, array: Array) -> Array:
-    _require(name, array, array >= 0.0, ">= 0")
-    return array
-
-
-def _increasing(name: str, array: Array, limit: float) -> Array:
-    _require(name, array, (array > 0.0) & (array <= limit), f"> 0 and <= {limit:.6g}")
-    steps = np.diff(array, prepend=-math.inf) > 0.0
-    _require(name, array, steps, "greater than the one before: strictly increasing")
-    return array
-
-
-def _lens_redshift(redshift: Any) -> float:
-    allowed = "the redshift of the object, finite and > 0"
-    try:
-        value = float(redshift)
-    except (TypeError, ValueError) as error:
-        raise ParameterError("redshift", redshift, allowed) from error
-    if not (math.isfinite(value) and 0.0 < value < 1e4):
-        raise ParameterError("redshift", redshift, allowed)
-    return value
-
-
-def _metadata_text(metadata: Mapping[str, Any] | None) -> str:
-    try:
-        return json.dumps(dict(metadata or {}), sort_keys=True)
-    except (TypeError, ValueError) as error:
-        raise ParameterError("metadata", metadata, "made of what JSON can hold") from error
-
-
-def _frozen(array: Array) -> Array:
-    array.setflags(write=False)
-    return array
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -18,7 +18,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from ..errors import FormatError, ParameterError
+from ..config import ModelInfo
+from ..errors import ConfigError, FormatError, ParameterError
 from ..observables import DeltaSigma, GammaTheta
 from ._fields import SYNONYMS
 from ._objects import Request, read_objects
@@ -28,6 +29,7 @@ from ._units import COMOVING_FIELDS, Conversion
 __all__ = [
     "SYNONYMS",
     "load_covariance",
+    "load_data",
     "load_delta_sigma",
     "load_gamma_theta",
     "load_redshifts",
@@ -164,6 +166,47 @@ def load_delta_sigma(
         group=group,
     )
     return cast("DeltaSigma | list[DeltaSigma]", _load(location, request, id))
+
+
+def load_data(model_info: Mapping[str, Any]) -> list[GammaTheta] | list[DeltaSigma]:
+    """Return the observed profiles that a configuration names, as a list.
+
+    Parameters
+    ----------
+    model_info : ModelInfo or mapping
+        Its sections `data` and `sources` are used; paths are relative to its folder.
+
+    Raises
+    ------
+    ConfigError
+        If no files are given.
+    FormatError
+        If a file cannot be read.
+    """
+    info = ModelInfo.from_dict(model_info)
+    data = info["data"]
+    if data["files"] is None:
+        raise ConfigError(f"{info.file or 'configuration'}: [data] files is missing")
+    files = data["files"]
+    location = info.path(files) if isinstance(files, str) else [info.path(f) for f in files]
+    redshift = data["redshift"]
+    if data["redshift_table"] is not None:
+        columns = (data["id_column"], data["redshift_column"])
+        redshift = load_redshifts(info.path(data["redshift_table"]), *columns)
+    common: dict[str, Any] = {
+        key: data[key] for key in ("columns", "units", "little_h", "comoving", "group")
+    }
+    if data["covariance"] is not None:
+        common["covariance"] = info.path(data["covariance"])
+    common |= {"redshift": redshift, "id": data["ids"]}
+    inverse = data["inverse_critical_surface_density"]
+    if data["kind"] == "gamma_theta":
+        shear = load_gamma_theta(
+            location, sources=info.make_sources(), kind=data["shear_kind"], **common
+        )
+        return shear if isinstance(shear, list) else [shear]
+    excess = load_delta_sigma(location, inverse_critical_surface_density=inverse, **common)
+    return excess if isinstance(excess, list) else [excess]
 
 
 def expand_location(location: PathLike | Sequence[PathLike]) -> tuple[list[tuple[str, str]], bool]:
