@@ -22,7 +22,8 @@ PRIORS: dict[str, tuple[str, ...]] = {
 }
 """Prior distributions and their keys, in the unit of the parameter."""
 DEFAULT_PRIORS: dict[str, dict[str, Any]] = {
-    "mass": {"distribution": "log-uniform", "low": 1e12, "high": 1e17},
+    # flat in the mass itself, negative ones allowed: a weak signal stays unbiased
+    "mass": {"distribution": "uniform", "low": -2e15, "high": 1e16},
     "concentration": {"distribution": "log-uniform", "low": 0.5, "high": 30.0},
 }
 """Priors where none is given; the shear calibration has none and must be given one."""
