@@ -91,12 +91,9 @@ class LinearPower:
     epoch, which shifts the oscillations: up to 3e-4 in P(k), 6e-5 in sigma.
 
     The transfer function takes Omega_m from ``Om0``. Massive neutrinos, which astropy
-    keeps apart from ``Om0``, enter the expansion only: their free streaming is
-    neglected, for sum m_nu = 0.06 eV a change of sigma(M) below one per cent at fixed
-    sigma8. Use `from_table` where that matters.
-
-    The fit of Eisenstein & Hu itself differs by up to 5 per cent in P(k) from a
-    Boltzmann code, and by less than 1 per cent in sigma(M) at fixed sigma8 for clusters.
+    keeps apart from ``Om0``, enter the expansion only, their free streaming is
+    neglected. The fit of Eisenstein & Hu itself differs from a Boltzmann code by a few per
+    cent in P(k). Use `from_table` where either matters.
 
     Examples
     --------
@@ -570,7 +567,7 @@ def _tabulate_variance(spectrum: _EisensteinHu | _PowerTable) -> _Variance:
     delta2 = np.exp(3.0 * ln_k) * spectrum.continued_shape(ln_k) / (2.0 * math.pi**2)
     stride = _RADIUS_STRIDE * step
     first, last = (math.log(radius) for radius in RADIUS_RANGE)
-    ln_r = first + stride * np.arange(math.ceil((last - first) / stride) + 1)
+    ln_r = np.float64(first) + stride * np.arange(math.ceil((last - first) / stride) + 1.0)
     # ln(kR) of all pairs (k, R) lies on one grid: the window is computed once.
     count = ln_k.size + (ln_r.size - 1) * _RADIUS_STRIDE
     window, derivative = _top_hat(np.exp(ln_k[0] + ln_r[0] + step * np.arange(count)))
