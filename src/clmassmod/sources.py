@@ -32,7 +32,7 @@ from .errors import NumericalError, ParameterError
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
 
-_TAIL = 1e-10
+_TAIL = 1e-9
 _MAX_PANELS = 4096
 
 
@@ -161,9 +161,10 @@ class SourceDistribution:
             Redshifts where a panel must end: steps of n(z), and the lens redshift,
             where beta has a kink.
         panel_width : float, default 0.05
-            Widest panel. Without the lens redshift among `breaks`, the kink of beta
-            leaves an error of about 1e-4 in the moments of beta at the default, falling
-            with the square of the width.
+            Widest panel in ln(1 + z). Without the lens redshift among `breaks`, the kink
+            of beta leaves an error of at most about 3e-4 in the moments of beta at the
+            default, falling with the square of the width; with it, 0.25 and 6 nodes per
+            panel reach 1e-7.
         order : int, default 4
             Gauss-Legendre nodes per panel.
         rtol : float, default 1e-8
@@ -183,11 +184,11 @@ class SourceDistribution:
             raise ParameterError("panel_width", panel_width, "> 0")
         inner = [z for z in breaks if z_min < z < z_max]
         corners = np.unique(np.array([z_min, *inner, z_max], dtype=np.float64))
-        pieces = [
-            np.linspace(a, b, math.ceil((b - a) / panel_width) + 1)[:-1]
-            for a, b in pairwise(corners)
-        ]
-        edges = np.append(np.concatenate(pieces), z_max)
+        pieces = [corners]
+        for a, b in pairwise(np.log1p(corners)):
+            inside = np.linspace(a, b, math.ceil((b - a) / panel_width) + 1)[1:-1]
+            pieces.append(np.expm1(inside))
+        edges = np.sort(np.concatenate(pieces))
         return cls(*_adaptive_nodes(function, edges, order, rtol))
 
     @classmethod
@@ -211,9 +212,10 @@ class SourceDistribution:
         z0 : float
             Scale redshift, > 0.
         z_max : float, optional
-            Upper limit; by default where 1e-10 of the galaxies lie above.
+            Upper limit; by default where 1e-9 of the galaxies lie above.
         breaks : iterable of float, optional
-            As in `from_function`: give the lens redshift for exact moments.
+            As in `from_function`: with the lens redshift here, moments of beta are good
+            to 1e-7 with fewer nodes; without, to 3e-4.
         """
         for name, value, allowed in (
             ("alpha", alpha, alpha >= 0.0),
@@ -231,8 +233,9 @@ class SourceDistribution:
             scaled = z / z0
             return np.asarray(scaled**alpha * np.exp(-(scaled**beta)))
 
-        width = max(0.05, z_max / 400.0)
-        return cls.from_function(density, 0.0, z_max, breaks=breaks, panel_width=width)
+        inner = tuple(breaks)
+        width, order = (0.25, 6) if inner else (0.05, 4)
+        return cls.from_function(density, 0.0, z_max, breaks=inner, panel_width=width, order=order)
 
     @classmethod
     def chang2013(
