@@ -487,16 +487,18 @@ def _nested(
     except ImportError:
         raise MissingExtraError("nautilus-sampler", "fit", "method 'nested'") from None
     free = likelihood.parameters
+    n = len(free)
 
     def transform(cube: Array) -> Array:
-        return np.stack(
-            [p.prior.quantile(cube[..., i]) for i, p in enumerate(free.parameters)], axis=-1
-        )
+        columns = [p.prior.quantile(cube[..., i]) for i, p in enumerate(free.parameters)]
+        return np.stack([*columns, *(cube[..., i] for i in range(n, n_dim))], axis=-1)
 
+    # nautilus wants two dimensions: a second one that nothing depends on leaves Z as it is
+    n_dim = max(n, 2)
     sampler = Sampler(
         transform,
-        likelihood.log_likelihood,
-        n_dim=len(free),
+        lambda values: likelihood.log_likelihood(values[:, :n]),
+        n_dim=n_dim,
         n_live=int(parameters["n_live"]),
         n_networks=int(parameters["n_networks"]),
         vectorized=True,
@@ -504,7 +506,8 @@ def _nested(
         seed=seed_of(int(parameters["seed"]), start.halo_id) % 2**32,
     )
     finished = sampler.run(n_eff=int(parameters["n_eff"]))
-    values, log_weight, log_likelihood = sampler.posterior()
+    points, log_weight, log_likelihood = sampler.posterior()
+    values = points[:, :n]
     weight = np.exp(log_weight - log_weight.max())
     weight /= weight.sum()
     start.diagnostics.update(

@@ -95,7 +95,7 @@ def concentration(
     Examples
     --------
     >>> print(f"{concentration(2e14, 0.3, '200c', 'duffy08'):.4f}")
-    3.4917
+    3.5326
     """
     definition = MassDef.from_name(mass_def)
     m, z = np.broadcast_arrays(_checked_mass(mass), checked_redshift(redshift))

@@ -140,7 +140,10 @@ def _read_fits(file: str, group: str | int | None) -> list[RawTable]:
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        with fits.open(file, memmap=False, checksum=True) as hdus:
+        with (
+            open(file, "rb") as stream,
+            fits.open(stream, memmap=False, checksum=True) as hdus,
+        ):
             hdu = _fits_table(file, hdus, group)
             columns = tuple(
                 Column(c.name, _plain(file, c.name, hdu.data[c.name]), c.unit or None)
@@ -177,13 +180,14 @@ def _fits_table(file: str, hdus: Any, group: str | int | None) -> Any:
 
 
 def _read_npz(file: str) -> list[RawTable]:
-    with np.load(file, allow_pickle=False) as archive:
+    with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     return [_table_of_arrays(file, arrays, {}, "")]
 
 
 def _read_npy(file: str) -> list[RawTable]:
-    array = np.load(file, allow_pickle=False)
+    with open(file, "rb") as stream:
+        array = np.load(stream, allow_pickle=False)
     if array.dtype.names:
         return [_table_of_arrays(file, {n: array[n] for n in array.dtype.names}, {}, "")]
     return [RawTable(file, (Column("array", array),))]
