@@ -142,6 +142,14 @@ def lens_redshift(redshift: Any) -> float:
     return value
 
 
+def printable(name: str, text: Any) -> str:
+    """Return `text` as a string, which must be printable."""
+    result = str(text)
+    if not result.isprintable():
+        raise ParameterError(name, result, "made of printable characters")
+    return result
+
+
 def metadata_text(metadata: Mapping[str, Any] | None) -> str:
     """Return `metadata` as JSON text, which is immutable."""
     try:

@@ -27,6 +27,7 @@ from ._checks import (
     metadata_text,
     not_negative,
     positive,
+    printable,
     scalar,
     vector,
 )
@@ -99,7 +100,7 @@ class RadialObservable:
                 else positive("cross_errors", vector("cross_errors", cross_errors, unit, shape))
             ),
             redshift=lens_redshift(redshift),
-            id=str(id),
+            id=printable("id", id),
             file=None if file is None else os.fspath(file),
             _metadata=metadata_text(metadata),
         )
@@ -200,7 +201,7 @@ class RadialObservable:
             "n_points": len(self),
             "redshift": self.redshift,
             "id": self.id,
-            "metadata": self.metadata,
+            "metadata": self._metadata,
             **self._header(),
         }
         return table
@@ -237,8 +238,9 @@ class RadialObservable:
         """Same type and content; the file it was read from does not count."""
         if not isinstance(other, type(self)):
             return NotImplemented
-        mine, theirs = self._content(), other._content()
-        return all(_same(mine[name], theirs[name]) for name in mine if name != "file")
+        names = [name for name in self._fields if name not in ("file", "metadata")]
+        same = all(_same(getattr(self, name), getattr(other, name)) for name in names)
+        return same and self._metadata == other._metadata
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -290,7 +292,7 @@ class GammaTheta(RadialObservable):
     kind : {"reduced_shear", "shear"}
         Whether `values` is g_t = gamma_t / (1 - kappa), the default, or gamma_t.
     id : str, optional
-        Name of the object.
+        Name of the object, of printable characters: it also names result files.
     file : path, optional
         Where it was read from; not part of ``==``.
     metadata : mapping, optional
@@ -448,7 +450,7 @@ class DeltaSigma(RadialObservable):
         Boost factor 1 + B(R), > 0, by which the model is to be divided where the data
         are still diluted by cluster members.
     id : str, optional
-        Name of the object.
+        Name of the object, of printable characters: it also names result files.
     file : path, optional
         Where it was read from; not part of ``==``.
     metadata : mapping, optional

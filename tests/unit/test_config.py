@@ -8,7 +8,7 @@ import pickle
 import pytest
 import yaml
 from astropy.cosmology import FlatLambdaCDM
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clmassmod._config_schema import DEFAULT_PRIORS, PRIORS, SCHEMA, Key
@@ -183,6 +183,7 @@ def test_hash_depends_on_what_decides_the_result_and_on_nothing_else():
     assert len(base.hash()) == 64
 
 
+@settings(deadline=None)
 @given(st.floats(1e-3, 1e3))
 def test_numbers_survive_text_formats(value):
     content = {"cosmology": {"H0": value}}

@@ -10,7 +10,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.cosmology import FlatLambdaCDM
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clmassmod.errors import ParameterError
@@ -87,6 +87,7 @@ def test_written_and_read_again_is_the_same_bit_for_bit(profile, tmp_path):
     assert os.listdir(tmp_path) == ["profile.ecsv"]
 
 
+@settings(deadline=None)
 @given(
     values=st.lists(st.floats(-1e20, 1e20), min_size=3, max_size=3),
     steps=st.lists(st.floats(1e-6, 1e3), min_size=3, max_size=3),
@@ -97,6 +98,22 @@ def test_any_numbers_survive_writing(values, steps, redshift, tmp_path_factory):
     profile = DeltaSigma(np.cumsum(steps), values, [1.0, 2.0, 3.0], redshift=redshift)
     profile.write(path)
     again = load_delta_sigma(path)
+    assert again == profile
+
+
+@settings(deadline=None)
+@given(
+    id=st.text(st.characters(codec="utf-8"), max_size=40).filter(str.isprintable),
+    metadata=st.dictionaries(
+        st.text(st.characters(codec="utf-8"), max_size=10),
+        st.one_of(st.text(st.characters(codec="utf-8"), max_size=200), st.floats(), st.integers()),
+    ),
+)
+def test_any_names_survive_writing(id, metadata, tmp_path_factory):
+    path = tmp_path_factory.mktemp("round") / "x.ecsv"
+    profile = gamma_theta(id=id, metadata=metadata)
+    profile.write(path)
+    again = load_gamma_theta(path)
     assert again == profile
 
 
@@ -272,6 +289,7 @@ NOT_POSITIVE = np.array([[1.0, 2, 0, 0], [2, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1
         ({"redshift": np.nan}, "redshift = nan"),
         ({"redshift": "far"}, "redshift = 'far'"),
         ({"redshift": [0.1, 0.2]}, "redshift"),
+        ({"id": "a\nb"}, "id = .* printable"),
         ({"metadata": {"x": object()}}, "metadata .* JSON"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import astropy.units as u
 import h5py
 import numpy as np
 import pytest
@@ -233,11 +234,11 @@ def test_rows_of_the_same_id_are_an_object(tmp_path):
     groups = load_delta_sigma(path)
     assert [(p.id, p.redshift) for p in groups] == [("B", 0.2), ("A", 0.3)]
     assert groups[0].values.tolist() == [5e12, 3e12]
-    path.write_text("label,R [Mpc],ds [Msun/pc2],err\n1,1,5,1\n1,2,3,1\n")
+    path.write_text("label,R [Mpc],ds [Msun/pc2],err\n007,1,5,1\n007,2,3,1\n")
     single = load_delta_sigma(path, redshift=0.2)
     assert single.id == "t"
     named = load_delta_sigma(path, redshift=0.2, columns={"id": "label"})
-    assert named.id == "1.0"
+    assert named.id == "007"
 
 
 def test_hdf5_groups_are_objects(tmp_path):
@@ -488,6 +489,31 @@ def test_own_files_are_checked(tmp_path):
     path.write_text("".join(lines).replace("kind: reduced_shear", "kind: sheer"))
     with pytest.raises(FormatError, match="kind = 'sheer'"):
         load_gamma_theta(path)
+
+
+def test_covariance_with_a_unit_of_its_own(tmp_path):
+    path = tmp_path / "x.csv"
+    write_csv(path)
+    expected = load_delta_sigma(path, redshift=0.2, covariance=COV)
+    for covariance in (COV * 1e24 * (u.Msun / u.Mpc**2) ** 2, COV * (u.Msun / u.pc**2) ** 2):
+        profile = load_delta_sigma(path, redshift=0.2, covariance=covariance)
+        assert profile.covariance == pytest.approx(expected.covariance, rel=1e-14)
+    own = tmp_path / "own.ecsv"
+    expected.replace(covariance=None).write(own)
+    again = load_delta_sigma(own, covariance=COV * (u.Msun / u.pc**2) ** 2)
+    assert again.covariance == pytest.approx(expected.covariance, rel=1e-14)
+    with pytest.raises(FormatError, match="covariance: unit 's' cannot be converted"):
+        load_delta_sigma(path, redshift=0.2, covariance=COV * u.s)
+    with pytest.raises(FormatError, match="covariance: nothing given for the object 'x'"):
+        load_delta_sigma(path, redshift=0.2, covariance={"y": COV})
+
+
+def test_own_files_are_in_fixed_units(tmp_path):
+    path = tmp_path / "x.ecsv"
+    GammaTheta(R, [0.1, 0.1, 0.1], ERR, redshift=0.2).write(path)
+    for arguments in ({"units": {"radius": "kpc"}}, {"little_h": 0.7}, {"comoving": True}):
+        with pytest.raises(FormatError, match="the file states its own"):
+            load_gamma_theta(path, **arguments)
 
 
 def test_own_files_take_new_redshift_id_and_sources(tmp_path):

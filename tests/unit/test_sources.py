@@ -8,7 +8,7 @@ import pickle
 import numpy as np
 import pytest
 from astropy.cosmology import FlatLambdaCDM
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
@@ -147,6 +147,7 @@ def test_nodes_are_inverse_critical_surface_densities():
     assert np.array_equal(single, values[:1])
 
 
+@settings(deadline=None)
 @given(mean=st.floats(0.05, 0.95), excess=st.floats(0.0, 1.0), kappa=st.floats(0.0, 0.3))
 def test_two_moments_give_the_formula_of_seitz_and_schneider(mean, excess, kappa):
     square = mean**2 + excess * (mean - mean**2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from ..errors import FormatError, ParameterError, nearest
 from ._raw import Column, RawTable
@@ -184,5 +185,5 @@ def _plain_name(field: str, name: str) -> str:
 def _with_unit(field: str, column: Column) -> Column:
     match = _WITH_UNIT.match(_normal(column.name)) if field in ("radius", "theta") else None
     if match and column.unit is None:
-        return Column(column.name, column.data, _SUFFIX_UNITS[match[2]])
+        return replace(column, unit=_SUFFIX_UNITS[match[2]])
     return column

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -146,17 +147,18 @@ def _split(
     label = table.name if table.name else Path(table.file).stem
     if values.ndim > 1:
         rows = range(len(values))
-        ids = [str(x) for x in names.data] if names else [f"{label}[{i}]" for i in rows]
+        ids = names.labels() if names else [f"{label}[{i}]" for i in rows]
         return [
             (ids[i], {k: _row(table, k, c, i, len(values)) for k, c in content.items()})
             for i in rows
         ]
     if names is None or names.data.shape != values.shape:
         return [(label, content)]
-    unique = list(dict.fromkeys(str(x) for x in names.data))
+    labels = names.labels()
+    unique = list(dict.fromkeys(labels))
     if not explicit and len(unique) == len(values) > 1:
         return [(label, content)]
-    members = np.array([str(x) for x in names.data])
+    members = np.array(labels)
     return [
         (name, {k: _pick(table.file, k, c, members == name) for k, c in content.items()})
         for name in unique
@@ -195,7 +197,7 @@ def _make(
         units[key] = _unit_of(file, key, content, request)
         factor = conversion.factor(file, key, units[key], targets[key], redshift)
         arguments[key] = scaled(file, key, column.data, factor)
-    covariance, unit = _covariance(content, request, name)
+    covariance, unit = _covariance(file, content, request, name)
     if covariance is not None:
         if unit is None:
             factor = conversion.factor(file, "values", units["values"], targets["values"], redshift)
@@ -273,16 +275,18 @@ def _filled(value: Any, name: str) -> Any:
 
 
 def _covariance(
-    content: Mapping[str, Column], request: Request, name: str
+    file: str, content: Mapping[str, Column], request: Request, name: str
 ) -> tuple[Array | None, str | None]:
     """The covariance as in its file, and its unit if one is stated anywhere."""
     unit = request.units.get("covariance")
     if request.covariance is not None:
-        given = _filled(per_object(request.covariance, name, "", "covariance"), name)
+        given = _filled(per_object(request.covariance, name, file, "covariance"), name)
         if isinstance(given, str):
             matrix, stated = load_covariance(given)
             return matrix, unit or stated
-        return np.asarray(given, dtype=np.float64), unit
+        stated = getattr(given, "unit", None)
+        matrix = np.asarray(given if stated is None else given.value)
+        return matrix, unit or (None if stated is None else str(stated))
     if "covariance" in content:
         column = content["covariance"]
         return np.asarray(column.data), unit or column.unit
@@ -330,6 +334,10 @@ def _own_object(
     if header.get("observable") != request.kind:
         problem = f"the file holds {header.get('observable')!r}, not {request.kind!r}"
         raise FormatError(file, "observable", problem)
+    conversion = request.conversion
+    if request.units or conversion.little_h is not None or conversion.comoving:
+        problem = "the file states its own: leave out units, little_h and comoving"
+        raise FormatError(file, "units", problem)
     missing = _HEADER_KEYS - set(header)
     if missing:
         raise FormatError(file, sorted(missing)[0], "is missing from the header")
@@ -352,14 +360,31 @@ def _own_object(
         if extra.get("sources") is not None:
             extra["sources"] = sources_from_dict(extra["sources"])
         arguments |= extra
-        arguments |= {"redshift": redshift, "id": name, "metadata": header["metadata"]}
+        arguments |= {"redshift": redshift, "id": name}
+        arguments["metadata"] = _own_metadata(file, header["metadata"])
         if request.covariance is not None:
-            arguments["covariance"] = _covariance({}, request, name)[0]
+            arguments["covariance"] = _own_covariance(file, request, name)
         return _build(file, request, arguments, name)
     except TypeError as error:
         raise FormatError(file, "header", f"holds an unknown entry ({error})") from error
     except ParameterError as error:
         raise FormatError(file, error.name, str(error)) from error
+
+
+def _own_metadata(file: str, text: Any) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except (TypeError, ValueError) as error:
+        raise FormatError(file, "metadata", f"is not JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise FormatError(file, "metadata", "is no JSON object")
+    return content
+
+
+def _own_covariance(file: str, request: Request, name: str) -> Array:
+    matrix, unit = _covariance(file, {}, request, name)
+    assert matrix is not None
+    return _own_column(file, "covariance", Column("covariance", matrix, unit), request.kind)
 
 
 def _own_column(file: str, key: str, column: Column, kind: str) -> Array:

@@ -35,11 +35,28 @@ _SUFFIXES = {
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, data, and the unit stated in the file (None: none stated)."""
+    """One column of a table.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the file.
+    data : ndarray
+        Numbers or text.
+    unit : str or None
+        The unit stated in the file; None if none is.
+    cells : ndarray of str or None
+        The entries as spelled in a text file, for use as ids ("007" is no 7).
+    """
 
     name: str
     data: npt.NDArray[Any]
     unit: str | None = None
+    cells: npt.NDArray[Any] | None = None
+
+    def labels(self) -> list[str]:
+        """Return the entries as text."""
+        return [str(entry) for entry in (self.data if self.cells is None else self.cells)]
 
 
 @dataclass(frozen=True)

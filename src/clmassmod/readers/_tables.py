@@ -82,7 +82,7 @@ def load_redshifts(
     for field in ("id", "redshift"):
         if field not in found:
             raise missing_column(table, "redshifts", field)
-    ids = [str(name) for name in found["id"].data]
+    ids = found["id"].labels()
     redshifts = scaled(table.file, "redshift", found["redshift"].data, 1.0)
     if redshifts.shape != (len(ids),):
         raise FormatError(table.file, "redshift", f"has the shape {redshifts.shape}")

@@ -12,13 +12,13 @@ import numpy.typing as npt
 
 from ..errors import FormatError
 
-TextColumn = tuple[str, npt.NDArray[Any], str | None]
+TextColumn = tuple[str, npt.NDArray[Any], str | None, npt.NDArray[Any]]
 _NAME_AND_UNIT = re.compile(r"^(?P<name>.*?)\s*(?:\[(?P<square>[^\]]*)\])$")
 _HEADER_TOKEN = re.compile(r"[^\s,]+(?:[ \t]*\[[^\]]*\])?")
 
 
 def read_text(file: str) -> list[TextColumn]:
-    """Return name, data and unit of each column of a text table.
+    """Return name, data, unit and cells of each column of a text table.
 
     Parameters
     ----------
@@ -30,9 +30,10 @@ def read_text(file: str) -> list[TextColumn]:
 
     Returns
     -------
-    list of (name, data, unit)
+    list of (name, data, unit, cells)
         A column without a name is called ``col1``, ``col2``, ... by position. Data are
-        floats, or strings where a column is not made of numbers.
+        floats, or strings where a column is not made of numbers; the cells are always
+        the strings.
 
     Raises
     ------
@@ -58,10 +59,11 @@ def read_text(file: str) -> list[TextColumn]:
     if len(header) > width:
         header = []
     names = header + [(f"col{i + 1}", None) for i in range(len(header), width)]
-    return [
-        (name, _column([cells[i] for _, cells in rows]), unit)
-        for i, (name, unit) in enumerate(names)
-    ]
+    result = []
+    for i, (name, unit) in enumerate(names):
+        cells_of = [cells[i] for _, cells in rows]
+        result.append((name, _column(cells_of), unit, np.array(cells_of, dtype=str)))
+    return result
 
 
 def _lines(file: str) -> list[tuple[int, str]]:
