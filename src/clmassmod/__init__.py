@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 # public name -> the module that holds it
 _PUBLIC = {
     "NFW": ".profiles.halos",
+    "gNFW": ".profiles.numeric_halos",
+    "Einasto": ".profiles.numeric_halos",
+    "Burkert": ".profiles.numeric_halos",
     "MassDef": ".cosmology",
     "critical_surface_density": ".cosmology",
     "SourceDistribution": ".sources",
@@ -22,6 +25,7 @@ __all__ = ["__version__", *_PUBLIC]
 if TYPE_CHECKING:
     from .cosmology import MassDef, critical_surface_density
     from .profiles.halos import NFW
+    from .profiles.numeric_halos import Burkert, Einasto, gNFW
     from .sources import BetaMoments, SourceDistribution
 
 
