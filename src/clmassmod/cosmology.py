@@ -105,7 +105,9 @@ def angular_diameter_distance(redshift: Any, cosmology: FLRW | None = None) -> A
 def transverse_comoving_distance(redshift: Any, cosmology: FLRW | None = None) -> Array:
     """Transverse comoving distance to `redshift` [Mpc]."""
     cosmo = resolve_cosmology(cosmology)
-    return np.asarray(cosmo.comoving_transverse_distance(checked_redshift(redshift)).to_value("Mpc"))
+    return np.asarray(
+        cosmo.comoving_transverse_distance(checked_redshift(redshift)).to_value("Mpc")
+    )
 
 
 def inverse_critical_surface_density(z_l: Any, z_s: Any, cosmology: FLRW | None = None) -> Array:
@@ -148,9 +150,7 @@ def critical_surface_density(z_l: Any, z_s: Any, cosmology: FLRW | None = None) 
         return np.asarray(1.0 / inverse)
 
 
-def inverse_critical_surface_density_at_infinity(
-    z_l: Any, cosmology: FLRW | None = None
-) -> Array:
+def inverse_critical_surface_density_at_infinity(z_l: Any, cosmology: FLRW | None = None) -> Array:
     """Inverse critical surface density for a source at infinite redshift [Mpc^2 / Msun].
 
     The comoving distance to infinity is finite in every cosmology with a big bang;

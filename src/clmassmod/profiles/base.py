@@ -55,7 +55,7 @@ class RadialMass(ABC):
     cosmology: FLRW
 
     def __init__(self, arguments: dict[str, Any], redshift: Any, cosmology: FLRW | None) -> None:
-        self._arguments = arguments
+        self._arguments = {name: _kept(value) for name, value in arguments.items()}
         self.redshift = checked_redshift(redshift)[()]
         self.cosmology = resolve_cosmology(cosmology)
 
@@ -175,9 +175,7 @@ class RadialMass(ABC):
         if type(other) is not type(self) or not isinstance(other, RadialMass):
             return NotImplemented
         mine, theirs = self._arguments, other._arguments
-        return mine.keys() == theirs.keys() and all(
-            _same(mine[key], theirs[key]) for key in mine
-        )
+        return mine.keys() == theirs.keys() and all(_same(mine[key], theirs[key]) for key in mine)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -191,6 +189,15 @@ class RadialMass(ABC):
 
 def _rebuild(cls: type[RadialMass], arguments: dict[str, Any]) -> RadialMass:
     return cls(**arguments)
+
+
+def _kept(value: Any) -> Any:
+    # the caller may go on writing into the array
+    if not isinstance(value, np.ndarray):
+        return value
+    copy = value.copy()
+    copy.flags.writeable = False
+    return copy
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -215,9 +222,7 @@ def parameter(value: Any, unit: str, name: str, low: float, high: float = np.inf
     if not inside.all():
         where = np.unravel_index(int(np.argmin(inside)), array.shape)
         place = f" (at index {', '.join(map(str, where))})" if array.ndim else ""
-        raise ParameterError(
-            name, float(array[where]), f"finite, > {low:g} and < {high:g}{place}"
-        )
+        raise ParameterError(name, float(array[where]), f"finite, > {low:g} and < {high:g}{place}")
     array = array.copy()
     array.flags.writeable = False
     return array

@@ -13,7 +13,7 @@ from .base import Array, RadialMass, common_shape, parameter
 from .lensing import SourceArrays
 
 if TYPE_CHECKING:
-    from astropy.cosmology import FLRW
+    pass
 
 
 class CompiledProfile(RadialMass):

@@ -42,7 +42,7 @@ class NFW(SphericalOverdensityHalo):
     >>> import clmassmod as clm
     >>> halo = clm.NFW(5e14, 4.0, redshift=0.3)
     >>> round(halo.reduced_tangential_shear(1.0, z_s=1.0), 6)
-    0.051607
+    0.033448
     """
 
     kind = "nfw"

@@ -82,7 +82,10 @@ def _from_list(
             "z_s", f"a list of {len(z_s)}", f"a list of one distribution per lens {lens_shape}"
         )
     redshifts = np.broadcast_to(z_l, lens_shape)
-    rows = [s.inverse_critical_surface_density_nodes(z, cosmology) for s, z in zip(z_s, redshifts, strict=True)]
+    rows = [
+        s.inverse_critical_surface_density_nodes(z, cosmology)
+        for s, z in zip(z_s, redshifts, strict=True)
+    ]
     size = max(weight.size for _, weight in rows)
     inverse = np.zeros((len(rows), size))
     weight = np.zeros((len(rows), size))

@@ -94,6 +94,10 @@ CLMASSMOD_TARGETS void evaluate_block(Quantity q, Block& b, std::size_t n) noexc
             for (std::size_t k = 0; k < n; ++k)
                 b.first[k] = Profile::surface_density_slope(b.x[k], b.shape[k]);
             break;
+        case Quantity::density_slope:
+            for (std::size_t k = 0; k < n; ++k)
+                b.first[k] = Profile::density_slope(b.x[k], b.shape[k]);
+            break;
         case Quantity::reduced_tangential_shear:
         case Quantity::magnification:
             for (std::size_t k = 0; k < n; ++k) {
@@ -109,6 +113,7 @@ CLMASSMOD_TARGETS void evaluate_block(Quantity q, Block& b, std::size_t n) noexc
 inline double quantity_scale(Quantity q, double rho_s, double r_s) noexcept {
     switch (q) {
         case Quantity::density:
+        case Quantity::density_slope:
             return rho_s;
         case Quantity::enclosed_mass:
             return 4.0 * kPi * rho_s * r_s * r_s * r_s;
