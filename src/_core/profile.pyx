@@ -22,6 +22,7 @@ cdef extern from "clmassmod/quantity.hpp" namespace "clmassmod" nogil:
         excess_surface_density
         enclosed_mass_2d
         surface_density_slope
+        density_slope
         convergence
         tangential_shear
         reduced_tangential_shear
@@ -30,6 +31,12 @@ cdef extern from "clmassmod/quantity.hpp" namespace "clmassmod" nogil:
 cdef extern from "clmassmod/profile_kinds.hpp" namespace "clmassmod" nogil:
     cdef enum class ProfileKind "clmassmod::ProfileKind":
         nfw
+        hernquist
+        bmo
+        sis
+        power_law
+        dpie
+        point_mass
     cdef struct Strided:
         const double* data
         size_t row_stride
@@ -71,6 +78,7 @@ QUANTITIES = {
     "excess_surface_density": <int>Quantity.excess_surface_density,
     "enclosed_mass_2d": <int>Quantity.enclosed_mass_2d,
     "surface_density_slope": <int>Quantity.surface_density_slope,
+    "density_slope": <int>Quantity.density_slope,
     "convergence": <int>Quantity.convergence,
     "tangential_shear": <int>Quantity.tangential_shear,
     "reduced_tangential_shear": <int>Quantity.reduced_tangential_shear,
@@ -79,6 +87,12 @@ QUANTITIES = {
 
 KINDS = {
     "nfw": <int>ProfileKind.nfw,
+    "hernquist": <int>ProfileKind.hernquist,
+    "bmo": <int>ProfileKind.bmo,
+    "sis": <int>ProfileKind.sis,
+    "power_law": <int>ProfileKind.power_law,
+    "dpie": <int>ProfileKind.dpie,
+    "point_mass": <int>ProfileKind.point_mass,
 }
 
 

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 # public name -> the module that holds it
 _PUBLIC = {
     "NFW": ".profiles.halos",
+    "gNFW": ".profiles.numeric_halos",
+    "Einasto": ".profiles.numeric_halos",
+    "Burkert": ".profiles.numeric_halos",
     "MassDef": ".cosmology",
     "critical_surface_density": ".cosmology",
     "concentration": ".profiles.concentration",
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from .power import LinearPower
     from .profiles.concentration import concentration
     from .profiles.halos import NFW
+    from .profiles.numeric_halos import Burkert, Einasto, gNFW
     from .sources import BetaMoments, SourceDistribution
 
 

@@ -11,10 +11,11 @@ enum class Quantity : int {
     excess_surface_density = 4,
     enclosed_mass_2d = 5,
     surface_density_slope = 6,  // d Sigma / d ln R
-    convergence = 7,
-    tangential_shear = 8,
-    reduced_tangential_shear = 9,
-    magnification = 10,
+    density_slope = 7,          // d rho / d ln r
+    convergence = 8,
+    tangential_shear = 9,
+    reduced_tangential_shear = 10,
+    magnification = 11,
 };
 
 }  // namespace clmassmod

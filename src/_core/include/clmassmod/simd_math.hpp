@@ -19,8 +19,8 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 // With T(w) = artanh(sqrt w)/sqrt w (arctan for w < 0), T_1 = (T - 1)/w, T_2 = (T_1 - 1/3)/w:
-// T_2 for |w| <= 0.1716.
-CLMASSMOD_INLINE double arc_kernel_second(double w) noexcept {
+// T_3 = (T_2 - 1/5)/w for |w| <= 0.1716.
+CLMASSMOD_INLINE double arc_kernel_third(double w) noexcept {
     double p = 0.03560983581151138;
     p = p * w + 0.03803632811199076;
     p = p * w + 0.036886079809794414;
@@ -33,8 +33,12 @@ CLMASSMOD_INLINE double arc_kernel_second(double w) noexcept {
     p = p * w + 0.0769230771959895;
     p = p * w + 0.09090909090838768;
     p = p * w + 0.11111111111036572;
-    p = p * w + 0.1428571428571434;
-    return p * w + 0.2000000000000006;
+    return p * w + 0.1428571428571434;
+}
+
+// T_2 for |w| <= 0.1716.
+CLMASSMOD_INLINE double arc_kernel_second(double w) noexcept {
+    return arc_kernel_third(w) * w + 0.2000000000000006;
 }
 
 // T_1 for |w| <= 0.1716.
@@ -68,6 +72,36 @@ CLMASSMOD_INLINE double log_positive(double x) noexcept {
     constexpr double kLn2Low = 1.90821492927058770002e-10;
     const double value = k * kLn2High + (f + (tail + k * kLn2Low));
     return (x >= 2.2250738585072014e-308 && x <= 1.7976931348623157e308) ? value : kNaN;
+}
+
+// ln(1 + x) for x >= 0, accurate to a few ulp for small x too: the factor x/((1 + x) - 1) undoes
+// the rounding of 1 + x.
+CLMASSMOD_INLINE double log_one_plus(double x) noexcept {
+    const double y = 1.0 + x;
+    const double rounded = y - 1.0;
+    const double value = log_positive(y) * (x / rounded);
+    return rounded == 0.0 ? x : value;
+}
+
+// T(-t^2) = arctan(t)/t and T_1(-t^2) = (1 - T)/t^2 for t >= 0.
+struct Arctan {
+    double zeroth, first;
+};
+
+CLMASSMOD_INLINE Arctan arctan_kernels(double t) noexcept {
+    // t > 1: pi/2 - arctan(1/t); above tan(pi/8): arctan s = pi/4 + arctan((s - 1)/(s + 1))
+    const bool large = t > 1.0;
+    const double inverse = 1.0 / t;
+    const double s = large ? inverse : t;
+    const bool near = s <= 0.41421356;
+    const double reduced = near ? s : (s - 1.0) / (s + 1.0);
+    const double v = -reduced * reduced;
+    const double kernel = arc_kernel_first(v);
+    const double arc = (near ? 0.0 : kPi / 4.0) + reduced * (1.0 + v * kernel);
+    const double angle = large ? kPi / 2.0 - arc : arc;
+    const bool series = t <= 0.41421356;
+    const double zeroth = series ? 1.0 + v * kernel : angle * inverse;
+    return {zeroth, series ? kernel : (1.0 - zeroth) * (inverse * inverse)};
 }
 
 // e^x; 0 below -708 (no subnormal results), inf above 709.7, NaN stays NaN.

@@ -20,6 +20,11 @@ struct Nfw {
         return 1.0 / (x * (1.0 + x) * (1.0 + x));
     }
 
+    static CLMASSMOD_INLINE double density_slope(double x, double) noexcept {
+        const double y = 1.0 + x;
+        return -(1.0 + 3.0 * x) / (x * y * (y * y));
+    }
+
     // ln(1 + x) - x/(1 + x), with the series below x = 0.1 where the terms cancel
     static CLMASSMOD_INLINE double enclosed_mass(double x, double) noexcept {
         // y = x/(1+x): ln(1+x) = -ln(1-y) = y + y^2/2 + y^3/3 ...
@@ -31,13 +36,13 @@ struct Nfw {
         return x < 0.1 ? series : direct;
     }
 
-    // T, T_1 = (T - 1)/w, T_2 = (T_1 - 1/3)/w at w = (1 - x)/(1 + x), and what G shares with them.
+    // T, T_1 = (T - 1)/w, T_2 = (T_1 - 1/3)/w, T_3 = (T_2 - 1/5)/w at w = (1 - x)/(1 + x), and what G shares with them.
     // Divisions dominate the cost, so reciprocals are taken of products.
     struct Arc {
-        double one_plus_w, inverse_x, inverse_q, log_x;
+        double w, one_plus_w, inverse_x, inverse_q, log_x;
         double gap;       // (1 - q)/x^2 = 1/(1 + q), q = sqrt|1 - x^2|
         double log_half;  // ln((1 + q)/2)/x^2, for x < 0.71
-        double zeroth, first, second;
+        double zeroth, first, second, third;
     };
 
     static CLMASSMOD_INLINE Arc arc(double x) noexcept {
@@ -53,7 +58,8 @@ struct Nfw {
         const bool near = std::fabs(w) <= 0.1716;
         const double reduced = (t - 1.0) * (t * both_t);
         const double v = near ? w : -reduced * reduced;
-        const double kernel_second = arc_kernel_second(v);
+        const double kernel_third = arc_kernel_third(v);
+        const double kernel_second = kernel_third * v + 0.2000000000000006;
         const double kernel_first = kernel_second * v + 0.3333333333333333;
         const double outer = (kPi / 4.0 + reduced * (1.0 + v * kernel_first)) * inverse_t;
         // w strongly positive (x < 0.707): 2 artanh(sqrt w) = ln((1 + q)/x), with
@@ -79,6 +85,7 @@ struct Nfw {
         const double far_first = (far - 1.0) * inverse_w;
         const double far_second = (far_first - 0.3333333333333333) * inverse_w;
         Arc result;
+        result.w = w;
         result.one_plus_w = 2.0 * inverse_y;
         result.inverse_x = y * both;
         result.inverse_q = inverse_y * inverse_t;
@@ -88,6 +95,7 @@ struct Nfw {
         result.zeroth = near ? 1.0 + w * kernel_first : far;
         result.first = near ? kernel_first : far_first;
         result.second = near ? kernel_second : far_second;
+        result.third = near ? kernel_third : (far_second - 0.2) * inverse_w;
         return result;
     }
 
@@ -120,14 +128,16 @@ struct Nfw {
         return project(x, shape).excess;
     }
     // d/d ln x of U (1 + w)^2 / 2, with dw/d ln x = -(1 - w^2)/2, 2 w T' + T = 1/(1 - w)
-    static CLMASSMOD_INLINE double surface_density_slope(double x, double) noexcept {
-        const Arc a = arc(x);
+    static CLMASSMOD_INLINE double slope(double x, const Arc& a) noexcept {
         const double one_minus_w = x * a.one_plus_w;
         const double first_slope = 0.5 / one_minus_w - 1.5 * a.second;
         const double u_slope = a.first + a.one_plus_w * first_slope;
         const double u = a.zeroth + a.first;
         return -0.5 * one_minus_w * a.one_plus_w * a.one_plus_w *
                (u + 0.5 * a.one_plus_w * u_slope);
+    }
+    static CLMASSMOD_INLINE double surface_density_slope(double x, double) noexcept {
+        return slope(x, arc(x));
     }
 };
 
