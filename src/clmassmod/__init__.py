@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING, Any
 # public name -> the module that holds it
 _PUBLIC = {
     "NFW": ".profiles.halos",
+    "Hernquist": ".profiles.halos",
+    "BMO": ".profiles.halos",
+    "SIS": ".profiles.simple",
+    "PowerLaw": ".profiles.simple",
+    "DPIE": ".profiles.simple",
+    "PointMass": ".profiles.simple",
+    "convert_mass": ".profiles.conversion",
     "MassDef": ".cosmology",
     "critical_surface_density": ".cosmology",
     "SourceDistribution": ".sources",
@@ -21,7 +28,9 @@ __all__ = ["__version__", *_PUBLIC]
 
 if TYPE_CHECKING:
     from .cosmology import MassDef, critical_surface_density
-    from .profiles.halos import NFW
+    from .profiles.conversion import convert_mass
+    from .profiles.halos import BMO, NFW, Hernquist
+    from .profiles.simple import DPIE, SIS, PointMass, PowerLaw
     from .sources import BetaMoments, SourceDistribution
 
 
