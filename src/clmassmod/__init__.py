@@ -18,18 +18,36 @@ _PUBLIC = {
     "DPIE": ".profiles.simple",
     "PointMass": ".profiles.simple",
     "convert_mass": ".profiles.conversion",
+    "gNFW": ".profiles.numeric_halos",
+    "Einasto": ".profiles.numeric_halos",
+    "Burkert": ".profiles.numeric_halos",
     "MassDef": ".cosmology",
     "critical_surface_density": ".cosmology",
+    "concentration": ".profiles.concentration",
+    "LinearPower": ".power",
     "SourceDistribution": ".sources",
     "BetaMoments": ".sources",
+    "GammaTheta": ".observables",
+    "DeltaSigma": ".observables",
+    "CLMassMod": ".cluster.massmod",
+    "compare_models": ".cluster.comparison",
 }
+# modules that are reached as attributes of the package
+_MODULES = ("errors", "utils")
 
-__all__ = ["__version__", *_PUBLIC]
+__all__ = ["__version__", *_PUBLIC, *_MODULES]
 
 if TYPE_CHECKING:
+    from . import errors, utils
+    from .cluster.comparison import compare_models
+    from .cluster.massmod import CLMassMod
     from .cosmology import MassDef, critical_surface_density
+    from .observables import DeltaSigma, GammaTheta
+    from .power import LinearPower
+    from .profiles.concentration import concentration
     from .profiles.conversion import convert_mass
     from .profiles.halos import BMO, NFW, Hernquist
+    from .profiles.numeric_halos import Burkert, Einasto, gNFW
     from .profiles.simple import DPIE, SIS, PointMass, PowerLaw
     from .sources import BetaMoments, SourceDistribution
 
@@ -43,6 +61,8 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(_PUBLIC[name], __name__), name)
         globals()[name] = value
         return value
+    if name in _MODULES:
+        return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -21,7 +21,6 @@ from .lensing import SourceArrays, resolve_sources
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
 
-    from ..sources import SourceLike
 
 Array = npt.NDArray[np.float64]
 
@@ -131,15 +130,15 @@ class RadialMass(ABC):
 
     # -- lensing --------------------------------------------------------------------------------
 
-    def convergence(self, R: Any, z_s: SourceLike, *, n_threads: int = 1) -> Any:
+    def convergence(self, R: Any, z_s: Any, *, n_threads: int = 1) -> Any:
         """Convergence ``Sigma / Sigma_crit``."""
         return self._lensing("convergence", R, z_s, n_threads)
 
-    def tangential_shear(self, R: Any, z_s: SourceLike, *, n_threads: int = 1) -> Any:
+    def tangential_shear(self, R: Any, z_s: Any, *, n_threads: int = 1) -> Any:
         """Tangential shear ``Delta Sigma / Sigma_crit``."""
         return self._lensing("tangential_shear", R, z_s, n_threads)
 
-    def reduced_tangential_shear(self, R: Any, z_s: SourceLike, *, n_threads: int = 1) -> Any:
+    def reduced_tangential_shear(self, R: Any, z_s: Any, *, n_threads: int = 1) -> Any:
         """Reduced tangential shear ``gamma_t / (1 - kappa)``.
 
         Over a distribution of sources it is the exact mean of ``beta_s gamma_inf /
@@ -148,7 +147,7 @@ class RadialMass(ABC):
         """
         return self._lensing("reduced_tangential_shear", R, z_s, n_threads)
 
-    def magnification(self, R: Any, z_s: SourceLike, *, n_threads: int = 1) -> Any:
+    def magnification(self, R: Any, z_s: Any, *, n_threads: int = 1) -> Any:
         """Magnification ``1 / ((1 - kappa)^2 - gamma_t^2)``, signed."""
         return self._lensing("magnification", R, z_s, n_threads)
 

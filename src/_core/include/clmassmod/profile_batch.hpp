@@ -177,9 +177,11 @@ inline double average_over_planes(Quantity q, double sigma, double excess, const
 inline bool needs_sources(Quantity q) noexcept { return q >= Quantity::convergence; }
 inline bool is_nonlinear(Quantity q) noexcept { return q >= Quantity::reduced_tangential_shear; }
 
-// One block: points begin .. begin + n of the flattened (row, column) batch.
-template <class Profile>
-Status run_block(Quantity q, const ProfileBatch& batch, std::size_t begin, std::size_t n) noexcept {
+// One block: points begin .. begin + n of the flattened (row, column) batch. `evaluate` fills the
+// dimensionless values: evaluate(block, begin, n, padded) -> Status.
+template <class Evaluate>
+Status run_block(Quantity q, const ProfileBatch& batch, std::size_t begin, std::size_t n,
+                 const Evaluate& evaluate) noexcept {
     Block b;
     Status status;
     const bool planes = batch.sources.n_planes > 0 && is_nonlinear(q);
@@ -216,7 +218,7 @@ Status run_block(Quantity q, const ProfileBatch& batch, std::size_t begin, std::
         b.shape[k] = b.shape[n - 1];
         b.scale[k] = b.inverse_shear[k] = b.inverse_convergence[k] = 0.0;
     }
-    evaluate_block<Profile>(q, b, padded);
+    status.merge(evaluate(b, begin, n, padded));
     if (planes) {
         for (std::size_t k = 0; k < n; ++k) {
             const double* inverse = batch.sources.plane_inverse +
@@ -237,9 +239,13 @@ template <class Profile>
 Status run_batch(Quantity q, const ProfileBatch& batch, int n_threads) noexcept {
     const std::size_t points = batch.n_rows * batch.n_columns;
     const std::size_t blocks = (points + kBlockPoints - 1) / kBlockPoints;
+    const auto evaluate = [q](Block& b, std::size_t, std::size_t, std::size_t padded) {
+        evaluate_block<Profile>(q, b, padded);
+        return Status{};
+    };
     return for_each_block(blocks, points < kSerialPoints ? 1 : n_threads, [&](std::size_t block) {
         const std::size_t begin = block * kBlockPoints;
-        return run_block<Profile>(q, batch, begin, std::min(kBlockPoints, points - begin));
+        return run_block(q, batch, begin, std::min(kBlockPoints, points - begin), evaluate);
     });
 }
 

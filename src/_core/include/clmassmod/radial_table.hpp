@@ -1,0 +1,268 @@
+// A profile tabulated in x = r / r_s, read without a logarithm.
+//
+// Every octave of x is cut into 2^k panels of equal width: the panel is the leading bits of x, the
+// place in it the rest of the mantissa, and a function is a polynomial of degree 7 there. The
+// nearest singularity of a power law, x = 0, is 2^(k+1) half-widths away, so the error falls as
+// (2^(k+2))^-8: about 1e-9 for k = 2, 1e-11 for k = 3. Sigma and rho, which may fall
+// exponentially, are stored as logarithms.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include "clmassmod/abel.hpp"
+#include "clmassmod/simd_math.hpp"
+#include "clmassmod/targets.hpp"
+
+namespace clmassmod {
+
+constexpr int kTableOrder = 8;  // coefficients a panel: one cache line
+
+enum class TableFunction : int {
+    log_surface = 0,
+    mean = 1,
+    excess = 2,
+    surface_slope = 3,  // - d ln Sigma / d ln x
+    mass = 4,
+    log_density = 5,
+};
+constexpr int kTableFunctions = 6;
+
+struct TableLayout {
+    int first_exponent = 0;  // from x = 2^first_exponent
+    int octaves = 0;
+    int split = 0;  // k
+    std::size_t panels() const noexcept {
+        return static_cast<std::size_t>(octaves) << static_cast<unsigned>(split);
+    }
+    std::size_t size() const noexcept { return kTableFunctions * panels() * kTableOrder; }
+    double low() const noexcept { return std::ldexp(1.0, first_exponent); }
+    double high() const noexcept { return std::ldexp(1.0, first_exponent + octaves); }
+};
+
+struct RadialTable {
+    TableLayout layout;
+    double* coefficient = nullptr;  // (function, panel, order), increasing powers of t in [-1, 1)
+
+    CLMASSMOD_INLINE bool holds(double x) const noexcept {
+        return x >= layout.low() && x < layout.high();
+    }
+    const double* function(TableFunction f) const noexcept {
+        return coefficient + static_cast<std::size_t>(f) * layout.panels() * kTableOrder;
+    }
+    double* function(TableFunction f) noexcept {
+        return coefficient + static_cast<std::size_t>(f) * layout.panels() * kTableOrder;
+    }
+};
+
+// Where x lies in a table; x must be inside.
+struct TableIndex {
+    std::uint64_t first, split;
+    explicit TableIndex(const TableLayout& layout) noexcept
+        : first(static_cast<std::uint64_t>(layout.first_exponent + 1023)
+                << static_cast<unsigned>(layout.split)),
+          split(static_cast<std::uint64_t>(layout.split)) {}
+    CLMASSMOD_INLINE std::size_t panel(double x) const noexcept {
+        return (std::bit_cast<std::uint64_t>(x) >> (52 - split)) - first;
+    }
+    CLMASSMOD_INLINE double place(double x) const noexcept {
+        constexpr std::uint64_t kMantissa = 0x000fffffffffffffULL;
+        const std::uint64_t rest = (std::bit_cast<std::uint64_t>(x) << split) & kMantissa;
+        return 2.0 * std::bit_cast<double>(rest | 0x3ff0000000000000ULL) - 3.0;
+    }
+};
+
+CLMASSMOD_INLINE double table_value(const double* function, const TableIndex& index,
+                                    double x) noexcept {
+    const double* c = function + index.panel(x) * kTableOrder;
+    const double t = index.place(x);
+    const double square = t * t;
+    // Estrin's scheme: short chains
+    const double low = (c[0] + c[1] * t) + (c[2] + c[3] * t) * square;
+    const double high = (c[4] + c[5] * t) + (c[6] + c[7] * t) * square;
+    return low + high * (square * square);
+}
+
+// -- building ------------------------------------------------------------------------------------
+
+// The six functions of a table, from the values of a profile.
+inline void table_functions(const RadialValues& v, double* out) noexcept {
+    out[0] = std::log(v.surface);
+    out[1] = v.mean;
+    out[2] = v.excess;
+    out[3] = -v.slope / v.surface;
+    out[4] = v.mass;
+    out[5] = std::log(v.density);
+}
+
+constexpr int kMostNodes = 24;
+
+// Chebyshev interpolants of the table's functions in ln x over a few octaves: few enough nodes
+// that quadrature at each is cheap. Positive functions are interpolated as logarithms, which are
+// nearly straight, so that the relative error is uniform.
+class CoarsePanel {
+   public:
+    template <class Profile>
+    bool fill(const typename Profile::Shape& kernel, double low, double high, int nodes) noexcept {
+        nodes_ = nodes;
+        middle_ = 0.5 * (std::log(low) + std::log(high));
+        half_ = 0.5 * (std::log(high) - std::log(low));
+        for (int f = 0; f < kTableFunctions; ++f) logarithm_[f] = f != 0 && f != 5;
+        for (int i = 0; i < nodes; ++i) {
+            const double angle = (i + 0.5) * kPi / nodes;
+            node_[i] = std::cos(angle);
+            weight_[i] = (i % 2 == 0 ? 1.0 : -1.0) * std::sin(angle);
+            const RadialValues v =
+                Profile::evaluate(kernel, std::exp(middle_ + half_ * node_[i]), Wanted{});
+            if (!v.converged) return false;
+            table_functions(v, value_[i]);
+            for (int f = 0; f < kTableFunctions; ++f)
+                logarithm_[f] = logarithm_[f] && value_[i][f] > 0.0;
+        }
+        for (int i = 0; i < nodes; ++i)
+            for (int f = 0; f < kTableFunctions; ++f)
+                if (logarithm_[f]) value_[i][f] = std::log(value_[i][f]);
+        return true;
+    }
+
+    void at(double x, double* out) const noexcept {
+        const double t = (std::log(x) - middle_) / half_;
+        double sum = 0.0;
+        std::fill_n(out, kTableFunctions, 0.0);
+        for (int i = 0; i < nodes_; ++i) {
+            const double gap = t - node_[i];
+            if (gap == 0.0) {
+                std::copy_n(value_[i], kTableFunctions, out);
+                sum = 1.0;
+                break;
+            }
+            const double w = weight_[i] / gap;
+            sum += w;
+            for (int f = 0; f < kTableFunctions; ++f) out[f] += w * value_[i][f];
+        }
+        for (int f = 0; f < kTableFunctions; ++f) {
+            out[f] /= sum;
+            if (logarithm_[f]) out[f] = std::exp(out[f]);
+        }
+    }
+
+   private:
+    int nodes_ = 0;
+    double middle_ = 0.0, half_ = 1.0;
+    double node_[kMostNodes], weight_[kMostNodes];
+    double value_[kMostNodes][kTableFunctions];
+    bool logarithm_[kTableFunctions];
+};
+
+// Values at the eight Chebyshev points of [-1, 1] to coefficients of powers.
+struct PowerBasis {
+    double node[kTableOrder];
+    double matrix[kTableOrder][kTableOrder];  // (power, node)
+    PowerBasis() noexcept {
+        // T_m as powers of t
+        double chebyshev[kTableOrder][kTableOrder] = {};
+        chebyshev[0][0] = chebyshev[1][1] = 1.0;
+        for (int m = 2; m < kTableOrder; ++m)
+            for (int p = 0; p < kTableOrder; ++p)
+                chebyshev[m][p] =
+                    (p > 0 ? 2.0 * chebyshev[m - 1][p - 1] : 0.0) - chebyshev[m - 2][p];
+        for (int i = 0; i < kTableOrder; ++i) {
+            const double angle = (i + 0.5) * kPi / kTableOrder;
+            node[i] = std::cos(angle);
+            for (int p = 0; p < kTableOrder; ++p) {
+                matrix[p][i] = 0.0;
+                for (int m = 0; m < kTableOrder; ++m)
+                    matrix[p][i] += (m == 0 ? 1.0 : 2.0) / kTableOrder * std::cos(m * angle) *
+                                    chebyshev[m][p];
+            }
+        }
+    }
+};
+
+// Largest error of each function, relative (absolute for logarithms), at points between nodes.
+struct TableError {
+    double value[kTableFunctions] = {};
+    double largest() const noexcept { return *std::max_element(value, value + kTableFunctions); }
+};
+
+template <class Profile>
+bool check_panel(const typename Profile::Shape& kernel, const RadialTable& table, double low,
+                 double high, TableError& error) noexcept {
+    constexpr int kPoints = 5;
+    const TableIndex index(table.layout);
+    for (int i = 0; i < kPoints; ++i) {
+        // golden-ratio places: no node of either interpolation
+        const double place = std::fmod(0.5 + i * 0.6180339887498949, 1.0);
+        const double x = low * std::pow(high / low, place);
+        double exact[kTableFunctions];
+        const RadialValues v = Profile::evaluate(kernel, x, Wanted{});
+        if (!v.converged) return false;
+        table_functions(v, exact);
+        for (int f = 0; f < kTableFunctions; ++f) {
+            const double value = table_value(table.function(TableFunction(f)), index, x);
+            const double scale = f == 0 || f == 5 ? 1.0 : std::fabs(exact[f]);
+            const double difference = std::fabs(value - exact[f]);
+            // NaN counts as an error
+            if (!(difference <= error.value[f] * scale)) error.value[f] = difference / scale;
+        }
+    }
+    return true;
+}
+
+// Octaves that one coarse panel of `nodes` nodes may span for functions of that Gauss panel.
+inline int coarse_octaves(double panel) noexcept {
+    return panel >= 6.0 ? 4 : (panel >= 3.0 ? 2 : 1);
+}
+
+// Fills table.coefficient (layout.size() doubles); false if an integral does not converge.
+template <class Profile>
+bool build_table(const typename Profile::Shape& kernel, int nodes, RadialTable& table,
+                 TableError& error) noexcept {
+    static const PowerBasis basis;
+    const TableLayout& layout = table.layout;
+    const int stride = coarse_octaves(kernel.panel());
+    const std::size_t split = std::size_t{1} << static_cast<unsigned>(layout.split);
+    for (int octave = 0; octave < layout.octaves; octave += stride) {
+        const int end = std::min(octave + stride, layout.octaves);
+        const double low = std::ldexp(1.0, layout.first_exponent + octave);
+        const double high = std::ldexp(1.0, layout.first_exponent + end);
+        CoarsePanel coarse;
+        if (!coarse.template fill<Profile>(kernel, low, high, nodes)) return false;
+        for (std::size_t panel = octave * split; panel < end * split; ++panel) {
+            const double start =
+                std::ldexp(1.0 + static_cast<double>(panel % split) / static_cast<double>(split),
+                           layout.first_exponent + static_cast<int>(panel / split));
+            const double width = std::ldexp(1.0 / static_cast<double>(split),
+                                            layout.first_exponent + static_cast<int>(panel / split));
+            double value[kTableOrder][kTableFunctions];
+            for (int i = 0; i < kTableOrder; ++i)
+                coarse.at(start + 0.5 * width * (1.0 + basis.node[i]), value[i]);
+            for (int f = 0; f < kTableFunctions; ++f) {
+                double* c = table.function(TableFunction(f)) + panel * kTableOrder;
+                for (int p = 0; p < kTableOrder; ++p) {
+                    c[p] = 0.0;
+                    for (int i = 0; i < kTableOrder; ++i) c[p] += basis.matrix[p][i] * value[i][f];
+                }
+            }
+        }
+        if (!check_panel<Profile>(kernel, table, low, high, error)) return false;
+    }
+    return true;
+}
+
+// Radii of a table: 1e-6 to 1e5 scale radii, less where a cut-off leaves nothing outside.
+template <class Profile>
+TableLayout table_layout(const typename Profile::Shape& kernel, int split) noexcept {
+    constexpr int kFirst = -20, kLast = 16;
+    const int cut = static_cast<int>(std::floor(std::log2(std::min(kernel.support(), 1e300))));
+    TableLayout layout;
+    layout.first_exponent = kFirst;
+    layout.octaves = std::max(0, std::min(kLast, cut) - kFirst);
+    layout.split = split;
+    return layout;
+}
+
+}  // namespace clmassmod
