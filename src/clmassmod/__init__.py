@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING, Any
 # public name -> the module that holds it
 _PUBLIC = {
     "NFW": ".profiles.halos",
+    "Hernquist": ".profiles.halos",
+    "BMO": ".profiles.halos",
+    "SIS": ".profiles.simple",
+    "PowerLaw": ".profiles.simple",
+    "DPIE": ".profiles.simple",
+    "PointMass": ".profiles.simple",
+    "convert_mass": ".profiles.conversion",
     "gNFW": ".profiles.numeric_halos",
     "Einasto": ".profiles.numeric_halos",
     "Burkert": ".profiles.numeric_halos",
@@ -38,8 +45,10 @@ if TYPE_CHECKING:
     from .observables import DeltaSigma, GammaTheta
     from .power import LinearPower
     from .profiles.concentration import concentration
-    from .profiles.halos import NFW
+    from .profiles.conversion import convert_mass
+    from .profiles.halos import BMO, NFW, Hernquist
     from .profiles.numeric_halos import Burkert, Einasto, gNFW
+    from .profiles.simple import DPIE, SIS, PointMass, PowerLaw
     from .sources import BetaMoments, SourceDistribution
 
 

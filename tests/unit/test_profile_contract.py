@@ -20,6 +20,51 @@ class TestNFW(ProfileContract):
     bad_parameters = {"mass": (0.0, -1e14), "concentration": (0.0, -4.0)}
 
 
+class TestHernquist(ProfileContract):
+    profile = clm.Hernquist(5e14, 4.0, redshift=0.3, mass_def="500c")
+    several = {
+        "mass": np.array([1e14, 5e14, 2e15]),
+        "concentration": 3.0,
+        "redshift": np.array([0.1, 0.3, 0.7]),
+    }
+    bad_parameters = {"mass": (0.0, -1e14), "concentration": (0.0, -4.0)}
+
+
+class TestBMO(ProfileContract):
+    profile = clm.BMO(5e14, 4.0, truncation=8.0, redshift=0.3, mass_def="200m")
+    several = {
+        "mass": np.array([1e14, 5e14, 2e15]),
+        "concentration": np.array([6.0, 4.0, 3.0]),
+        "truncation": np.array([0.4, 1.0, 80.0]),
+    }
+    bad_parameters = {"mass": (0.0,), "concentration": (0.0,), "truncation": (0.0, -2.0, 1e7)}
+
+
+class TestSIS(ProfileContract):
+    profile = clm.SIS(700.0, redshift=0.3)
+    several = {"sigma_v": np.array([200.0, 700.0, 1200.0])}
+    bad_parameters = {"sigma_v": (0.0, -200.0)}
+
+
+class TestPowerLaw(ProfileContract):
+    profile = clm.PowerLaw(5e14, 2.2, redshift=0.3)
+    several = {"mass": np.array([1e13, 5e14, 1e15]), "slope": np.array([1.6, 2.2, 2.4])}
+    bad_parameters = {"mass": (0.0,), "slope": (1.0, 3.0, -2.0)}
+
+
+class TestDPIE(ProfileContract):
+    profile = clm.DPIE(1e14, core=0.04, cut=0.9, redshift=0.3)
+    several = {"core": np.array([0.0, 0.1, 1.2]), "cut": 1.2, "mass": 2e14}
+    bad_parameters = {"mass": (0.0,), "core": (-0.1, 1.0), "cut": (0.0, -1.0)}
+
+
+class TestPointMass(ProfileContract):
+    profile = clm.PointMass(1e14, redshift=0.3)
+    several = {"mass": np.array([1e12, 1e13, 1e15])}
+    bad_parameters = {"mass": (0.0, -1e12)}
+    central_mass = 1e14
+
+
 require_all_registered()
 
 

@@ -10,6 +10,12 @@ from .base import RadialMass
 # name -> module of this folder; a test fails for a name without a canonical instance
 _MODULES = {
     "NFW": "halos",
+    "Hernquist": "halos",
+    "BMO": "halos",
+    "SIS": "simple",
+    "PowerLaw": "simple",
+    "DPIE": "simple",
+    "PointMass": "simple",
 }
 
 
