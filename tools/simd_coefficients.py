@@ -23,9 +23,7 @@ def odd_kernel(w: mpf) -> mpf:
 
 def show(name: str, function: Callable, low: mpf, high: mpf, degree: int) -> None:
     coefficients = chebyfit(function, [low, high], degree + 1)
-    error = max(
-        abs(polyval(coefficients, t) / function(t) - 1) for t in linspace(low, high, 400)
-    )
+    error = max(abs(polyval(coefficients, t) / function(t) - 1) for t in linspace(low, high, 400))
     print(f"// {name}: degree {degree}, relative error {float(error):.1e}")
     for value in reversed(coefficients):
         print(f"    {float(value)!r},")

@@ -81,7 +81,7 @@ def test_constants_are_those_of_astropy():
     from astropy import constants
 
     g = (constants.G * constants.M_sun).to_value("Mpc km2 / s2")
-    assert cosmo.GRAVITATIONAL_CONSTANT == pytest.approx(g, rel=1e-15)
+    assert pytest.approx(g, rel=1e-15) == cosmo.GRAVITATIONAL_CONSTANT
     assert constants.c.to_value("km/s") == cosmo.SPEED_OF_LIGHT
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from .parameters import ParameterSet
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
 
-    from ..profiles.compiled import SphericalOverdensityHalo
+    from ..profiles.base import RadialMass
 
 Array = npt.NDArray[np.float64]
 Observable = GammaTheta | DeltaSigma
@@ -37,7 +37,7 @@ class HaloModel:
 
     Parameters
     ----------
-    profile : type
+    profile : class of a halo profile
         Class of the profile: mass, concentration, redshift, mass_def, cosmology, and more.
     mass_def : str
     concentration : float, str or callable
@@ -52,7 +52,7 @@ class HaloModel:
         How the reduced shear is averaged over n(z): exactly, or with two moments of beta.
     """
 
-    profile: type[SphericalOverdensityHalo]
+    profile: Callable[..., RadialMass]
     mass_def: str = "200c"
     concentration: Any = "duffy08"
     cosmology: FLRW | None = None
@@ -62,9 +62,7 @@ class HaloModel:
 
     def __post_init__(self) -> None:
         if self.source_averaging not in ("exact", "moments"):
-            raise ParameterError(
-                "source_averaging", self.source_averaging, "'exact' or 'moments'"
-            )
+            raise ParameterError("source_averaging", self.source_averaging, "'exact' or 'moments'")
 
     def concentration_of(self, redshift: float) -> Any:
         """Return a function c(mass) at `redshift`.
@@ -150,9 +148,10 @@ class ClusterLikelihood:
         """Number of data points."""
         return sum(d.values.size for d in self._data)
 
-    def halo(self, values: Any) -> tuple[SphericalOverdensityHalo, Array, Array]:
+    def halo(self, values: Any) -> tuple[RadialMass, Array, Array]:
         """Return the haloes of parameter vectors (B, P), their signs and amplitudes (B,)."""
-        columns = dict(zip(self.parameters.names, np.asarray(values, dtype=np.float64).T, strict=True))
+        table = np.asarray(values, dtype=np.float64).T
+        columns = dict(zip(self.parameters.names, table, strict=True))
         mass = columns.pop("mass")
         calibration = columns.pop("shear_calibration", np.zeros_like(mass))
         sign = np.sign(mass)
@@ -172,9 +171,7 @@ class ClusterLikelihood:
     def predict(self, values: Any, *, n_threads: int = 1) -> list[Array]:
         """Return the model of each observable, (B, m) each, for parameter vectors (B, P)."""
         halo, sign, amplitude = self.halo(np.atleast_2d(values))
-        return [
-            amplitude[:, None] * _model(halo, sign, data, n_threads) for data in self._data
-        ]
+        return [amplitude[:, None] * _model(halo, sign, data, n_threads) for data in self._data]
 
     def predict_at(self, values: Any, radius: Any, index: int = 0) -> Array:
         """Return the model of observable `index` at other radii [Mpc], (B, k)."""
@@ -233,9 +230,7 @@ class ClusterLikelihood:
         return result
 
 
-def _model(
-    halo: SphericalOverdensityHalo, sign: Array, data: _Data, n_threads: int
-) -> Array:
+def _model(halo: RadialMass, sign: Array, data: _Data, n_threads: int) -> Array:
     """Return what is observed of haloes of signed mass at the radii of `data`, (B, m)."""
     radius = data.radius
     if data.sources is None:
@@ -285,9 +280,7 @@ def _whitening(observable: Observable) -> tuple[Array, Array]:
 
     factor = np.linalg.cholesky(observable.covariance)
     inverse = solve_triangular(factor, np.eye(factor.shape[0]), lower=True)
-    norm = 0.5 * factor.shape[0] * math.log(2.0 * math.pi) + float(
-        np.sum(np.log(np.diag(factor)))
-    )
+    norm = 0.5 * factor.shape[0] * math.log(2.0 * math.pi) + float(np.sum(np.log(np.diag(factor))))
     return np.ascontiguousarray(inverse).reshape(1, -1), np.array([norm])
 
 

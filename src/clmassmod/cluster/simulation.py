@@ -157,7 +157,8 @@ def _observe(
     info: ModelInfo, model: HaloModel, row: Mapping[str, Any], edges: Array, sources: Any
 ) -> GammaTheta:
     """Return the noisy profile of one cluster."""
-    halo = model.profile(
+    kind: Any = model.profile
+    halo = kind(
         row["mass"],
         row["concentration"],
         redshift=row["redshift"],

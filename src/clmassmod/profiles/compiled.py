@@ -17,7 +17,6 @@ from .base import LENSING, UNITS, Array, RadialMass, common_shape, parameter
 from .lensing import SourceArrays
 
 if TYPE_CHECKING:
-    from ..sources import SourceLike
 
 
 class CompiledProfile(RadialMass):
@@ -115,7 +114,7 @@ class SphericalOverdensityHalo(CompiledProfile):
         )
 
     def gradient(
-        self, quantity: str, R: Any, z_s: SourceLike | None = None, *, n_threads: int = 1
+        self, quantity: str, R: Any, z_s: Any = None, *, n_threads: int = 1
     ) -> dict[str, Any]:
         """Derivatives of a quantity by mass and by concentration, at fixed mass definition.
 

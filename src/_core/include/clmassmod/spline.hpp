@@ -28,8 +28,7 @@ struct UniformCubic {
 // out[k] = y(ln(1 + z[k])); the status names the first z outside [0, e^end - 1].
 inline Status evaluate_at_redshifts(const UniformCubic& spline, const double* z, std::size_t n,
                                     double* out) noexcept {
-    const double end =
-        spline.start + static_cast<double>(spline.n_intervals) / spline.inverse_step;
+    const double end = spline.start + static_cast<double>(spline.n_intervals) / spline.inverse_step;
     Status status;
     for (std::size_t k = 0; k < n; ++k) {
         const double x = log_positive(1.0 + z[k]);
