@@ -114,7 +114,7 @@ def _sersic(index: float, halo: Any, R: Array) -> Array:
 
 
 def _bmo(x: Array) -> Array:
-    return (TRUNCATION**2 / (TRUNCATION**2 + x**2)) ** 2 / (x * (1.0 + x) ** 2)
+    return TRUNCATION**2 / (TRUNCATION**2 + x**2) / (x * (1.0 + x) ** 2)
 
 
 _OWN = (_own_density, 2e-6, "projection of its own density")

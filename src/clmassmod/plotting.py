@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -439,7 +440,7 @@ def trace(profile: MassProfile) -> Figure:
         name = profile.parameters[i]
         values = profile.samples[:, i] / (_UNIT_MASS if name == "mass" else 1.0)
         axes.plot(shown, values[shown], ls="none", marker=".", ms=1.5, color=BLUE, alpha=0.35)
-        middle = [np.median(values[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        middle = [np.median(values[a:b]) for a, b in pairwise(edges)]
         axes.plot(0.5 * (edges[:-1] + edges[1:]), middle, color="black", lw=1.3)
         axes.set_ylabel(_LABELS.get(name, name))
     rows[-1].set_xlabel("sample (all walkers, in order of steps)")

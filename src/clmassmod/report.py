@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ._config_schema import SCHEMA, Key
 from .cluster.massmod import CLMassMod
 from .cluster.results import MassProfile
-from .config import SCHEMA, Key
 from .provenance import atomic_path, provenance
 
 _CSS = """

@@ -251,8 +251,6 @@ def _minuit(
         low, high = p.bounds
         minuit.limits[p.name] = (low, high)
         minuit.errors[p.name] = 0.05 * (high - low) if math.isfinite(high - low) else 0.1
-            0.05 * (high - low) if math.isfinite(high - low) else 0.1 * abs(u) + 0.01
-        )
     minuit.migrad()
     minuit.hesse()
     messages = [] if minuit.valid else ["MIGRAD did not converge"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,8 +15,6 @@ from ..units import attach, has_unit
 from . import gradients
 from .base import LENSING, UNITS, Array, RadialMass, common_shape, parameter
 from .lensing import SourceArrays
-
-if TYPE_CHECKING:
 
 
 class CompiledProfile(RadialMass):
