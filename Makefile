@@ -68,9 +68,10 @@ lint: install-dev
 
 sanitize: install-dev
 	rm -rf build/sanitize
-	PATH="$(CURDIR)/$(BIN):$$PATH" meson setup build/sanitize -Dcpp_tests=true -Dbuildtype=debug \
+	PATH="$(CURDIR)/$(BIN):$$PATH" meson setup build/sanitize -Dcore_tests=true -Dbuildtype=debug \
 	  -Db_sanitize=address,undefined -Db_lundef=false
-	PATH="$(CURDIR)/$(BIN):$$PATH" meson test -C build/sanitize --print-errorlogs
+	PATH="$(CURDIR)/$(BIN):$$PATH" meson compile -C build/sanitize core_tests
+	PATH="$(CURDIR)/$(BIN):$$PATH" meson test -C build/sanitize --no-rebuild --print-errorlogs
 
 develop: install-test install-dev
 	tools/develop.sh $(BIN)
