@@ -127,6 +127,7 @@ def _fit(options: argparse.Namespace) -> None:
             options.reference_column,
             error_column=options.reference_error,
             unit=options.reference_unit,
+            label=options.reference_label,
         )
     outcome = run_fit(
         info,
@@ -168,7 +169,9 @@ def _config(options: argparse.Namespace) -> None:
 
 
 def _print_outcome(outcome: FitOutcome) -> None:
-    for line in summary_lines(outcome):
+    from .cluster.program import summary_lines
+
+    for line in summary_lines(outcome.summary):
         print(line)
     for halo_id, message in outcome.fit_info.failed.items():
         print(f"warning: {halo_id} could not be fitted: {message}", file=sys.stderr)
@@ -177,26 +180,6 @@ def _print_outcome(outcome: FitOutcome) -> None:
     if outcome.report:
         print(f"figures  {outcome.folder}{os.sep}figures")
         print(f"report   {outcome.report}")
-
-
-def summary_lines(outcome: FitOutcome) -> list[str]:
-    """Return the summary of a fit as lines of text."""
-    s = outcome.summary
-    info = outcome.fit_info
-    resumed = f", {len(info.resumed)} of them from an earlier run" if info.resumed else ""
-    lines = [
-        f"{s['n_objects'] - s['n_failed']} of {s['n_objects']} clusters fitted by "
-        f"{info.method}{resumed}; {s['n_warnings']} with warnings",
-        f"chi2 {s['chi2']:.1f} for {s['dof']} degrees of freedom",
-    ]
-    if s.get("n_compared"):
-        lines += [
-            f"sum of fitted / sum of reference masses {s['ratio']:.3f} +- {s['ratio_error']:.3f}",
-            f"reference inside the 68.3 % interval: {100 * s['coverage_68']:.0f} % of "
-            f"{s['n_compared']} (expected 68 +- {100 * s['coverage_68_error']:.0f})",
-            f"(fitted - reference) / error: mean {s['mean_pull']:.2f}, sd {s['sd_pull']:.2f}",
-        ]
-    return lines
 
 
 # -- arguments -----------------------------------------------------------------------------------
@@ -224,7 +207,7 @@ def _parser() -> argparse.ArgumentParser:
         "demo", parents=[fitting], help="simulate clusters with known masses and fit them"
     )
     demo.add_argument("--folder", default="demo-output", help="where results go (%(default)s)")
-    demo.add_argument("--seed", type=_not_negative, default=1, help="random seed (%(default)s)")
+    demo.add_argument("--seed", type=_not_negative, default=4, help="random seed (%(default)s)")
     demo.add_argument("--n-clusters", type=_positive, default=12, help="how many (%(default)s)")
     demo.add_argument("--method", choices=METHODS, default="emcee", help="how to fit (%(default)s)")
     demo.set_defaults(run=_demo)
@@ -238,6 +221,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--reference-column", default="mass", metavar="NAME", help="(%(default)s)")
     fit.add_argument("--reference-error", metavar="NAME", help="column of their errors")
     fit.add_argument("--reference-unit", metavar="UNIT", help='such as "1e14 Msun"')
+    fit.add_argument("--reference-label", metavar="TEXT", help="what to call them in figures")
     fit.set_defaults(run=_fit)
 
     info = commands.add_parser("info", parents=[common], help="versions and facts of this build")

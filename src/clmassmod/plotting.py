@@ -258,7 +258,7 @@ def _profile_axes(upper: Axes, lower: Axes, data: GammaTheta | DeltaSigma, line:
     lower.set_ylabel("(data − fit)\n/ error")
     lower.set_xlabel("projected radius [physical Mpc]")
     lower.set_xscale("log")
-    _plain_log_ticks(lower)
+    _log_ticks(lower.xaxis, *lower.get_xlim())
     clear = bool(np.all(data.values > 2.0 * data.errors)) and line.min() > 0.0
     if clear:
         upper.set_yscale("log")
@@ -266,13 +266,18 @@ def _profile_axes(upper: Axes, lower: Axes, data: GammaTheta | DeltaSigma, line:
         upper.axhline(0, color=GREY, lw=0.8, ls=":")
 
 
-def _plain_log_ticks(axes: Axes) -> None:
+def _log_ticks(axis: Any, low: float, high: float) -> None:
+    """Put plain numbers on a logarithmic axis, at least three of them where that can be."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
-    marks = [f * 10.0**e for e in range(-4, 4) for f in (1, 2, 5)]
-    axes.xaxis.set_major_locator(FixedLocator(marks))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    for digits in ((1,), (1, 2, 5), (1, 2, 3, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)):
+        marks = [f * 10.0**e for e in range(-5, 8) for f in digits]
+        marks = [mark for mark in marks if low <= mark <= high]
+        if len(marks) >= 4:
+            break
+    axis.set_major_locator(FixedLocator(marks))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _title(p: MassProfile) -> str:
@@ -390,15 +395,15 @@ def mass_comparison(profiles: Sequence[MassProfile], reference: Reference) -> Fi
     if (fitted > 0.0).all():
         upper.set_yscale("log")
         upper.set_ylim(0.8 * min(span[0], fitted.min()), 1.25 * max(span[1], (fitted + up).max()))
-        _plain_mass_ticks(upper, "y")
+        _log_ticks(upper.yaxis, *upper.get_ylim())
     ratio, error = numbers["ratio"], numbers["ratio_error"]
     lower.axhspan(ratio - error, ratio + error, color=VERMILLION, alpha=0.2, lw=0)
     lower.axhline(ratio, color=VERMILLION, lw=1.4, label=f"ratio of sums {ratio:.3f} ± {error:.3f}")
     lower.axhline(1.0, color=GREY, lw=1, ls="--")
     lower.errorbar(mass, fitted / mass, (down / mass, up / mass), **style)
     lower.set_xscale("log")
-    _plain_mass_ticks(lower, "x")
     lower.set_xlim(span)
+    _log_ticks(lower.xaxis, *span)
     name = rf"$M_{{\rm {profiles[0].mass_def}}}$"
     label = _plain(reference.label)
     upper.set_ylabel(f"fitted {name} [{_MASS_LABEL}]")
@@ -407,16 +412,6 @@ def mass_comparison(profiles: Sequence[MassProfile], reference: Reference) -> Fi
     upper.legend(frameon=False, fontsize=8, loc="upper left")
     lower.legend(frameon=False, fontsize=8, loc="best")
     return figure
-
-
-def _plain_mass_ticks(axes: Axes, which: str) -> None:
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
-
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    marks = [f * 10.0**e for e in range(-4, 6) for f in (1, 2, 3, 5)]
-    axis.set_major_locator(FixedLocator(marks))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
 
 
 # -- samples -------------------------------------------------------------------------------------

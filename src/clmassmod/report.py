@@ -42,21 +42,6 @@ summary { cursor: pointer; }
                h2 { break-after: avoid; } tr { break-inside: avoid; } }
 """
 
-_SUMMARY = {
-    "n_objects": "objects",
-    "n_failed": "could not be fitted",
-    "n_warnings": "fitted with warnings",
-    "chi2": "chi squared, all objects",
-    "dof": "degrees of freedom",
-    "n_compared": "objects compared with reference masses",
-    "ratio": "sum of fitted over sum of reference masses",
-    "ratio_error": "its error",
-    "coverage_68": "reference mass inside the 68.3 % interval (fraction)",
-    "coverage_68_error": "its expected scatter",
-    "mean_pull": "mean of (fitted - reference) / error",
-    "sd_pull": "its standard deviation over objects",
-}
-
 _DIAGNOSTICS = {
     "r_hat": "split R-hat",
     "ess": "effective samples",
@@ -100,7 +85,7 @@ def write_report(
     path: str | os.PathLike[str],
     *,
     figures: Mapping[str, str] | None = None,
-    summary: Mapping[str, Any] | None = None,
+    summary: Sequence[str] = (),
     command: str = "",
 ) -> str:
     """Write the results of a fit as one self-contained HTML file; return the file.
@@ -112,8 +97,8 @@ def write_report(
     path : path
     figures : mapping, optional
         Title -> PNG file, as `clmassmod.plotting.write_figures` returns.
-    summary : mapping, optional
-        Numbers of `clmassmod.cluster.program.summary`.
+    summary : sequence of str, optional
+        Lines such as `clmassmod.cluster.program.summary_lines` returns.
     command : str, optional
         What repeats the fit.
     """
@@ -127,7 +112,7 @@ def report_text(
     massmod: CLMassMod,
     *,
     figures: Mapping[str, str] | None = None,
-    summary: Mapping[str, Any] | None = None,
+    summary: Sequence[str] = (),
     command: str = "",
 ) -> str:
     """Return the HTML text of `write_report`."""
@@ -142,7 +127,7 @@ def report_text(
         f'<p class="sub">{_text(model)} fitted by {_text(method)}, masses '
         f"M<sub>{_text(massmod.model_info['mass_def'])}</sub>; clmassmod "
         f"{_text(facts['clmassmod'])}, {_text(time)}</p>",
-        _section("Summary", _summary(summary or {})),
+        _section("Summary", _list(summary)),
         _section("Masses", _masses(profiles)),
         _figures(figures or {}),
         _section("Diagnostics", _diagnostics(profiles)),
@@ -199,8 +184,9 @@ def _number(value: Any) -> str:
     return str(value)
 
 
-def _summary(summary: Mapping[str, Any]) -> str:
-    return _pairs({_SUMMARY.get(key, key): value for key, value in summary.items()})
+def _list(lines: Sequence[str]) -> str:
+    items = "".join(f"<li>{_text(line)}</li>" for line in lines)
+    return f"<ul>{items}</ul>" if items else ""
 
 
 def _masses(profiles: Sequence[MassProfile]) -> str:
