@@ -27,6 +27,7 @@ from .results import (
     read_profile,
     write_profile,
 )
+from .sample_likelihood import SampleLikelihood
 
 
 class FitTask(NamedTuple):
@@ -154,6 +155,15 @@ class CLMassMod:
         if halo_id not in objects:
             raise ParameterError("halo_id", halo_id, f"one of {', '.join(objects) or '(no data)'}")
         return ClusterLikelihood(self.model, self.parameters, objects[halo_id])
+
+    def sample_likelihood(self) -> SampleLikelihood:
+        """Return the likelihoods of all objects as one, for one observable each."""
+        return SampleLikelihood(
+            [
+                ClusterLikelihood(self.model, self.parameters, observables)
+                for observables in self.objects().values()
+            ]
+        )
 
     # -- fits ------------------------------------------------------------------------------------
 
