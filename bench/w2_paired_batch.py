@@ -210,7 +210,7 @@ def run(options: Options) -> list[Row]:
 
 def _against_peers(case: str, label: str, size: int, options: Options) -> list[Row]:
     errors = _errors(case)
-    tolerance = 1e-11
+    tolerance = 1e-10 if case == "shear" else 1e-11  # g amplifies where kappa nears 1
     made = implementations(case, size)
     built = _ours(size)
     made["ours, built"] = built[f"{case}, built"]
