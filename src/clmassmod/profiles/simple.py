@@ -10,8 +10,8 @@ import numpy as np
 from .._core import profile as core
 from ..cosmology import GRAVITATIONAL_CONSTANT, MassDef
 from ..errors import ParameterError
-from .base import Array, common_shape, parameter
-from .compiled import CompiledProfile, per_profile
+from .base import Array, common_shape, parameter, per_profile
+from .compiled import CompiledProfile
 
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
