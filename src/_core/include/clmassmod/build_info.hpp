@@ -25,9 +25,7 @@ inline const char* instruction_set() noexcept {
 #endif
 }
 
-inline bool has_targets() noexcept {
-    return CLMASSMOD_HAS_TARGETS != 0;
-}
+inline bool has_targets() noexcept { return CLMASSMOD_HAS_TARGETS != 0; }
 
 inline bool has_openmp() noexcept {
 #ifdef _OPENMP

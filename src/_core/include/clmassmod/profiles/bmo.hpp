@@ -54,6 +54,7 @@ struct Bmo {
         double scale;               // 2 t^2/D^2
         double d, below_one;        // D, t^2 - 1
         double root, inverse_root;  // S, 1/S
+        double inverse_sum;         // 1/(S + t)
         double rest;                // log1p(p/2) + p L
         double hyperbolic;          // L/(t S)
         double y, square;           // 1/x, y^2
@@ -80,13 +81,19 @@ struct Bmo {
         const double z_square = z * z;
         const bool near = z_square <= 0.1716;
         const double kernel = arc_kernel_first(z_square);
-        const double sine = log_positive((t + s.root) * s.y);
-        const double zeroth = near ? 1.0 + z_square * kernel : sine / z;
-        const double first = near ? kernel : (zeroth - 1.0) / z_square;
+        // divisions dominate the cost: 1/t and 1/(S + t) from one of them
+        const double sum = s.root + t;
+        const double sine = log_positive(sum * s.y);
+        const double inverse_both = 1.0 / (t * sum);
+        const double inverse_t = sum * inverse_both;
+        s.inverse_sum = t * inverse_both;
+        const double inverse_z = s.root * inverse_t;
+        const double zeroth = near ? 1.0 + z_square * kernel : sine * inverse_z;
+        const double first = near ? kernel : (zeroth - 1.0) * (inverse_z * inverse_z);
         const double arsinh = near ? zeroth * z : sine;
-        const double p = x * x / (t * (s.root + t));
+        const double p = x * x * inverse_both;
         s.rest = log_one_plus(0.5 * p) + p * arsinh;
-        s.hyperbolic = arsinh * s.inverse_root / t;
+        s.hyperbolic = arsinh * s.inverse_root * inverse_t;
         // for x > 2.7; clipped below so that nothing overflows where it is not used
         const double w = s.square < 0.1372 ? s.square : 0.1372;
         s.a_square = 1.0 / (1.0 - w);
@@ -117,7 +124,7 @@ struct Bmo {
     static CLMASSMOD_INLINE double mean(double x, double t, const Terms& s) noexcept {
         const double cosine = s.arc.one_plus_w * s.arc.zeroth;  // F
         const double near = s.below_one * (0.25 * Nfw::mean(x, s.arc) - s.rest * s.square) +
-                            2.0 * cosine - kPi / (s.root + t);
+                            2.0 * cosine - kPi * s.inverse_sum;
         const double ab = s.a * s.b;
         const double inverse = 1.0 / (1.0 + ab);
         // 1 - a b
