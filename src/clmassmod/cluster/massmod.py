@@ -29,6 +29,7 @@ from .results import (
     read_profile,
     write_profile,
 )
+from .sample_likelihood import SampleLikelihood
 
 
 class FitTask(NamedTuple):
@@ -157,6 +158,15 @@ class CLMassMod:
             raise ParameterError("halo_id", halo_id, f"one of {', '.join(objects) or '(no data)'}")
         return ClusterLikelihood(self.model, self.parameters, objects[halo_id])
 
+    def sample_likelihood(self) -> SampleLikelihood:
+        """Return the likelihoods of all objects as one, for one observable each."""
+        return SampleLikelihood(
+            [
+                ClusterLikelihood(self.model, self.parameters, observables)
+                for observables in self.objects().values()
+            ]
+        )
+
     # -- fits ------------------------------------------------------------------------------------
 
     def fit_mass_profiles(
@@ -206,7 +216,8 @@ class CLMassMod:
             done[profile.halo_id] = profile
         self.out_data_profiles = [done[task.halo_id] for task in tasks]
         for profile in self.out_data_profiles:
-            info[profile.halo_id] = {"chi2": profile.chi2, "dof": profile.dof} | profile.diagnostics
+            fit = {"chi2": profile.chi2, "dof": profile.dof}
+            info[profile.halo_id] = fit | profile.diagnostics
             if profile.status == "failed":
                 info.failed[profile.halo_id] = profile.message
         self.fit_info = info
@@ -235,7 +246,10 @@ class CLMassMod:
                 taken.add(name.lower())
                 path = str(Path(save_loc) / name)
             key = digest(
-                self.model_info.hash(), method, sorted(settings.items()), *map(_content, observables)
+                self.model_info.hash(),
+                method,
+                sorted(settings.items()),
+                *map(_content, observables),
             )
             yield FitTask(
                 halo_id, observables, self.model, self.parameters, method, settings, key, path
@@ -290,8 +304,9 @@ class CLMassMod:
             raise FitError("there are no results yet: call fit_mass_profiles or read")
 
     def __repr__(self) -> str:
+        name = self.model_info["name"] or self.model_info["profile"]["kind"]
         return (
-            f"<CLMassMod {self.model_info['name'] or self.model.profile.__name__} "
+            f"<CLMassMod {name} "
             f"{self.model.mass_def}, free {', '.join(self.parameters.names)}: "
             f"{len(self._gamma_theta)} gamma_theta, {len(self._delta_sigma)} delta_sigma, "
             f"{len(self.out_data_profiles)} results>"
@@ -384,9 +399,7 @@ def run_task(task: FitTask) -> MassProfile:
     return profile
 
 
-def _with_bar(
-    results: Iterator[MassProfile], total: int, progress: bool
-) -> Iterator[MassProfile]:
+def _with_bar(results: Iterator[MassProfile], total: int, progress: bool) -> Iterator[MassProfile]:
     if not progress:
         yield from results
         return
