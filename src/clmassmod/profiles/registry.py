@@ -10,6 +10,9 @@ from .base import RadialMass
 # name -> module of this folder; a test fails for a name without a canonical instance
 _MODULES = {
     "NFW": "halos",
+    "gNFW": "numeric_halos",
+    "Einasto": "numeric_halos",
+    "Burkert": "numeric_halos",
 }
 
 

@@ -10,6 +10,7 @@
 // (the last: rho as a sum of uniform balls of radius r and weight -f'(r); that of a ball is
 // elementary). From Sigma = S(X), slope g:
 //   rho            = (1/pi) int g S / r du
+//   d rho/d ln X   = -(1/pi) int (g + g^2 - d g/d ln r) S / r du
 //   mean Sigma     = (2/X^2) int S r^2 dv
 //   Delta Sigma    = X^-2 int g S r^2 dv
 //   m(X)           = (X^2/4) Delta Sigma + (1/(2 pi)) int g S r^2 s (t - sin t cos t) du,
@@ -30,6 +31,7 @@ namespace clmassmod {
 
 struct RadialValues {
     double density = 0.0;
+    double density_slope = 0.0;  // d rho / d ln X
     double mass = 0.0;  // M_3d / (4 pi)
     double surface = 0.0;
     double mean = 0.0;
@@ -88,7 +90,7 @@ struct DensityTerms {
 struct SurfaceTerms {
     static constexpr double kDimension = 2.0;
     static constexpr int kInner = 2;  // S r^2, g S r^2
-    static constexpr int kOuter = 2;  // density, mass
+    static constexpr int kOuter = 3;  // density, mass, density slope
     CLMASSMOD_INLINE static void inner(Local f, double r, double weight, double* term) noexcept {
         const double mass = weight * f.value * (r * r);
         term[0] = mass;
@@ -99,6 +101,7 @@ struct SurfaceTerms {
         const double fall = weight * f.value * f.slope;
         term[0] = fall / r;
         term[1] = fall * (r * r) * s * segment(y);
+        term[2] = weight * f.value * (f.slope + f.slope * f.slope - f.bend) / r;
     }
 };
 
@@ -194,7 +197,9 @@ struct FromDensity {
         RadialValues v;
         Sums<DensityTerms::kInner> in;
         Sums<DensityTerms::kOuter> out;
-        v.density = kernel.at(x).value;
+        const Local f = kernel.at(x);
+        v.density = f.value;
+        v.density_slope = -f.slope * f.value;
         if (wanted.inner) v.converged = inner_integral<DensityTerms>(kernel, x, in);
         if (wanted.outer) v.converged = outer_integral<DensityTerms>(kernel, x, out) && v.converged;
         const double inverse_square = 1.0 / (x * x);
@@ -227,6 +232,7 @@ struct FromSurface {
         v.mean = 2.0 * in.value[0] * inverse_square;
         v.excess = in.value[1] * inverse_square;
         v.density = out.value[0] / kPi;
+        v.density_slope = -out.value[2] / kPi;
         v.mass = 0.25 * in.value[1] + out.value[1] / (2.0 * kPi);
         return v;
     }
