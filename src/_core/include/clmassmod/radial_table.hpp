@@ -216,7 +216,7 @@ bool check_panel(const typename Profile::Shape& kernel, const RadialTable& table
 
 // Octaves that one coarse panel of `nodes` nodes may span for functions of that Gauss panel.
 inline int coarse_octaves(double panel) noexcept {
-    return panel >= 6.0 ? 4 : (panel >= 3.0 ? 2 : 1);
+    return panel >= 10.0 ? 4 : (panel >= 5.0 ? 2 : 1);
 }
 
 // Fills table.coefficient (layout.size() doubles); false if an integral does not converge.
