@@ -69,6 +69,17 @@ cdef extern from "clmassmod/profile_kinds.hpp" namespace "clmassmod" nogil:
     Status evaluate_profile(int kind, int quantity, const ProfileBatch& batch, int n_threads)
     Status scales_of_profile(int kind, const ScaleBatch& batch, int n_threads)
 
+cdef extern from "clmassmod/conversion.hpp" namespace "clmassmod" nogil:
+    cdef struct ConversionBatch:
+        size_t n
+        const double* mass
+        const double* concentration
+        const double* density_from
+        const double* density_to
+        double* mass_out
+        double* concentration_out
+    Status convert_nfw(const ConversionBatch& batch, int n_threads)
+
 
 QUANTITIES = {
     "density": <int>Quantity.density,
@@ -221,3 +232,44 @@ def scales(
     batch.radius_scale = &radius_scale[0]
     with nogil:
         scales_of_profile(kind, batch, n_threads)
+
+
+class ConvergenceError(ArithmeticError):
+    """An element did not converge; `index` is the first of them."""
+
+    def __init__(self, index):
+        self.index = index
+        super().__init__(f"no convergence at {index}")
+
+
+def convert(
+    const double[::1] mass,
+    const double[::1] concentration,
+    const double[::1] density_from,
+    const double[::1] density_to,
+    double[::1] mass_out,
+    double[::1] concentration_out,
+    int n_threads,
+):
+    """Fill `mass_out` and `concentration_out` (n,): NFW haloes in another mass definition."""
+    cdef ConversionBatch batch
+    cdef Status status
+    cdef size_t n = mass.shape[0]
+    _check(
+        concentration.shape[0] == n and density_from.shape[0] == n and density_to.shape[0] == n
+        and mass_out.shape[0] == n and concentration_out.shape[0] == n,
+        "all arrays: (n,)",
+    )
+    if n == 0:
+        return
+    batch.n = n
+    batch.mass = &mass[0]
+    batch.concentration = &concentration[0]
+    batch.density_from = &density_from[0]
+    batch.density_to = &density_to[0]
+    batch.mass_out = &mass_out[0]
+    batch.concentration_out = &concentration_out[0]
+    with nogil:
+        status = convert_nfw(batch, n_threads)
+    if status.code != StatusCode.ok:
+        raise ConvergenceError(status.index)

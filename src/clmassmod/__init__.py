@@ -11,21 +11,49 @@ from typing import TYPE_CHECKING, Any
 # public name -> the module that holds it
 _PUBLIC = {
     "NFW": ".profiles.halos",
+    "Hernquist": ".profiles.halos",
+    "BMO": ".profiles.halos",
+    "SIS": ".profiles.simple",
+    "PowerLaw": ".profiles.simple",
+    "DPIE": ".profiles.simple",
+    "PointMass": ".profiles.simple",
+    "convert_mass": ".profiles.conversion",
     "gNFW": ".profiles.numeric_halos",
     "Einasto": ".profiles.numeric_halos",
     "Burkert": ".profiles.numeric_halos",
+    "Sersic": ".profiles.stars",
+    "DeVaucouleurs": ".profiles.stars",
+    "Composite": ".profiles.composite",
     "MassDef": ".cosmology",
     "critical_surface_density": ".cosmology",
+    "concentration": ".profiles.concentration",
+    "LinearPower": ".power",
     "SourceDistribution": ".sources",
     "BetaMoments": ".sources",
+    "GammaTheta": ".observables",
+    "DeltaSigma": ".observables",
+    "CLMassMod": ".cluster.massmod",
+    "compare_models": ".cluster.comparison",
 }
+# modules that are reached as attributes of the package
+_MODULES = ("errors", "utils")
 
-__all__ = ["__version__", *_PUBLIC]
+__all__ = ["__version__", *_PUBLIC, *_MODULES]
 
 if TYPE_CHECKING:
+    from . import errors, utils
+    from .cluster.comparison import compare_models
+    from .cluster.massmod import CLMassMod
     from .cosmology import MassDef, critical_surface_density
-    from .profiles.halos import NFW
+    from .observables import DeltaSigma, GammaTheta
+    from .power import LinearPower
+    from .profiles.concentration import concentration
+    from .profiles.conversion import convert_mass
+    from .profiles.halos import BMO, NFW, Hernquist
+    from .profiles.composite import Composite
     from .profiles.numeric_halos import Burkert, Einasto, gNFW
+    from .profiles.stars import DeVaucouleurs, Sersic
+    from .profiles.simple import DPIE, SIS, PointMass, PowerLaw
     from .sources import BetaMoments, SourceDistribution
 
 
@@ -38,6 +66,8 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(_PUBLIC[name], __name__), name)
         globals()[name] = value
         return value
+    if name in _MODULES:
+        return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class ClmassmodError(Exception):
@@ -44,8 +45,13 @@ class ParameterError(ClmassmodError, ValueError):
         self.name = name
         self.value = value
         self.allowed = allowed
+        self._hint = hint
         message = f"{name} = {value!r} is not valid: it must be {allowed}."
         super().__init__(f"{message} {hint}".rstrip())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # an exception that crosses processes is rebuilt from its own arguments
+        return type(self), (self.name, self.value, self.allowed, self._hint)
 
 
 class ConfigError(ClmassmodError, ValueError):
@@ -66,7 +72,11 @@ class FormatError(ClmassmodError, ValueError):
     def __init__(self, file: object, field: str, problem: str) -> None:
         self.file = str(file)
         self.field = field
+        self._problem = problem
         super().__init__(f"{self.file}: {field}: {problem}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.file, self.field, self._problem)
 
 
 class FitError(ClmassmodError, RuntimeError):
@@ -81,10 +91,14 @@ class MissingExtraError(ClmassmodError, ImportError):
     """An optional package is needed and not installed."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
+        self._arguments = (package, extra, purpose)
         super().__init__(
             f"{purpose} needs the package {package!r}, which is not installed; "
             f"run: pip install 'clmassmod[{extra}]'"
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._arguments
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:

@@ -27,6 +27,7 @@ MASS_QUANTITIES = (
     "excess_surface_density",
     "enclosed_mass_2d",
     "surface_density_slope",
+    "density_slope",
 )
 LENSING_QUANTITIES = (
     "convergence",
@@ -42,6 +43,7 @@ UNITS = {
     "excess_surface_density": "Msun / Mpc2",
     "enclosed_mass_2d": "Msun",
     "surface_density_slope": "Msun / Mpc2",
+    "density_slope": "Msun / Mpc3",
 }
 BEHIND = 1.2
 """A source redshift behind every canonical lens."""
@@ -91,7 +93,7 @@ class ProfileContract:
 
     @property
     def quantities(self) -> tuple[str, ...]:
-        three_dimensional = ("density", "enclosed_mass")
+        three_dimensional = ("density", "enclosed_mass", "density_slope")
         names = MASS_QUANTITIES + LENSING_QUANTITIES
         return tuple(n for n in names if self.has_density or n not in three_dimensional)
 
@@ -285,8 +287,13 @@ class ProfileContract:
         assert abs(inside - self.central_mass) <= 1e-3 * at_radii[0]
 
     def test_slope_is_derivative(self):
+        self._check_slope("surface_density")
+        if self.has_density:
+            self._check_slope("density")
+
+    def _check_slope(self, name: str) -> None:
         h = 1e-3
-        sigma = self.profile.surface_density
+        sigma = getattr(self.profile, name)
         steps = [
             (sigma(self.radii * np.exp(k * h)) - sigma(self.radii * np.exp(-k * h))) / (2 * k * h)
             for k in (1, 2, 3)
@@ -294,7 +301,7 @@ class ProfileContract:
         # Richardson to order h^6; the differences themselves carry rounding of 1e-16 / h
         expected = 1.5 * steps[0] - 0.6 * steps[1] + 0.1 * steps[2]
         scale = np.abs(expected) + np.abs(sigma(self.radii))
-        actual = self.profile.surface_density_slope(self.radii)
+        actual = getattr(self.profile, f"{name}_slope")(self.radii)
         assert np.all(np.abs(actual - expected) <= self.slope_tolerance * scale)
 
     @property
@@ -377,14 +384,18 @@ class ProfileContract:
     def test_gradient_is_derivative(self):
         if not hasattr(self.profile, "gradient"):
             pytest.skip("no gradient for this kind of profile")
+        # beside a critical curve the magnification has a pole that differences cannot resolve
+        usable = np.abs(self.profile.magnification(self.radii, BEHIND)) < 5.0
+        assert usable.sum() > 3
         for name in self.quantities:
-            if name == "surface_density_slope":
-                continue  # would need a second derivative of Sigma
+            if name.endswith("_slope"):
+                continue  # would need second derivatives
             z_s = BEHIND if name in LENSING_QUANTITIES else None
             for parameter, actual in self.profile.gradient(name, self.radii, z_s).items():
                 expected, scale = self._difference(name, parameter)
                 assert actual.shape == self.radii.shape
-                assert np.all(np.abs(actual - expected) <= self.gradient * scale), (name, parameter)
+                error = np.abs(actual - expected)
+                assert np.all((error <= self.gradient * scale)[usable]), (name, parameter)
 
     def _difference(self, name: str, parameter: str) -> tuple[Any, Any]:
         value = float(getattr(self.profile, parameter))

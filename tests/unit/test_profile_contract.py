@@ -20,6 +20,51 @@ class TestNFW(ProfileContract):
     bad_parameters = {"mass": (0.0, -1e14), "concentration": (0.0, -4.0)}
 
 
+class TestHernquist(ProfileContract):
+    profile = clm.Hernquist(5e14, 4.0, redshift=0.3, mass_def="500c")
+    several = {
+        "mass": np.array([1e14, 5e14, 2e15]),
+        "concentration": 3.0,
+        "redshift": np.array([0.1, 0.3, 0.7]),
+    }
+    bad_parameters = {"mass": (0.0, -1e14), "concentration": (0.0, -4.0)}
+
+
+class TestBMO(ProfileContract):
+    profile = clm.BMO(5e14, 4.0, truncation=8.0, redshift=0.3, mass_def="200m")
+    several = {
+        "mass": np.array([1e14, 5e14, 2e15]),
+        "concentration": np.array([6.0, 4.0, 3.0]),
+        "truncation": np.array([0.4, 1.0, 80.0]),
+    }
+    bad_parameters = {"mass": (0.0,), "concentration": (0.0,), "truncation": (0.0, -2.0, 1e7)}
+
+
+class TestSIS(ProfileContract):
+    profile = clm.SIS(700.0, redshift=0.3)
+    several = {"sigma_v": np.array([200.0, 700.0, 1200.0])}
+    bad_parameters = {"sigma_v": (0.0, -200.0)}
+
+
+class TestPowerLaw(ProfileContract):
+    profile = clm.PowerLaw(5e14, 2.2, redshift=0.3)
+    several = {"mass": np.array([1e13, 5e14, 1e15]), "slope": np.array([1.6, 2.2, 2.4])}
+    bad_parameters = {"mass": (0.0,), "slope": (1.0, 3.0, -2.0)}
+
+
+class TestDPIE(ProfileContract):
+    profile = clm.DPIE(1e14, core=0.04, cut=0.9, redshift=0.3)
+    several = {"core": np.array([0.0, 0.1, 1.2]), "cut": 1.2, "mass": 2e14}
+    bad_parameters = {"mass": (0.0,), "core": (-0.1, 1.0), "cut": (0.0, -1.0)}
+
+
+class TestPointMass(ProfileContract):
+    profile = clm.PointMass(1e14, redshift=0.3)
+    several = {"mass": np.array([1e12, 1e13, 1e15])}
+    bad_parameters = {"mass": (0.0, -1e12)}
+    central_mass = 1e14
+
+
 class NumericContract(ProfileContract):
     """For profiles read from tables: what follows from one another does so within rtol."""
 
@@ -63,6 +108,45 @@ class TestBurkert(NumericContract):
         "concentration": np.array([6.0, 4.0, 3.0]),
     }
     bad_parameters = {"mass": (0.0, -1e14), "concentration": (0.0, -4.0)}
+
+
+class TestSersic(NumericContract):
+    profile = clm.Sersic(1e12, 0.02, 3.0, redshift=0.3)
+    several = {
+        "stellar_mass": np.array([1e11, 1e12, 5e12]),
+        "sersic_index": np.array([0.5, 3.0, 7.0]),
+    }
+    bad_parameters = {
+        "stellar_mass": (0.0, -1e11),
+        "effective_radius": (0.0, -0.01),
+        "sersic_index": (0.4, -1.0, 30.0),
+    }
+
+
+class TestDeVaucouleurs(NumericContract):
+    profile = clm.DeVaucouleurs(1e12, 0.02, redshift=0.3)
+    several = {
+        "stellar_mass": np.array([1e11, 1e12, 5e12]),
+        "effective_radius": np.array([0.005, 0.02, 0.1]),
+    }
+    bad_parameters = {"stellar_mass": (0.0, -1e11), "effective_radius": (0.0, -0.01)}
+
+
+class TestComposite(NumericContract):
+    profile = clm.Composite(
+        [clm.NFW(5e14, 4.0, redshift=0.3), clm.DeVaucouleurs(1e12, 0.02, redshift=0.3)]
+    )
+    several = {"redshift": np.array([0.1, 0.3, 0.7])}
+
+    def test_wrong_shapes_are_refused(self):
+        with pytest.raises(ParameterError, match="radius"):
+            self.batch.surface_density(np.ones((2, 5)))
+        with pytest.raises(ParameterError, match="parameters"):
+            self.profile.replace(redshift=np.ones((1, 3)))
+        halves = clm.NFW(5e14, 4.0, redshift=np.array([0.3, 0.3]))
+        thirds = clm.NFW(5e14, 4.0, redshift=np.array([0.3, 0.3, 0.3]))
+        with pytest.raises(ParameterError, match="shape"):
+            clm.Composite([halves, thirds])
 
 
 require_all_registered()

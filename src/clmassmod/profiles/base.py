@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core.profile import QUANTITIES
-from ..cosmology import checked_redshift, resolve_cosmology
+from ..cosmology import MassDef, checked_redshift, resolve_cosmology
 from ..errors import ParameterError
 from ..units import as_float_array, attach, has_unit
 from .lensing import SourceArrays, resolve_sources
@@ -21,11 +21,10 @@ from .lensing import SourceArrays, resolve_sources
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
 
-    from ..sources import SourceLike
 
 Array = npt.NDArray[np.float64]
 
-_UNITS = {
+UNITS = {
     "density": "Msun / Mpc3",
     "enclosed_mass": "Msun",
     "surface_density": "Msun / Mpc2",
@@ -33,7 +32,9 @@ _UNITS = {
     "excess_surface_density": "Msun / Mpc2",
     "enclosed_mass_2d": "Msun",
     "surface_density_slope": "Msun / Mpc2",
+    "density_slope": "Msun / Mpc3",
 }
+LENSING = ("convergence", "tangential_shear", "reduced_tangential_shear", "magnification")
 
 
 class RadialMass(ABC):
@@ -102,17 +103,42 @@ class RadialMass(ABC):
         """Derivative ``d Sigma / d ln R`` [Msun / Mpc^2]."""
         return self._at("surface_density_slope", R, n_threads)
 
+    def density_slope(self, r: Any, *, n_threads: int = 1) -> Any:
+        """Derivative ``d rho / d ln r`` [Msun / Mpc^3]."""
+        return self._at("density_slope", r, n_threads)
+
+    # -- spherical overdensity -----------------------------------------------------------------
+
+    def spherical_overdensity_radius(self, mass_def: str | MassDef) -> Any:
+        """Radius [physical Mpc] inside which the mean density is that of `mass_def`.
+
+        Raises
+        ------
+        NumericalError
+            The profile does not reach this density anywhere (named by its index).
+        """
+        from .conversion import solve_radius
+
+        radius = solve_radius(self, MassDef.from_name(mass_def))
+        return radius if self.shape else float(radius[0])
+
+    def spherical_overdensity_mass(self, mass_def: str | MassDef) -> Any:
+        """Mass [Msun] inside `spherical_overdensity_radius`, ``4 pi/3 Delta rho_ref r^3``."""
+        definition = MassDef.from_name(mass_def)
+        radius = self.spherical_overdensity_radius(definition)
+        return definition.mass(radius, self.redshift, self.cosmology)[()]
+
     # -- lensing --------------------------------------------------------------------------------
 
-    def convergence(self, R: Any, z_s: SourceLike, *, n_threads: int = 1) -> Any:
+    def convergence(self, R: Any, z_s: Any, *, n_threads: int = 1) -> Any:
         """Convergence ``Sigma / Sigma_crit``."""
         return self._lensing("convergence", R, z_s, n_threads)
 
-    def tangential_shear(self, R: Any, z_s: SourceLike, *, n_threads: int = 1) -> Any:
+    def tangential_shear(self, R: Any, z_s: Any, *, n_threads: int = 1) -> Any:
         """Tangential shear ``Delta Sigma / Sigma_crit``."""
         return self._lensing("tangential_shear", R, z_s, n_threads)
 
-    def reduced_tangential_shear(self, R: Any, z_s: SourceLike, *, n_threads: int = 1) -> Any:
+    def reduced_tangential_shear(self, R: Any, z_s: Any, *, n_threads: int = 1) -> Any:
         """Reduced tangential shear ``gamma_t / (1 - kappa)``.
 
         Over a distribution of sources it is the exact mean of ``beta_s gamma_inf /
@@ -121,7 +147,7 @@ class RadialMass(ABC):
         """
         return self._lensing("reduced_tangential_shear", R, z_s, n_threads)
 
-    def magnification(self, R: Any, z_s: SourceLike, *, n_threads: int = 1) -> Any:
+    def magnification(self, R: Any, z_s: Any, *, n_threads: int = 1) -> Any:
         """Magnification ``1 / ((1 - kappa)^2 - gamma_t^2)``, signed."""
         return self._lensing("magnification", R, z_s, n_threads)
 
@@ -131,17 +157,21 @@ class RadialMass(ABC):
         r, rows = self._radii(radius)
         values = self._evaluate(QUANTITIES[name], rows, None, n_threads)
         result = self._shaped(values, r)
-        return attach(result, _UNITS[name]) if has_unit(radius) else result
+        return attach(result, UNITS[name]) if has_unit(radius) else result
 
     def _lensing(self, name: str, radius: Any, z_s: Any, n_threads: int) -> Any:
-        r, rows = self._radii(radius)
+        r, rows, sources = self._sources(z_s, *self._radii(radius))
+        values = self._evaluate(QUANTITIES[name], rows, sources, n_threads)
+        result = self._shaped(values, r)
+        return attach(result, "") if has_unit(radius) else result
+
+    def _sources(self, z_s: Any, r: Array, rows: Array) -> tuple[Array, Array, SourceArrays]:
+        """Return radii, rows of them, and sources; source redshifts may widen the radii."""
         sources = resolve_sources(z_s, self.redshift, self.shape, r.shape, self.cosmology)
         if not self.shape and sources.point_shape is not None and r.shape != sources.point_shape:
             r = np.broadcast_to(r, sources.point_shape)
             rows = np.ascontiguousarray(r).reshape(1, -1)
-        values = self._evaluate(QUANTITIES[name], rows, sources, n_threads)
-        result = self._shaped(values, r)
-        return attach(result, "") if has_unit(radius) else result
+        return r, rows, sources
 
     def _radii(self, radius: Any) -> tuple[Array, Array]:
         """Return the radii as given and as (1, m) or (n, m) contiguous rows."""
@@ -215,14 +245,26 @@ def _short(value: Any) -> str:
     return str(name) if isinstance(name, str) and name else repr(value)
 
 
-def parameter(value: Any, unit: str, name: str, low: float, high: float = np.inf) -> Array:
-    """Return a profile parameter as a read-only float array with ``low < value < high``."""
+def parameter(
+    value: Any,
+    unit: str,
+    name: str,
+    low: float,
+    high: float = np.inf,
+    *,
+    low_allowed: bool = False,
+) -> Array:
+    """Return a profile parameter as a read-only float array with ``low < value < high``.
+
+    With `low_allowed` the lower bound itself is inside.
+    """
     array = as_float_array(value, unit, name)
-    inside = (array > low) & (array < high)
+    inside = ((array > low) | (low_allowed & (array == low))) & (array < high)
     if not inside.all():
         where = np.unravel_index(int(np.argmin(inside)), array.shape)
         place = f" (at index {', '.join(map(str, where))})" if array.ndim else ""
-        raise ParameterError(name, float(array[where]), f"finite, > {low:g} and < {high:g}{place}")
+        bound = f"{'>=' if low_allowed else '>'} {low:g}"
+        raise ParameterError(name, float(array[where]), f"finite, {bound} and < {high:g}{place}")
     array = array.copy()
     array.flags.writeable = False
     return array

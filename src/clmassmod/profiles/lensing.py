@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..cosmology import (
-    inverse_critical_surface_density,
-    inverse_critical_surface_density_at_infinity,
-)
+from ..cosmology import inverse_critical_surface_density
 from ..errors import ParameterError
 from ..sources import BetaMoments, SourceDistribution
 
@@ -49,22 +46,12 @@ def resolve_sources(
     """Return the core's arrays for sources `z_s` behind lenses at `z_l`."""
     if isinstance(z_s, SourceArrays):
         return z_s
-    if isinstance(z_s, BetaMoments):
-        return _from_moments(z_s, z_l, cosmology)
-    if isinstance(z_s, SourceDistribution):
+    if isinstance(z_s, SourceDistribution | BetaMoments):
         inverse, weight = z_s.inverse_critical_surface_density_nodes(z_l, cosmology)
-        return _from_planes(np.atleast_2d(inverse), np.atleast_2d(weight))
-    if isinstance(z_s, Sequence) and z_s and isinstance(z_s[0], SourceDistribution):
+        return _from_planes(inverse, np.atleast_2d(weight))
+    if isinstance(z_s, Sequence) and z_s and isinstance(z_s[0], SourceDistribution | BetaMoments):
         return _from_list(z_s, z_l, lens_shape, cosmology)
     return _from_redshifts(z_s, z_l, lens_shape, radius_shape, cosmology)
-
-
-def _from_moments(moments: BetaMoments, z_l: Any, cosmology: FLRW) -> SourceArrays:
-    infinite = np.atleast_1d(inverse_critical_surface_density_at_infinity(z_l, cosmology))[:, None]
-    return SourceArrays(
-        np.ascontiguousarray(infinite * moments.mean_beta_s),
-        np.ascontiguousarray(infinite * (moments.mean_beta_s_squared / moments.mean_beta_s)),
-    )
 
 
 def _from_planes(inverse: Array, weight: Array) -> SourceArrays:
@@ -83,8 +70,8 @@ def _from_list(
         )
     redshifts = np.broadcast_to(z_l, lens_shape)
     rows = [
-        s.inverse_critical_surface_density_nodes(z, cosmology)
-        for s, z in zip(z_s, redshifts, strict=True)
+        sources.inverse_critical_surface_density_nodes(z, cosmology)
+        for sources, z in zip(z_s, redshifts, strict=True)
     ]
     size = max(weight.size for _, weight in rows)
     inverse = np.zeros((len(rows), size))

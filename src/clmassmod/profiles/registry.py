@@ -10,9 +10,18 @@ from .base import RadialMass
 # name -> module of this folder; a test fails for a name without a canonical instance
 _MODULES = {
     "NFW": "halos",
+    "Hernquist": "halos",
+    "BMO": "halos",
+    "SIS": "simple",
+    "PowerLaw": "simple",
+    "DPIE": "simple",
+    "PointMass": "simple",
     "gNFW": "numeric_halos",
     "Einasto": "numeric_halos",
     "Burkert": "numeric_halos",
+    "Sersic": "stars",
+    "DeVaucouleurs": "stars",
+    "Composite": "composite",
 }
 
 

@@ -23,8 +23,9 @@ class Sersic(NumericProfile):
         Total mass.
     effective_radius : float or (n,), physical Mpc, > 0
         R_e, the projected radius of half the mass.
-    sersic_index : float or (n,), between 0.3 and 20
-        n; 4 is de Vaucouleurs', 1 an exponential disc seen face on.
+    sersic_index : float or (n,), >= 0.5 and < 20
+        n; 4 is de Vaucouleurs', 1 exponential, 0.5 Gaussian. Below 0.5 the deprojected
+        density would rise outwards.
     redshift : float or (n,), >= 0
     cosmology : astropy cosmology or None
         None means ``FlatLambdaCDM(70, 0.3, Tcmb0=0)``.
@@ -86,7 +87,7 @@ class Sersic(NumericProfile):
 
         mass = parameter(stellar_mass, "Msun", "stellar_mass", 0.0)
         radius = parameter(effective_radius, "Mpc", "effective_radius", 0.0)
-        index = parameter(sersic_index, "", "sersic_index", 0.3, 20.0)
+        index = parameter(sersic_index, "", "sersic_index", math.nextafter(0.5, 0.0), 20.0)
         self._shape = common_shape(
             stellar_mass=mass,
             effective_radius=radius,

@@ -10,7 +10,7 @@
 // (the last: rho as a sum of uniform balls of radius r and weight -f'(r); that of a ball is
 // elementary). From Sigma = S(X), slope g:
 //   rho            = (1/pi) int g S / r du
-//   d rho/d ln X   = -(1/pi) int (g + g^2 - d g/d ln r) S / r du
+//   d rho/d ln X   = -(X^2/pi) int (g^2 + 2 g - d g/d ln r) S / r^3 du
 //   mean Sigma     = (2/X^2) int S r^2 dv
 //   Delta Sigma    = X^-2 int g S r^2 dv
 //   m(X)           = (X^2/4) Delta Sigma + (1/(2 pi)) int g S r^2 s (t - sin t cos t) du,
@@ -101,7 +101,7 @@ struct SurfaceTerms {
         const double fall = weight * f.value * f.slope;
         term[0] = fall * (r * r) * s * segment(y);
         term[1] = fall / r;
-        term[2] = weight * f.value * (f.slope + f.slope * f.slope - f.bend) / r;
+        term[2] = weight * f.value * (f.slope * (2.0 + f.slope) - f.bend) / (r * r * r);
     }
 };
 
@@ -239,7 +239,7 @@ struct FromSurface {
         v.mean = 2.0 * in[0] * inverse_square;
         v.excess = in[1] * inverse_square;
         v.density = out[1] / kPi;
-        v.density_slope = -out[2] / kPi;
+        v.density_slope = -x * x * out[2] / kPi;
         v.mass = 0.25 * in[1] + out[0] / (2.0 * kPi);
         return v;
     }

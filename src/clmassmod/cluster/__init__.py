@@ -1,0 +1,1 @@
+"""Clusters: from observed profiles to masses."""

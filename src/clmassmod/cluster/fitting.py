@@ -1,0 +1,539 @@
+"""Fitting methods: each turns the likelihood of one cluster into a `MassProfile`.
+
+``curvefit``  least squares (scipy), symmetric errors from the curvature;
+``minuit``    maximum likelihood with asymmetric errors (iminuit, MINOS);
+``scanpdf``   the likelihood on a grid of masses, negative ones included;
+``emcee``     Markov chain, vectorised over walkers (``pymc`` is an alias);
+``nested``    nested sampling with evidence (nautilus).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import FitError, MissingExtraError, ParameterError, nearest
+from .density import weighted_quantile
+from .likelihood import ClusterLikelihood
+from .results import MassProfile
+
+Array = npt.NDArray[np.float64]
+
+ALIASES = {"pymc": "emcee", "mcmc": "emcee"}
+
+# method -> its parameters and their defaults
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "curvefit": {"seed": 0},
+    "minuit": {"seed": 0},
+    "scanpdf": {"seed": 0, "n_grid": 1000, "n_nuisance": 41},
+    "emcee": {
+        "seed": 0,
+        "n_walkers": 32,
+        "n_steps": 2000,
+        "n_burn": 500,
+        "max_steps": 20000,
+        "thin": 0,
+        "progress": False,
+    },
+    "nested": {"seed": 0, "n_live": 1000, "n_networks": 0, "n_eff": 4000},
+}
+
+_LEVEL_68 = (0.158655, 0.841345)
+_EDGE = 1e-3
+
+
+def method_name(calc_method: str) -> str:
+    """Return the canonical name of a method; an unknown one is a `ParameterError`."""
+    name = ALIASES.get(str(calc_method).lower(), str(calc_method).lower())
+    if name not in DEFAULTS:
+        choices = (*DEFAULTS, *ALIASES)
+        raise ParameterError(
+            "calc_method", calc_method, f"one of {', '.join(choices)}", nearest(name, choices)
+        )
+    return name
+
+
+def method_parameters(method: str, calc_params: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the defaults of a method updated by `calc_params`; unknown keys are errors."""
+    given = dict(calc_params or {})
+    defaults = DEFAULTS[method]
+    for key, value in given.items():
+        if key not in defaults:
+            raise ParameterError(
+                f"calc_params[{key!r}]",
+                value,
+                f"one of {', '.join(defaults)} for {method!r}",
+                nearest(key, defaults),
+            )
+        if not isinstance(value, bool) and (not isinstance(value, int | float) or value < 0):
+            raise ParameterError(f"calc_params[{key!r}]", value, "a number >= 0")
+    return {**defaults, **given}
+
+
+def fit_cluster(
+    likelihood: ClusterLikelihood, method: str, parameters: Mapping[str, Any], start: MassProfile
+) -> MassProfile:
+    """Return `start` filled with the fit of one cluster."""
+    best = find_maximum(likelihood)
+    start = _with_best(start, likelihood, best)
+    return _METHODS[method](likelihood, dict(parameters), start, best)
+
+
+# -- the best fit --------------------------------------------------------------------------------
+
+
+def objective(likelihood: ClusterLikelihood, coordinates: Any) -> Array:
+    """Return ln L plus the informative priors at coordinates (B, P), -inf outside the support."""
+    u = np.atleast_2d(np.asarray(coordinates, dtype=np.float64))
+    values = likelihood.parameters.to_values(u)
+    result = np.full(u.shape[0], -np.inf)
+    inside = np.isfinite(likelihood.parameters.log_prior(values))
+    if inside.any():
+        ln_l = likelihood.log_likelihood(values[inside])
+        result[inside] = ln_l + likelihood.parameters.log_penalty(values[inside])
+    return np.where(np.isnan(result), -np.inf, result)
+
+
+def find_maximum(likelihood: ClusterLikelihood) -> Array:
+    """Return the coordinates (P,) of the best fit: a scan over the support, then Nelder-Mead."""
+    from scipy.optimize import minimize
+
+    grid = _scan_points(likelihood)
+    values = objective(likelihood, grid)
+    if not np.isfinite(values).any():
+        raise FitError("the likelihood is not finite anywhere on the support of the priors")
+    first = grid[int(np.argmax(values))]
+    bounds = [p.bounds for p in likelihood.parameters.parameters]
+    scale = np.array([0.02 * (b - a) if math.isfinite(b - a) else 0.1 for a, b in bounds])
+    simplex = np.vstack([first, first + np.diag(scale)])
+    simplex = np.clip(simplex, [a for a, _ in bounds], [b for _, b in bounds])
+    for i in range(len(bounds)):  # a clipped vertex would coincide with the first
+        if simplex[i + 1, i] == first[i]:
+            simplex[i + 1, i] = first[i] - scale[i]
+    fit = minimize(
+        lambda u: _cost(likelihood, u),
+        first,
+        method="Nelder-Mead",
+        bounds=bounds,
+        options={"initial_simplex": simplex, "xatol": 1e-8, "fatol": 1e-10, "maxiter": 4000},
+    )
+    return np.asarray(fit.x)
+
+
+def _cost(likelihood: ClusterLikelihood, coordinates: Array) -> float:
+    """Minus `objective` at one point, large but finite outside the support."""
+    value = float(objective(likelihood, coordinates)[0])
+    return -value if math.isfinite(value) else 1e300
+
+
+def _scan_points(likelihood: ClusterLikelihood) -> Array:
+    """Quantiles of the priors: fine in the mass, a few in the others."""
+    axes = []
+    for p in likelihood.parameters.parameters:
+        n = 200 if p.name == "mass" else 7
+        u = (np.arange(n) + 0.5) / n
+        axes.append(p.to_coordinate(p.prior.quantile(u)))
+    mesh = np.meshgrid(*axes, indexing="ij")
+    return np.stack([m.ravel() for m in mesh], axis=-1)
+
+
+def _with_best(start: MassProfile, likelihood: ClusterLikelihood, best: Array) -> MassProfile:
+    values = likelihood.parameters.to_values(best)
+    names = likelihood.parameters.names
+    return start._replace(
+        parameters=names,
+        mle=dict(zip(names, map(float, values), strict=True)),
+        log_likelihood=float(likelihood.log_likelihood(values[None])[0]),
+        chi2=float(likelihood.chi2(values[None])[0]),
+        n_data=likelihood.n_data,
+        diagnostics={"edge": _at_edge(likelihood, best)},
+    )
+
+
+def _at_edge(likelihood: ClusterLikelihood, best: Array) -> list[str]:
+    """Names of the parameters whose best fit lies at an end of their support."""
+    names = []
+    for p, u in zip(likelihood.parameters.parameters, best, strict=True):
+        low, high = p.bounds
+        margin = _EDGE * (high - low) if math.isfinite(high - low) else 0.0
+        if u <= low + margin or u >= high - margin:
+            names.append(p.name)
+    return names
+
+
+def _warned(profile: MassProfile, messages: list[str]) -> MassProfile:
+    if profile.diagnostics.get("edge"):
+        edge = ", ".join(profile.diagnostics["edge"])
+        messages = [f"best fit at the edge of the prior: {edge}", *messages]
+    if not messages:
+        return profile
+    return profile._replace(status="warning", message="; ".join(messages))
+
+
+def _in_values(likelihood: ClusterLikelihood, at: Array, covariance: Array) -> Array:
+    """Return the covariance of the values of one of the coordinates."""
+    scale = [
+        math.exp(float(p.log_jacobian(u)))
+        for p, u in zip(likelihood.parameters.parameters, at, strict=True)
+    ]
+    return np.asarray(covariance * np.outer(scale, scale))
+
+
+def _symmetric_errors(names: tuple[str, ...], covariance: Array) -> dict[str, tuple[float, float]]:
+    sd = np.sqrt(np.diag(covariance))
+    return {name: (float(s), float(s)) for name, s in zip(names, sd, strict=True)}
+
+
+# -- methods -------------------------------------------------------------------------------------
+
+
+def _curvefit(
+    likelihood: ClusterLikelihood, parameters: dict[str, Any], start: MassProfile, best: Array
+) -> MassProfile:
+    from scipy.optimize import OptimizeWarning, curve_fit
+
+    free = likelihood.parameters
+    informative = [(i, p) for i, p in enumerate(free.parameters) if p.prior.informative]
+
+    def residuals(_: Any, *u: float) -> Array:
+        values = free.to_values(np.array(u))
+        extra = [
+            (p.prior.mean - values[i]) / p.prior.sd  # type: ignore[attr-defined]
+            for i, p in informative
+        ]
+        return np.concatenate([likelihood.whitened_residual(values), extra])
+
+    n = likelihood.n_data + len(informative)
+    low, high = zip(*(p.bounds for p in free.parameters), strict=True)
+    inside = np.clip(best, np.array(low) + 1e-9, np.array(high) - 1e-9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", OptimizeWarning)
+        try:
+            found, covariance = curve_fit(
+                residuals,
+                np.arange(n),
+                np.zeros(n),
+                p0=inside,
+                sigma=np.ones(n),
+                absolute_sigma=True,
+                bounds=(low, high),
+                xtol=1e-12,
+                ftol=1e-12,
+            )
+        except OptimizeWarning as warning:
+            raise FitError(f"least squares found no covariance: {warning}") from warning
+    start = _with_best(start, likelihood, found)
+    covariance = _in_values(likelihood, found, covariance)
+    return _warned(
+        start._replace(covariance=covariance, errors=_symmetric_errors(free.names, covariance)), []
+    )
+
+
+def _minuit(
+    likelihood: ClusterLikelihood, parameters: dict[str, Any], start: MassProfile, best: Array
+) -> MassProfile:
+    try:
+        from iminuit import Minuit
+    except ImportError:
+        raise MissingExtraError("iminuit", "fit", "method 'minuit'") from None
+    free = likelihood.parameters
+
+    minuit = Minuit(lambda u: _cost(likelihood, u), best, name=free.names)
+    minuit.errordef = Minuit.LIKELIHOOD
+    minuit.strategy = 2
+    for p in free.parameters:
+        low, high = p.bounds
+        minuit.limits[p.name] = (low, high)
+    for p, u in zip(free.parameters, best, strict=True):
+        low, high = p.bounds
+        minuit.errors[p.name] = 0.05 * (high - low) if math.isfinite(high - low) else 0.1 * abs(u) + 0.01
+    minuit.migrad()
+    minuit.hesse()
+    messages = [] if minuit.valid else ["MIGRAD did not converge"]
+    found = np.array(list(minuit.values))
+    start = _with_best(start, likelihood, found)
+    covariance = np.full((len(free), len(free)), np.nan)
+    if minuit.covariance is not None:
+        covariance = _in_values(likelihood, found, np.asarray(minuit.covariance))
+    errors = _symmetric_errors(free.names, covariance)
+    if minuit.valid:
+        errors.update(_minos(minuit, likelihood, found, messages))
+    start.diagnostics["n_calls"] = int(minuit.nfcn)
+    return _warned(start._replace(covariance=covariance, errors=errors), messages)
+
+
+def _minos(
+    minuit: Any, likelihood: ClusterLikelihood, found: Array, messages: list[str]
+) -> dict[str, tuple[float, float]]:
+    minuit.minos()
+    errors = {}
+    for i, p in enumerate(likelihood.parameters.parameters):
+        merror = minuit.merrors[p.name]
+        if not merror.is_valid:
+            messages.append(f"MINOS found no crossing for {p.name}; its error is symmetric")
+            continue
+        centre = float(p.to_value(found[i]))
+        low = float(p.to_value(found[i] + merror.lower))
+        high = float(p.to_value(found[i] + merror.upper))
+        errors[p.name] = (centre - low, high - centre)
+    return errors
+
+
+def _scanpdf(
+    likelihood: ClusterLikelihood, parameters: dict[str, Any], start: MassProfile, best: Array
+) -> MassProfile:
+    free = likelihood.parameters
+    index = free.names.index("mass")
+    mass_parameter = free.parameters[index]
+    low, high = mass_parameter.bounds
+    if not math.isfinite(high - low):
+        raise ParameterError("parameters.mass", mass_parameter.prior, "bounded for 'scanpdf'")
+    low, high = _scan_range(likelihood, best, low, high)
+    mass = mass_parameter.to_value(np.linspace(low, high, int(parameters["n_grid"])))
+    others = [p for i, p in enumerate(free.parameters) if i != index]
+    nodes, log_weight = _nuisance_nodes(others, int(parameters["n_nuisance"]))
+    grid = np.empty((mass.size, nodes.shape[0], len(free)))
+    grid[:, :, index] = mass[:, None]
+    columns = [i for i in range(len(free)) if i != index]
+    grid[:, :, columns] = nodes[None, :, :]
+    ln_l = likelihood.log_likelihood(grid.reshape(-1, len(free))).reshape(mass.size, -1)
+    joint = ln_l + log_weight
+    marginal = np.logaddexp.reduce(joint, axis=1)
+    log_prior = mass_parameter.prior.log_density(mass)
+    profile = start._replace(
+        mass_grid=mass, grid_log_likelihood=marginal, grid_log_prior=log_prior
+    )
+    return _scan_summary(profile, joint, nodes, [p.name for p in others])
+
+
+def _scan_range(
+    likelihood: ClusterLikelihood, best: Array, low: float, high: float
+) -> tuple[float, float]:
+    """Return the coordinates of mass between which ln L, at best for each mass, is not negligible.
+
+    Outside, ln L is more than 40 below its maximum (a density of 1e-17), so that a grid of a
+    given size resolves a deep stack as well as a noisy cluster.
+    """
+    index = likelihood.parameters.names.index("mass")
+    coarse = np.unique(np.concatenate([np.linspace(low, high, 400), [best[index]]]))
+    points = np.tile(best, (coarse.size, 1))
+    points[:, index] = coarse
+    points = np.concatenate([points, _scan_points(likelihood)])
+    value = objective(likelihood, points)
+    kept = points[value > objective(likelihood, best)[0] - 40.0, index]
+    step = (high - low) / 200.0
+    for _ in range(12):  # narrow in on a peak finer than the coarse grid
+        span = kept.max() - kept.min()
+        if span > 4.0 * step:
+            break
+        step = max(span, step) / 50.0
+        points = np.tile(best, (201, 1))
+        points[:, index] = np.clip(best[index] + step * np.arange(-100, 101), low, high)
+        kept = points[objective(likelihood, points) > objective(likelihood, best)[0] - 40.0, index]
+    return max(low, float(kept.min() - step)), min(high, float(kept.max() + step))
+
+
+def _nuisance_nodes(others: list[Any], n: int) -> tuple[Array, Array]:
+    """Return nodes (K, P - 1) at the prior's quantile mid-points and their log weights (K,)."""
+    if not others:
+        return np.zeros((1, 0)), np.zeros(1)
+    u = (np.arange(n) + 0.5) / n
+    mesh = np.meshgrid(*(p.prior.quantile(u) for p in others), indexing="ij")
+    nodes = np.stack([m.ravel() for m in mesh], axis=-1)
+    return nodes, np.full(nodes.shape[0], -math.log(nodes.shape[0]))
+
+
+def _scan_summary(
+    profile: MassProfile, joint: Array, nodes: Array, others: list[str]
+) -> MassProfile:
+    from .density import distribution_function, mass_density
+
+    mass, density = mass_density(profile)
+    grid, cumulative = distribution_function(profile)
+    low, high = np.interp(_LEVEL_68, cumulative, grid)
+    errors = {"mass": (max(profile.mass - float(low), 0.0), max(float(high) - profile.mass, 0.0))}
+    weight = np.exp(joint - joint.max()) * np.exp(profile.grid_log_prior)[:, None]
+    node_weight = weight.sum(axis=0) / weight.sum()
+    for i, name in enumerate(others):
+        q = weighted_quantile(nodes[:, i], node_weight, _LEVEL_68)
+        centre = profile.mle[name]
+        errors[name] = (max(centre - float(q[0]), 0.0), max(float(q[1]) - centre, 0.0))
+    mean = np.trapezoid(mass * density, mass)
+    covariance = np.full((len(profile.parameters),) * 2, np.nan)
+    index = profile.parameters.index("mass")
+    covariance[index, index] = np.trapezoid((mass - mean) ** 2 * density, mass)
+    messages = []
+    if max(density[0], density[-1]) > 1e-3 * density.max():
+        messages.append("the pdf of the mass is cut by the range of the scan")
+    if np.sum(density > 0.1 * density.max()) < 8:
+        messages.append("the scan is too coarse for this pdf: raise n_grid or narrow the range")
+    return _warned(profile._replace(covariance=covariance, errors=errors), messages)
+
+
+def _walker_start(
+    likelihood: ClusterLikelihood, best: Array, n_walkers: int, random: np.random.Generator
+) -> Array:
+    """Starting points inside the support with a finite posterior, spread around the best fit."""
+    bounds = np.array([p.bounds for p in likelihood.parameters.parameters])
+    span = np.where(np.isfinite(bounds[:, 1] - bounds[:, 0]), bounds[:, 1] - bounds[:, 0], 1.0)
+    start = np.empty((n_walkers, best.size))
+    filled = 0
+    for _ in range(200):
+        trial = best + 0.02 * span * random.standard_normal((4 * n_walkers, best.size))
+        good = trial[np.isfinite(likelihood.log_posterior(trial))]
+        take = good[: n_walkers - filled]
+        start[filled : filled + len(take)] = take
+        filled += len(take)
+        if filled == n_walkers:
+            return start
+    raise FitError("no starting points with a finite posterior near the best fit")
+
+
+def _emcee(
+    likelihood: ClusterLikelihood, parameters: dict[str, Any], start: MassProfile, best: Array
+) -> MassProfile:
+    import emcee
+
+    seed = seed_of(int(parameters["seed"]), start.halo_id)
+    walkers = int(parameters["n_walkers"])
+    if walkers < 2 * len(best) or walkers % 2:
+        raise ParameterError("n_walkers", walkers, f"even and >= {2 * len(best)}")
+    random = np.random.default_rng(seed)
+    sampler = emcee.EnsembleSampler(
+        walkers, len(best), likelihood.log_posterior, vectorize=True
+    )
+    state = emcee.State(
+        _walker_start(likelihood, best, walkers, random),
+        random_state=np.random.RandomState(seed % 2**32).get_state(),
+    )
+    burn, steps = int(parameters["n_burn"]), int(parameters["n_steps"])
+    state = sampler.run_mcmc(state, burn, progress=bool(parameters["progress"]))
+    sampler.reset()
+    tau = math.inf
+    while True:
+        state = sampler.run_mcmc(state, steps, progress=bool(parameters["progress"]))
+        tau = float(np.max(sampler.get_autocorr_time(tol=0)))
+        if sampler.iteration > 50.0 * tau or sampler.iteration + steps > parameters["max_steps"]:
+            break
+    thin = int(parameters["thin"]) or max(1, int(0.5 * tau)) if math.isfinite(tau) else 1
+    messages = []
+    if not sampler.iteration > 50.0 * tau:
+        messages.append(
+            f"the chain is short: {sampler.iteration} steps for an autocorrelation time of {tau:.0f}"
+        )
+    return _warned(_from_chain(likelihood, sampler, thin, tau, start), messages)
+
+
+def _from_chain(
+    likelihood: ClusterLikelihood, sampler: Any, thin: int, tau: float, start: MassProfile
+) -> MassProfile:
+    free = likelihood.parameters
+    u = sampler.get_chain(thin=thin, flat=True)
+    values = free.to_values(u)
+    log_prior = free.log_prior(values)
+    log_posterior = sampler.get_log_prob(thin=thin, flat=True)
+    start.diagnostics.update(
+        autocorrelation_time=tau,
+        ess=float(sampler.iteration * sampler.nwalkers / tau),
+        r_hat=r_hat(sampler.get_chain()),
+        acceptance=float(np.mean(sampler.acceptance_fraction)),
+        n_steps=int(sampler.iteration),
+        sampler=sampler,
+    )
+    return start._replace(
+        samples=values,
+        sample_log_prior=log_prior,
+        sample_log_likelihood=log_posterior - log_prior - free.log_jacobian(u),
+        sample_log_weight=np.zeros(len(values)),
+        covariance=np.atleast_2d(np.cov(values.T)),
+        errors=_interval_errors(start, values, np.full(len(values), 1.0 / len(values))),
+    )
+
+
+def _interval_errors(
+    start: MassProfile, values: Array, weight: Array
+) -> dict[str, tuple[float, float]]:
+    errors = {}
+    for i, name in enumerate(start.parameters):
+        low, high = weighted_quantile(values[:, i], weight, _LEVEL_68)
+        centre = start.mle[name]
+        errors[name] = (max(centre - float(low), 0.0), max(float(high) - centre, 0.0))
+    return errors
+
+
+def r_hat(chain: Array) -> float:
+    """Return the largest split R-hat over parameters of a chain (steps, walkers, P).
+
+    Gelman et al., Bayesian Data Analysis (2013), sect. 11.4; each walker is split in two.
+    """
+    half = chain.shape[0] // 2
+    parts = np.concatenate([chain[:half], chain[half : 2 * half]], axis=1)
+    within = parts.var(axis=0, ddof=1).mean(axis=0)
+    between = parts.mean(axis=0).var(axis=0, ddof=1)
+    return float(np.max(np.sqrt((half - 1) / half + between / within)))
+
+
+def _nested(
+    likelihood: ClusterLikelihood, parameters: dict[str, Any], start: MassProfile, best: Array
+) -> MassProfile:
+    try:
+        from nautilus import Sampler
+    except ImportError:
+        raise MissingExtraError("nautilus-sampler", "fit", "method 'nested'") from None
+    free = likelihood.parameters
+    n = len(free)
+
+    def transform(cube: Array) -> Array:
+        columns = [p.prior.quantile(cube[..., i]) for i, p in enumerate(free.parameters)]
+        return np.stack([*columns, *(cube[..., i] for i in range(n, n_dim))], axis=-1)
+
+    # nautilus wants two dimensions: a second one that nothing depends on leaves Z as it is
+    n_dim = max(n, 2)
+    sampler = Sampler(
+        transform,
+        lambda values: likelihood.log_likelihood(values[:, :n]),
+        n_dim=n_dim,
+        n_live=int(parameters["n_live"]),
+        n_networks=int(parameters["n_networks"]),
+        vectorized=True,
+        pass_dict=False,
+        seed=seed_of(int(parameters["seed"]), start.halo_id) % 2**32,
+    )
+    finished = sampler.run(n_eff=int(parameters["n_eff"]))
+    points, log_weight, log_likelihood = sampler.posterior()
+    values = points[:, :n]
+    weight = np.exp(log_weight - log_weight.max())
+    weight /= weight.sum()
+    start.diagnostics.update(
+        ess=float(sampler.n_eff), n_calls=int(sampler.n_like), sampler=sampler
+    )
+    profile = start._replace(
+        samples=values,
+        sample_log_prior=free.log_prior(values),
+        sample_log_likelihood=log_likelihood,
+        sample_log_weight=log_weight,
+        covariance=np.atleast_2d(np.cov(values.T, aweights=weight)),
+        errors=_interval_errors(start, values, weight),
+        log_evidence=float(sampler.log_z),
+    )
+    return _warned(profile, [] if finished else ["nested sampling did not finish"])
+
+
+def seed_of(seed: int, halo_id: str) -> int:
+    """Return a seed of its own for every halo, whatever the order or the processes."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{halo_id}".encode()).digest()[:8], "little")
+
+
+_METHODS: dict[str, Callable[..., MassProfile]] = {
+    "curvefit": _curvefit,
+    "minuit": _minuit,
+    "scanpdf": _scanpdf,
+    "emcee": _emcee,
+    "nested": _nested,
+}

@@ -1,0 +1,396 @@
+"""`CLMassMod`: from the observed profiles of clusters to their masses."""
+
+from __future__ import annotations
+
+import math
+import os
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..config import ModelInfo
+from ..errors import ClmassmodError, FitError, ParameterError
+from ..observables import DeltaSigma, GammaTheta
+from ..parallel import map_tasks
+from ..provenance import digest, provenance
+from .density import mass_statistics
+from .fitting import fit_cluster, method_name, method_parameters
+from .likelihood import ClusterLikelihood, HaloModel, Observable
+from .parameters import ParameterSet
+from .results import (
+    MassProfile,
+    empty_profile,
+    file_name,
+    find_profiles,
+    read_profile,
+    write_profile,
+)
+
+
+class FitTask(NamedTuple):
+    """One halo to fit, with all it needs; picklable."""
+
+    halo_id: str
+    observables: tuple[Observable, ...]
+    model: HaloModel
+    parameters: ParameterSet
+    method: str
+    calc_params: dict[str, Any]
+    key: str
+    path: str
+    """File to write, or ""."""
+
+
+class FitInfo(dict[str, dict[str, Any]]):
+    """Diagnostics of a fit by halo id: chi2, r_hat, ess, acceptance, edge, sampler, ...
+
+    Attributes
+    ----------
+    method : str
+    resumed : list of str
+        Ids of the haloes whose saved result was taken as it is.
+    failed : dict
+        Id -> message of the haloes that could not be fitted.
+    """
+
+    def __init__(self, method: str) -> None:
+        super().__init__()
+        self.method = method
+        self.resumed: list[str] = []
+        self.failed: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        return (
+            f"<FitInfo {self.method}: {len(self)} haloes, {len(self.resumed)} resumed, "
+            f"{len(self.failed)} failed>"
+        )
+
+
+class CLMassMod:
+    """A mass model and the clusters it is applied to.
+
+    Parameters
+    ----------
+    model_info : ModelInfo or mapping
+        What `clmassmod.utils.load_config` returns, or a dict with the same keys: profile,
+        mass_def, concentration, cosmology, parameters, priors, fit.
+
+    Examples
+    --------
+    >>> import numpy as np, clmassmod as clm
+    >>> halo, R = clm.NFW(5e14, 4.0, redshift=0.3), np.linspace(0.3, 2.5, 8)
+    >>> shear = halo.reduced_tangential_shear(R, z_s=1.0)
+    >>> data = clm.GammaTheta(R, shear, np.full(8, 0.01), redshift=0.3, sources=1.0, id="a")
+    >>> massmod = clm.CLMassMod({"concentration": 4.0})
+    >>> massmod.obs_gamma_theta = data
+    >>> profiles, fit_info = massmod.fit_mass_profiles("curvefit")
+    >>> round(profiles[0].mass / 1e14, 4)
+    5.0
+    """
+
+    def __init__(self, model_info: Mapping[str, Any] | None = None) -> None:
+        self.model_info = ModelInfo.from_dict(model_info if model_info is not None else {})
+        self.model = halo_model(self.model_info)
+        self.parameters = ParameterSet.from_priors(self.model_info["priors"])
+        self._gamma_theta: tuple[GammaTheta, ...] = ()
+        self._delta_sigma: tuple[DeltaSigma, ...] = ()
+        self.out_data_profiles: list[MassProfile] = []
+        self.fit_info: FitInfo | None = None
+
+    # -- data ------------------------------------------------------------------------------------
+
+    @property
+    def obs_gamma_theta(self) -> tuple[GammaTheta, ...]:
+        """Observed shear profiles; assign one or a sequence. Assigning clears the results."""
+        return self._gamma_theta
+
+    @obs_gamma_theta.setter
+    def obs_gamma_theta(self, value: GammaTheta | Iterable[GammaTheta] | None) -> None:
+        self._gamma_theta = _observables("obs_gamma_theta", value, GammaTheta)
+        self._clear()
+
+    @property
+    def obs_delta_sigma(self) -> tuple[DeltaSigma, ...]:
+        """Observed excess surface densities; assign one or a sequence, clears the results."""
+        return self._delta_sigma
+
+    @obs_delta_sigma.setter
+    def obs_delta_sigma(self, value: DeltaSigma | Iterable[DeltaSigma] | None) -> None:
+        self._delta_sigma = _observables("obs_delta_sigma", value, DeltaSigma)
+        self._clear()
+
+    def _clear(self) -> None:
+        self.out_data_profiles = []
+        self.fit_info = None
+
+    def objects(self) -> dict[str, tuple[Observable, ...]]:
+        """Return the observables of each object, cut to the radii of the fit, by id.
+
+        Several observables of one object join by its id and are fitted together, as
+        independent data. An observable without an id is called by its place.
+        """
+        joined: dict[str, list[Observable]] = {}
+        fit = self.model_info["fit"]
+        groups: tuple[Sequence[Observable], ...] = (self._gamma_theta, self._delta_sigma)
+        for group in groups:
+            seen: set[str] = set()
+            for place, observable in enumerate(group):
+                name = observable.id or f"halo_{place:05d}"
+                if name in seen:
+                    raise ParameterError("id", name, "different for every object of one observable")
+                seen.add(name)
+                joined.setdefault(name, []).append(
+                    observable.select(fit["r_min"], fit["r_max"], self.model.cosmology)
+                )
+        return {name: tuple(parts) for name, parts in joined.items()}
+
+    def likelihood(self, halo_id: str | None = None) -> ClusterLikelihood:
+        """Return the likelihood of one object (the only one if `halo_id` is None)."""
+        objects = self.objects()
+        if halo_id is None and len(objects) == 1:
+            halo_id = next(iter(objects))
+        if halo_id not in objects:
+            raise ParameterError("halo_id", halo_id, f"one of {', '.join(objects) or '(no data)'}")
+        return ClusterLikelihood(self.model, self.parameters, objects[halo_id])
+
+    # -- fits ------------------------------------------------------------------------------------
+
+    def fit_mass_profiles(
+        self,
+        calc_method: str | None = None,
+        calc_params: Mapping[str, Any] | None = None,
+        save_loc: str | os.PathLike[str] | None = None,
+        *,
+        executor: Executor | int | None = None,
+        progress: bool = False,
+    ) -> tuple[list[MassProfile], FitInfo]:
+        """Fit every object.
+
+        Parameters
+        ----------
+        calc_method : str, optional
+            'curvefit', 'minuit', 'scanpdf', 'emcee' ('pymc' an alias) or 'nested'; the one
+            of the configuration by default.
+        calc_params : mapping, optional
+            Parameters of the method (see `clmassmod.cluster.fitting.DEFAULTS`), over those
+            of the configuration.
+        save_loc : path, optional
+            Folder for one file per halo, each written whole as its fit ends. A rerun takes
+            the results whose data, model and parameters are the same and fits the rest.
+        executor : None, int or concurrent.futures.Executor, optional
+            Here, by that many processes, or by the executor; the results are the same.
+        progress : bool, optional
+            Show a progress bar.
+
+        Returns
+        -------
+        out_data_profiles : list of MassProfile
+            In the order of the data, failed ones included (``status == "failed"``).
+        fit_info : FitInfo
+            Diagnostics by halo id.
+        """
+        method = method_name(calc_method or self.model_info["fit"]["method"])
+        settings = method_parameters(method, self._settings(method, calc_params))
+        tasks = list(self._tasks(method, settings, save_loc))
+        if not tasks:
+            raise FitError("there is nothing to fit: assign obs_gamma_theta or obs_delta_sigma")
+        info = FitInfo(method)
+        done = {task.halo_id: result for task in tasks if (result := _resumable(task))}
+        info.resumed = list(done)
+        rest = [task for task in tasks if task.halo_id not in done]
+        for profile in _with_bar(map_tasks(run_task, rest, executor), len(rest), progress):
+            done[profile.halo_id] = profile
+        self.out_data_profiles = [done[task.halo_id] for task in tasks]
+        for profile in self.out_data_profiles:
+            info[profile.halo_id] = {"chi2": profile.chi2, "dof": profile.dof} | profile.diagnostics
+            if profile.status == "failed":
+                info.failed[profile.halo_id] = profile.message
+        self.fit_info = info
+        return self.out_data_profiles, info
+
+    def _settings(self, method: str, calc_params: Mapping[str, Any] | None) -> dict[str, Any]:
+        fit = self.model_info["fit"]
+        keys = {
+            "scanpdf": ("n_grid",),
+            "emcee": ("n_walkers", "n_steps", "n_burn"),
+            "nested": ("n_live",),
+        }.get(method, ())
+        seed = fit["seed"] if fit["seed"] is not None else self.model_info["seed"]
+        return {"seed": seed, **{key: fit[key] for key in keys}, **dict(calc_params or {})}
+
+    def _tasks(
+        self, method: str, settings: dict[str, Any], save_loc: str | os.PathLike[str] | None
+    ) -> Iterator[FitTask]:
+        taken: set[str] = set()
+        for halo_id, observables in self.objects().items():
+            path = ""
+            if save_loc is not None:
+                name = file_name(halo_id)
+                if name.lower() in taken:
+                    raise ParameterError("id", halo_id, "one whose file name is its own")
+                taken.add(name.lower())
+                path = str(Path(save_loc) / name)
+            key = digest(
+                self.model_info.hash(), method, sorted(settings.items()), *map(_content, observables)
+            )
+            yield FitTask(
+                halo_id, observables, self.model, self.parameters, method, settings, key, path
+            )
+
+    # -- results ---------------------------------------------------------------------------------
+
+    def save_mass_profiles(self, save_loc: str | os.PathLike[str]) -> list[str]:
+        """Write every result to the folder `save_loc`; return the files."""
+        self._need_results()
+        self.out_data_profiles = [
+            write_profile(p, Path(save_loc) / file_name(p.halo_id)) for p in self.out_data_profiles
+        ]
+        return [p.loc for p in self.out_data_profiles]
+
+    def read(self, location: Any) -> list[MassProfile]:
+        """Read saved results: a folder, a file, a glob, or a list of these."""
+        self.out_data_profiles = [read_profile(path) for path in find_profiles(location)]
+        self.fit_info = None
+        return self.out_data_profiles
+
+    def statistics(self, truth: Mapping[str, float] | None = None) -> Any:
+        """Return a table of statistics of every fitted mass, an astropy Table.
+
+        Columns as `clmassmod.cluster.density.mass_statistics`, with ``pit`` where `truth`
+        (id -> true mass, Msun) holds the halo. Failed fits have NaN.
+        """
+        from astropy.table import Table
+
+        self._need_results()
+        rows = []
+        for profile in self.out_data_profiles:
+            row: dict[str, Any] = {"halo_id": profile.halo_id, "status": profile.status}
+            if profile.status != "failed":
+                true_mass = None if truth is None else truth.get(profile.halo_id)
+                row |= mass_statistics(profile, true_mass)
+            rows.append(row)
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        return Table(
+            {key: [row.get(key, math.nan) for row in rows] for key in columns}, names=columns
+        )
+
+    def table(self) -> Any:
+        """Return best fits and errors of every halo as an astropy QTable (ECSV writes it)."""
+        from .table import results_table
+
+        self._need_results()
+        return results_table(self.out_data_profiles)
+
+    def _need_results(self) -> None:
+        if not self.out_data_profiles:
+            raise FitError("there are no results yet: call fit_mass_profiles or read")
+
+    def __repr__(self) -> str:
+        return (
+            f"<CLMassMod {self.model_info['name'] or self.model.profile.__name__} "
+            f"{self.model.mass_def}, free {', '.join(self.parameters.names)}: "
+            f"{len(self._gamma_theta)} gamma_theta, {len(self._delta_sigma)} delta_sigma, "
+            f"{len(self.out_data_profiles)} results>"
+        )
+
+
+def halo_model(info: ModelInfo) -> HaloModel:
+    """Return the halo model a configuration describes."""
+    from ..profiles.registry import profile_class
+
+    given = info["profile"]
+    cosmology = info.make_cosmology()
+    concentration = info["concentration"]
+    relation = concentration["relation"]
+    return HaloModel(
+        profile=profile_class(given["kind"]),
+        mass_def=info["mass_def"],
+        concentration=concentration["value"] if relation == "constant" else relation,
+        cosmology=cosmology,
+        profile_parameters={
+            key: value for key, value in given.items() if key != "kind" and value is not None
+        },
+        power=_power(info, cosmology),
+        source_averaging=info["fit"]["source_average"],
+    )
+
+
+def _power(info: ModelInfo, cosmology: Any) -> Any:
+    given = info["cosmology"]
+    if given["sigma8"] is None or given["n_s"] is None:
+        return None
+    from ..power import LinearPower
+
+    return LinearPower(cosmology, sigma8=given["sigma8"], n_s=given["n_s"])
+
+
+def _observables(name: str, value: Any, kind: type[Any]) -> tuple[Any, ...]:
+    if value is None:
+        return ()
+    items = (value,) if isinstance(value, kind) else tuple(value)
+    for item in items:
+        if not isinstance(item, kind):
+            raise ParameterError(
+                name, type(item).__name__, f"a {kind.__name__} or a sequence of them"
+            )
+    return items
+
+
+def _content(observable: Observable) -> str:
+    """Digest of what a fit sees of an observable."""
+    parts = [
+        getattr(observable, name)
+        for name in observable._fields
+        if name not in ("file", "metadata", "id")
+    ]
+    return digest(type(observable).__name__, *parts)
+
+
+def _resumable(task: FitTask) -> MassProfile | None:
+    """Return the saved result of a task, if it is whole and of the same configuration."""
+    if not task.path or not Path(task.path).exists():
+        return None
+    try:
+        profile = read_profile(task.path)
+    except ClmassmodError:
+        return None  # a damaged file is fitted anew and replaced
+    same = profile.metadata.get("key") == task.key and profile.status != "failed"
+    return profile if same else None
+
+
+def run_task(task: FitTask) -> MassProfile:
+    """Fit one halo; a failure is a result with ``status == "failed"`` and its reason."""
+    redshift = task.observables[0].redshift
+    start = empty_profile(task.halo_id, task.method, redshift, task.model.mass_def)
+    start.metadata.update(provenance(), key=task.key)
+    try:
+        likelihood = ClusterLikelihood(task.model, task.parameters, task.observables)
+        profile = fit_cluster(likelihood, task.method, task.calc_params, start)
+    except ImportError:
+        raise  # a missing package is not a property of this halo
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        message = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+        profile = start._replace(status="failed", message=message)
+    sampler = profile.diagnostics.pop("sampler", None)
+    if task.path:
+        profile = write_profile(profile, task.path)
+    if sampler is not None:
+        profile.diagnostics["sampler"] = sampler
+    return profile
+
+
+def _with_bar(
+    results: Iterator[MassProfile], total: int, progress: bool
+) -> Iterator[MassProfile]:
+    if not progress:
+        yield from results
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=total, desc="fitting", unit="halo") as bar:
+        for profile in results:
+            bar.update()
+            yield profile

@@ -1,0 +1,1 @@
+"""Priors, samplers and their diagnostics, for clusters and for lens populations alike."""

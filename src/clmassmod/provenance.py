@@ -1,0 +1,60 @@
+"""Where a result comes from: versions, commit, time; and files that are whole or absent."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+import platform
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def provenance() -> dict[str, str]:
+    """Return version, commit, Python, numpy and the time (UTC) as strings."""
+    from ._core.info import build_info
+
+    info = build_info()
+    return {
+        "clmassmod": info["version"],
+        "commit": info["commit"],
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def digest(*parts: Any) -> str:
+    """Return the sha256 of arrays and of the text of anything else, as hexadecimal."""
+    total = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            total.update(str(part.shape).encode() + np.ascontiguousarray(part).tobytes())
+        else:
+            total.update(repr(part).encode())
+        total.update(b"\0")
+    return total.hexdigest()
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path; on success it is flushed to disk and renamed to `path`.
+
+    A failure leaves an existing `path` as it was and removes the temporary file.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.parent / f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part"
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)

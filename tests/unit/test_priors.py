@@ -1,0 +1,58 @@
+"""Priors: normalised, quantile inverse to the distribution, clear errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import integrate
+
+from clmassmod.errors import ParameterError
+from clmassmod.inference.priors import LogUniform, Normal, Uniform, prior_from_dict
+
+PRIORS = [
+    Uniform(-2.0, 3.0),
+    LogUniform(0.1, 20.0),
+    Normal(1.0, 0.3),
+    Normal(1.0, 0.5, low=0.2, high=1.4),
+]
+
+
+@pytest.mark.parametrize("prior", PRIORS, ids=repr)
+def test_density_is_normalised_and_quantile_inverts_it(prior):
+    low = max(prior.low, prior.quantile(1e-9))
+    high = min(prior.high, prior.quantile(1.0 - 1e-9))
+    for probability in (0.1, 0.5, 0.93):
+        x = float(prior.quantile(probability))
+        below, _ = integrate.quad(lambda t: np.exp(prior.log_density(t)), low, x)
+        # 1e-9 of the mass lies below `low`; quad reaches 1e-8
+        assert below == pytest.approx(probability, abs=2e-8)
+    total, _ = integrate.quad(lambda t: np.exp(prior.log_density(t)), low, high)
+    assert total == pytest.approx(1.0, abs=2e-8)
+
+
+@pytest.mark.parametrize("prior", [p for p in PRIORS if np.isfinite(p.low)], ids=repr)
+def test_density_vanishes_outside_the_support(prior):
+    outside = np.array([prior.low - 1e-3, prior.high + 1e-3])
+    assert np.all(np.isneginf(prior.log_density(outside)))
+    assert np.all(prior.quantile(np.array([0.0, 1.0])) == pytest.approx([prior.low, prior.high]))
+
+
+@pytest.mark.parametrize("prior", PRIORS, ids=repr)
+def test_dictionary_round_trip(prior):
+    assert prior_from_dict(prior.to_dict()) == prior
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        ({"distribution": "unifrom", "low": 0, "high": 1}, "uniform"),
+        ({"distribution": "uniform", "low": 1, "high": 1}, "low < high"),
+        ({"distribution": "log-uniform", "low": -1, "high": 1}, "> 0"),
+        ({"distribution": "normal", "mean": 0, "sd": 0}, "sd > 0"),
+        ({"distribution": "normal", "mean": 0}, "keys"),
+        ({"distribution": "truncated-normal", "mean": 0, "sd": 1, "low": 90, "high": 99}, "mass"),
+    ],
+)
+def test_wrong_priors_are_refused(content, word):
+    with pytest.raises(ParameterError, match=word):
+        prior_from_dict(content)
