@@ -21,6 +21,9 @@ _PUBLIC = {
     "gNFW": ".profiles.numeric_halos",
     "Einasto": ".profiles.numeric_halos",
     "Burkert": ".profiles.numeric_halos",
+    "Sersic": ".profiles.stars",
+    "DeVaucouleurs": ".profiles.stars",
+    "Composite": ".profiles.composite",
     "MassDef": ".cosmology",
     "critical_surface_density": ".cosmology",
     "concentration": ".profiles.concentration",
@@ -47,7 +50,9 @@ if TYPE_CHECKING:
     from .profiles.concentration import concentration
     from .profiles.conversion import convert_mass
     from .profiles.halos import BMO, NFW, Hernquist
+    from .profiles.composite import Composite
     from .profiles.numeric_halos import Burkert, Einasto, gNFW
+    from .profiles.stars import DeVaucouleurs, Sersic
     from .profiles.simple import DPIE, SIS, PointMass, PowerLaw
     from .sources import BetaMoments, SourceDistribution
 

@@ -195,6 +195,9 @@ class ProfileContract:
             expected = evaluate(self.profile, name, (self.radii * 1e3 * u.kpc).to_value("Mpc"))
             assert values.unit == u.Unit(unit)
             np.testing.assert_array_equal(values.value, expected)
+            one = evaluate(self.profile, name, 800.0 * u.kpc)
+            assert one.unit == u.Unit(unit)
+            assert one.shape == ()
         with pytest.raises(ParameterError, match="radius"):
             self.profile.surface_density(1.0 * u.arcsec)
 

@@ -65,6 +65,90 @@ class TestPointMass(ProfileContract):
     central_mass = 1e14
 
 
+class NumericContract(ProfileContract):
+    """For profiles read from tables: what follows from one another does so within rtol."""
+
+    identity = 1e-6
+    quadrature = 1e-6
+
+
+class TestGNFW(NumericContract):
+    profile = clm.gNFW(5e14, 4.0, redshift=0.3, inner_slope=1.4)
+    several = {
+        "mass": np.array([1e14, 5e14, 2e15]),
+        "inner_slope": np.array([0.0, 1.4, 2.3]),
+        "redshift": np.array([0.1, 0.3, 0.7]),
+    }
+    bad_parameters = {
+        "mass": (0.0, -1e14),
+        "concentration": (0.0, -4.0),
+        "inner_slope": (-0.1, 3.0, 4.0),
+        "rtol": (0.0, 1e-12, 0.1),
+    }
+
+
+class TestEinasto(NumericContract):
+    profile = clm.Einasto(5e14, 4.0, redshift=0.3, alpha=0.2)
+    several = {
+        "mass": np.array([1e14, 5e14, 2e15]),
+        "concentration": np.array([6.0, 4.0, 3.0]),
+        "alpha": np.array([0.16, 0.2, 0.3]),
+    }
+    bad_parameters = {
+        "mass": (0.0, -1e14),
+        "concentration": (0.0, -4.0),
+        "alpha": (0.0, -0.2, 11.0),
+    }
+
+
+class TestBurkert(NumericContract):
+    profile = clm.Burkert(5e14, 8.0, redshift=0.3)
+    several = {
+        "mass": np.array([1e14, 5e14, 2e15]),
+        "concentration": np.array([6.0, 4.0, 3.0]),
+    }
+    bad_parameters = {"mass": (0.0, -1e14), "concentration": (0.0, -4.0)}
+
+
+class TestSersic(NumericContract):
+    profile = clm.Sersic(1e12, 0.02, 3.0, redshift=0.3)
+    several = {
+        "stellar_mass": np.array([1e11, 1e12, 5e12]),
+        "sersic_index": np.array([0.5, 3.0, 7.0]),
+    }
+    bad_parameters = {
+        "stellar_mass": (0.0, -1e11),
+        "effective_radius": (0.0, -0.01),
+        "sersic_index": (0.4, -1.0, 30.0),
+    }
+
+
+class TestDeVaucouleurs(NumericContract):
+    profile = clm.DeVaucouleurs(1e12, 0.02, redshift=0.3)
+    several = {
+        "stellar_mass": np.array([1e11, 1e12, 5e12]),
+        "effective_radius": np.array([0.005, 0.02, 0.1]),
+    }
+    bad_parameters = {"stellar_mass": (0.0, -1e11), "effective_radius": (0.0, -0.01)}
+
+
+class TestComposite(NumericContract):
+    profile = clm.Composite(
+        [clm.NFW(5e14, 4.0, redshift=0.3), clm.DeVaucouleurs(1e12, 0.02, redshift=0.3)]
+    )
+    several = {"redshift": np.array([0.1, 0.3, 0.7])}
+
+    def test_wrong_shapes_are_refused(self):
+        with pytest.raises(ParameterError, match="radius"):
+            self.batch.surface_density(np.ones((2, 5)))
+        with pytest.raises(ParameterError, match="parameters"):
+            self.profile.replace(redshift=np.ones((1, 3)))
+        halves = clm.NFW(5e14, 4.0, redshift=np.array([0.3, 0.3]))
+        thirds = clm.NFW(5e14, 4.0, redshift=np.array([0.3, 0.3, 0.3]))
+        with pytest.raises(ParameterError, match="shape"):
+            clm.Composite([halves, thirds])
+
+
 require_all_registered()
 
 

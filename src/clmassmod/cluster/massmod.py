@@ -10,6 +10,8 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..config import ModelInfo
 from ..errors import ClmassmodError, FitError, ParameterError
 from ..observables import DeltaSigma, GammaTheta

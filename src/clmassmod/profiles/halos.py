@@ -44,7 +44,7 @@ class NFW(SphericalOverdensityHalo):
     --------
     >>> import clmassmod as clm
     >>> halo = clm.NFW(5e14, 4.0, redshift=0.3)
-    >>> round(halo.reduced_tangential_shear(1.0, z_s=1.0), 6)
+    >>> print(f"{halo.reduced_tangential_shear(1.0, z_s=1.0):.6f}")
     0.033448
     """
 

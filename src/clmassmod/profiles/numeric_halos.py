@@ -44,7 +44,7 @@ class NumericHalo(NumericProfile):
         # M = 4 pi rho_s r_s^3 m(c) = (4 pi / 3) rho_Delta (c r_s)^3
         self._radius_scale = np.cbrt(3.0 * m / (4.0 * math.pi * density)) / c
         mass_at_c = self._integrated("enclosed_mass", c) / (4.0 * math.pi)
-        self._density_scale = density * c**3 / (3.0 * mass_at_c)
+        self._density_scale = density * (c * c * c) / (3.0 * mass_at_c)
 
     @property
     def scale_radius(self) -> Any:

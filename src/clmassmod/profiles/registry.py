@@ -16,6 +16,12 @@ _MODULES = {
     "PowerLaw": "simple",
     "DPIE": "simple",
     "PointMass": "simple",
+    "gNFW": "numeric_halos",
+    "Einasto": "numeric_halos",
+    "Burkert": "numeric_halos",
+    "Sersic": "stars",
+    "DeVaucouleurs": "stars",
+    "Composite": "composite",
 }
 
 

@@ -10,6 +10,7 @@
 // (the last: rho as a sum of uniform balls of radius r and weight -f'(r); that of a ball is
 // elementary). From Sigma = S(X), slope g:
 //   rho            = (1/pi) int g S / r du
+//   d rho/d ln X   = -(X^2/pi) int (g^2 + 2 g - d g/d ln r) S / r^3 du
 //   mean Sigma     = (2/X^2) int S r^2 dv
 //   Delta Sigma    = X^-2 int g S r^2 dv
 //   m(X)           = (X^2/4) Delta Sigma + (1/(2 pi)) int g S r^2 s (t - sin t cos t) du,
@@ -30,6 +31,7 @@ namespace clmassmod {
 
 struct RadialValues {
     double density = 0.0;
+    double density_slope = 0.0;  // d rho / d ln X
     double mass = 0.0;  // M_3d / (4 pi)
     double surface = 0.0;
     double mean = 0.0;
@@ -38,13 +40,12 @@ struct RadialValues {
     bool converged = true;
 };
 
-constexpr double kTail = 1e-15;  // part of the sum below which a panel ends the integral
 constexpr int kMostPanels = 200;
 
 // Width of a panel that begins where the function falls as x^-slope.
 template <class Kernel>
 CLMASSMOD_INLINE double panel_width(const Kernel& kernel, double slope) noexcept {
-    return std::min(kernel.panel(), 20.0 / (3.0 + std::fabs(slope)));
+    return std::min(kernel.panel(), 50.0 / (3.0 + std::fabs(slope)));
 }
 
 // t - sin t cos t for tan(t/2) = y in [0, 1], free of cancellation.
@@ -64,6 +65,7 @@ CLMASSMOD_INLINE double segment(double y) noexcept {
 // What the projection of a density sums: order in `sum`.
 struct DensityTerms {
     static constexpr double kDimension = 3.0;
+    // the first of each falls slowest: when it has ended, so have the others
     static constexpr int kInner = 2;  // mass, (-f') r^3
     static constexpr int kOuter = 4;  // Sigma, slope, mean, Delta Sigma
     CLMASSMOD_INLINE static void inner(Local f, double r, double weight, double* term) noexcept {
@@ -88,7 +90,7 @@ struct DensityTerms {
 struct SurfaceTerms {
     static constexpr double kDimension = 2.0;
     static constexpr int kInner = 2;  // S r^2, g S r^2
-    static constexpr int kOuter = 2;  // density, mass
+    static constexpr int kOuter = 3;  // mass, density, density slope
     CLMASSMOD_INLINE static void inner(Local f, double r, double weight, double* term) noexcept {
         const double mass = weight * f.value * (r * r);
         term[0] = mass;
@@ -97,84 +99,92 @@ struct SurfaceTerms {
     CLMASSMOD_INLINE static void outer(Local f, double r, double s, double y, double weight, double,
                                        double* term) noexcept {
         const double fall = weight * f.value * f.slope;
-        term[0] = fall / r;
-        term[1] = fall * (r * r) * s * segment(y);
+        term[0] = fall * (r * r) * s * segment(y);
+        term[1] = fall / r;
+        term[2] = weight * f.value * (f.slope * (2.0 + f.slope) - f.bend) / (r * r * r);
     }
 };
 
-template <int n>
-struct Sums {
-    double value[n] = {};
-    // adds the lanes of a panel; true when no sum gained more than kTail of itself
-    CLMASSMOD_INLINE bool add(const Lanes* lanes) noexcept {
-        bool ended = true;
-        for (int i = 0; i < n; ++i) {
-            const double gain = lanes[i].sum();
-            value[i] += gain;
-            ended = ended && std::fabs(gain) <= kTail * std::fabs(value[i]);
-        }
-        return ended;
-    }
-};
-
+// Panels inwards from X, r = X e^-v; `slope` is that of the function at X.
 template <class Terms, class Kernel>
-CLMASSMOD_INLINE bool inner_integral(const Kernel& kernel, double x,
-                                     Sums<Terms::kInner>& sums) noexcept {
+CLMASSMOD_INLINE bool inner_integral(const Kernel& kernel, double x, double slope,
+                                     double* sum) noexcept {
+    const double support = kernel.support();
     const double power_law = kernel.power_law_below();
-    double r = std::min(x, kernel.support());
-    double width = 0.0;
-    for (int panel = 0; panel < kMostPanels && r > power_law; ++panel) {
-        width = panel_width(kernel, kernel.at(r).slope);
-        Lanes lanes[Terms::kInner];
+    if (x > support) {
+        x = support;
+        slope = kernel.at(x).slope;
+    }
+    LaneSums<Terms::kInner> sums;
+    double v = 0.0;
+    double r = x;
+    bool ended = false;
+    for (int panel = 0; panel < kMostPanels && r > power_law && !ended; ++panel) {
+        const double width = panel_width(kernel, slope);
+        double radius[kNodes];
+        double slopes[kNodes];
+        double gain[kNodes];
         for (std::size_t j = 0; j < kNodes; ++j) {
-            const double radius = r * exp_flushed(-width * kGauss.node[j]);
+            radius[j] = x * exp_flushed(-(v + width * kGauss.node[j]));
+            const Local f = kernel.at(radius[j]);
+            slopes[j] = f.slope;
             double term[Terms::kInner];
-            Terms::inner(kernel.at(radius), radius, width * kGauss.weight[j], term);
-            for (int i = 0; i < Terms::kInner; ++i) lanes[i].value[j] = term[i];
+            Terms::inner(f, radius[j], width * kGauss.weight[j], term);
+            for (int i = 0; i < Terms::kInner; ++i) sums.lane[i][j] += term[i];
+            gain[j] = term[0];
         }
         // a sum of zeros is the far side of a cut-off, not the end
-        if (sums.add(lanes) && sums.value[0] > 0.0) return true;
-        r *= exp_flushed(-width);
+        ended = sums.ended(gain) && sums.first > 0.0;
+        v += width;
+        r = radius[kNodes - 1];
+        slope = slopes[kNodes - 1];
     }
+    sums.finish(sum);
+    if (ended) return true;
     if (!(power_law > 0.0)) return false;
+    r = x * exp_flushed(-v);
     const Local f = kernel.at(r);
     double term[Terms::kInner];
     Terms::inner(f, r, 1.0, term);
     const double exponent = Terms::kDimension - f.slope;
-    for (int i = 0; i < Terms::kInner; ++i) sums.value[i] += term[i] / exponent;
+    for (int i = 0; i < Terms::kInner; ++i) sum[i] += term[i] / exponent;
     return exponent > 0.0;
 }
 
+// Panels outwards from X, r = X cosh u.
 template <class Terms, class Kernel>
-CLMASSMOD_INLINE bool outer_integral(const Kernel& kernel, double x,
-                                     Sums<Terms::kOuter>& sums) noexcept {
+CLMASSMOD_INLINE bool outer_integral(const Kernel& kernel, double x, double slope,
+                                     double* sum) noexcept {
     const double support = kernel.support();
     if (!(x < support)) return true;
+    LaneSums<Terms::kOuter> sums;
     double u = 0.0;
-    double r = x;
-    for (int panel = 0; panel < kMostPanels; ++panel) {
-        const double slope = std::fabs(kernel.at(r).slope);
+    bool ended = false;
+    for (int panel = 0; panel < kMostPanels && !ended; ++panel) {
         double width = panel_width(kernel, slope);
         // at u = 0 the integrand is a Gaussian of variance 1/slope; tanh u is singular at i pi/2
-        if (panel == 0) width = std::min(std::min(2.0, width), 4.0 / std::sqrt(1.0 + slope));
-        if (panel == 1) width = std::min(3.0, width);
-        Lanes lanes[Terms::kOuter];
+        if (panel == 0) width = std::min(std::min(5.5, width), 8.0 / std::sqrt(1.0 + std::fabs(slope)));
+        double radius[kNodes];
+        double slopes[kNodes];
+        double gain[kNodes];
         for (std::size_t j = 0; j < kNodes; ++j) {
             const double e = exp_flushed(u + width * kGauss.node[j]);
             const double y = 1.0 / e;
             const double sum = e + y;
-            const double radius = (0.5 * x) * sum;
+            radius[j] = (0.5 * x) * sum;
+            const Local f = kernel.at(radius[j]);
+            slopes[j] = f.slope;
             double term[Terms::kOuter];
-            Terms::outer(kernel.at(radius), radius, (e - y) / sum, y, width * kGauss.weight[j], x,
-                         term);
-            for (int i = 0; i < Terms::kOuter; ++i) lanes[i].value[j] = term[i];
+            Terms::outer(f, radius[j], (e - y) / sum, y, width * kGauss.weight[j], x, term);
+            for (int i = 0; i < Terms::kOuter; ++i) sums.lane[i][j] += term[i];
+            gain[j] = term[0];
         }
-        const bool ended = sums.add(lanes);
+        ended = sums.ended(gain) || !(radius[kNodes - 1] < support);
         u += width;
-        r = (0.5 * x) * (std::exp(u) + std::exp(-u));
-        if (ended || !(r < support)) return true;
+        slope = slopes[kNodes - 1];
     }
-    return false;
+    sums.finish(sum);
+    return ended;
 }
 
 // Which of the two integrals a caller needs.
@@ -192,17 +202,19 @@ struct FromDensity {
     static CLMASSMOD_TARGETS RadialValues evaluate(const Kernel& kernel, double x,
                                                    Wanted wanted) noexcept {
         RadialValues v;
-        Sums<DensityTerms::kInner> in;
-        Sums<DensityTerms::kOuter> out;
-        v.density = kernel.at(x).value;
-        if (wanted.inner) v.converged = inner_integral<DensityTerms>(kernel, x, in);
-        if (wanted.outer) v.converged = outer_integral<DensityTerms>(kernel, x, out) && v.converged;
+        double in[DensityTerms::kInner] = {};
+        double out[DensityTerms::kOuter] = {};
+        const Local f = kernel.at(x);
+        v.density = f.value;
+        v.density_slope = -f.slope * f.value;
+        if (wanted.inner) v.converged = inner_integral<DensityTerms>(kernel, x, f.slope, in);
+        if (wanted.outer) v.converged = v.converged && outer_integral<DensityTerms>(kernel, x, f.slope, out);
         const double inverse_square = 1.0 / (x * x);
-        v.mass = in.value[0];
-        v.surface = 2.0 * out.value[0];
-        v.slope = -2.0 * out.value[1];
-        v.mean = 4.0 * (in.value[0] * inverse_square + out.value[2]);
-        v.excess = (4.0 / 3.0) * in.value[1] * inverse_square + (2.0 / 3.0) * out.value[3];
+        v.mass = in[0];
+        v.surface = 2.0 * out[0];
+        v.slope = -2.0 * out[1];
+        v.mean = 4.0 * (in[0] * inverse_square + out[2]);
+        v.excess = (4.0 / 3.0) * in[1] * inverse_square + (2.0 / 3.0) * out[3];
         return v;
     }
 };
@@ -216,18 +228,19 @@ struct FromSurface {
     static CLMASSMOD_TARGETS RadialValues evaluate(const Kernel& kernel, double x,
                                                    Wanted wanted) noexcept {
         RadialValues v;
-        Sums<SurfaceTerms::kInner> in;
-        Sums<SurfaceTerms::kOuter> out;
+        double in[SurfaceTerms::kInner] = {};
+        double out[SurfaceTerms::kOuter] = {};
         const Local f = kernel.at(x);
-        if (wanted.inner) v.converged = inner_integral<SurfaceTerms>(kernel, x, in);
-        if (wanted.outer) v.converged = outer_integral<SurfaceTerms>(kernel, x, out) && v.converged;
+        if (wanted.inner) v.converged = inner_integral<SurfaceTerms>(kernel, x, f.slope, in);
+        if (wanted.outer) v.converged = v.converged && outer_integral<SurfaceTerms>(kernel, x, f.slope, out);
         const double inverse_square = 1.0 / (x * x);
         v.surface = f.value;
         v.slope = -f.slope * f.value;
-        v.mean = 2.0 * in.value[0] * inverse_square;
-        v.excess = in.value[1] * inverse_square;
-        v.density = out.value[0] / kPi;
-        v.mass = 0.25 * in.value[1] + out.value[1] / (2.0 * kPi);
+        v.mean = 2.0 * in[0] * inverse_square;
+        v.excess = in[1] * inverse_square;
+        v.density = out[1] / kPi;
+        v.density_slope = -x * x * out[2] / kPi;
+        v.mass = 0.25 * in[1] + out[0] / (2.0 * kPi);
         return v;
     }
 };

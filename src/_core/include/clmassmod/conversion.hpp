@@ -57,8 +57,8 @@ Status run_conversion(const ConversionBatch& b, int n_threads) noexcept {
             const double c = b.concentration[i];
             const double found =
                 converted_concentration<Profile>(c, b.density_to[i] / b.density_from[i]);
-            const double mass = b.mass[i] * (Profile::enclosed_mass(found, 0.0) /
-                                             Profile::enclosed_mass(c, 0.0));
+            const double mass =
+                b.mass[i] * (Profile::enclosed_mass(found, 0.0) / Profile::enclosed_mass(c, 0.0));
             b.concentration_out[i] = found;
             b.mass_out[i] = mass;
             if (!(found > 0.0 && mass > 0.0 && mass < kInfinity))

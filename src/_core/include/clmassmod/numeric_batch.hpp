@@ -24,6 +24,7 @@ constexpr std::size_t kDirectBlockPoints = 32;
 inline Wanted wanted_integrals(Quantity q, bool density_first) noexcept {
     switch (q) {
         case Quantity::density:
+        case Quantity::density_slope:
             return {false, !density_first};
         case Quantity::enclosed_mass:
             return {true, !density_first};
@@ -47,6 +48,9 @@ inline void pick(Quantity q, const RadialValues& v, double& first, double& secon
     switch (q) {
         case Quantity::density:
             first = v.density;
+            return;
+        case Quantity::density_slope:
+            first = v.density_slope;
             return;
         case Quantity::enclosed_mass:
             first = v.mass;
@@ -75,17 +79,28 @@ inline void pick(Quantity q, const RadialValues& v, double& first, double& secon
 }
 
 template <class Kernel>
-CLMASSMOD_TARGETS void density_points(const Kernel& kernel, const double* x, double* out,
-                                      std::size_t n) noexcept {
-    for (std::size_t k = 0; k < n; ++k) out[k] = kernel.at(x[k]).value;
+CLMASSMOD_TARGETS void density_points(Quantity q, const Kernel& kernel, const double* x,
+                                      double* out, std::size_t n) noexcept {
+    if (q == Quantity::density) {
+        for (std::size_t k = 0; k < n; ++k) out[k] = kernel.at(x[k]).value;
+        return;
+    }
+    for (std::size_t k = 0; k < n; ++k) {
+        const Local f = kernel.at(x[k]);
+        out[k] = -f.slope * f.value;
+    }
+}
+
+inline bool is_local(Quantity q) noexcept {
+    return q == Quantity::density || q == Quantity::density_slope;
 }
 
 template <class Profile>
 Status direct_points(Quantity q, const typename Profile::Shape& kernel, const double* x,
                      double* first, double* second, std::size_t n) noexcept {
     Status status;
-    if (Profile::kDensityFirst && q == Quantity::density) {
-        density_points(kernel, x, first, n);
+    if (Profile::kDensityFirst && is_local(q)) {
+        density_points(q, kernel, x, first, n);
         return status;
     }
     const Wanted wanted = wanted_integrals(q, Profile::kDensityFirst);
@@ -117,6 +132,14 @@ inline void table_points(Quantity q, const RadialTable& table, const double* x, 
             for (std::size_t k = 0; k < n; ++k) first[k] = table_value(other, index, x[k]);
             for (std::size_t k = 0; k < n; ++k) first[k] = exp_flushed(first[k]);
             return;
+        case Quantity::density_slope: {
+            const double* log_density = table.function(TableFunction::log_density);
+            other = table.function(TableFunction::density_slope);
+            for (std::size_t k = 0; k < n; ++k) first[k] = table_value(log_density, index, x[k]);
+            for (std::size_t k = 0; k < n; ++k)
+                first[k] = -exp_flushed(first[k]) * table_value(other, index, x[k]);
+            return;
+        }
         case Quantity::surface_density_slope:
             other = table.function(TableFunction::surface_slope);
             for (std::size_t k = 0; k < n; ++k) first[k] = table_value(log_surface, index, x[k]);
@@ -147,7 +170,7 @@ inline void table_points(Quantity q, const RadialTable& table, const double* x, 
 template <class Profile>
 Status numeric_points(Quantity q, const typename Profile::Shape& kernel, const RadialTable* table,
                       const double* x, double* first, double* second, std::size_t n) noexcept {
-    if (table == nullptr || (Profile::kDensityFirst && q == Quantity::density))
+    if (table == nullptr || (Profile::kDensityFirst && is_local(q)))
         return direct_points<Profile>(q, kernel, x, first, second, n);
     double inside[kBlockPoints] = {};
     const double low = table->layout.low();

@@ -28,8 +28,9 @@ enum class TableFunction : int {
     surface_slope = 3,  // - d ln Sigma / d ln x
     mass = 4,
     log_density = 5,
+    density_slope = 6,  // - d ln rho / d ln x
 };
-constexpr int kTableFunctions = 6;
+constexpr int kTableFunctions = 7;
 
 struct TableLayout {
     int first_exponent = 0;  // from x = 2^first_exponent
@@ -88,7 +89,7 @@ CLMASSMOD_INLINE double table_value(const double* function, const TableIndex& in
 
 // -- building ------------------------------------------------------------------------------------
 
-// The six functions of a table, from the values of a profile.
+// The functions of a table, from the values of a profile.
 inline void table_functions(const RadialValues& v, double* out) noexcept {
     out[0] = std::log(v.surface);
     out[1] = v.mean;
@@ -96,6 +97,7 @@ inline void table_functions(const RadialValues& v, double* out) noexcept {
     out[3] = -v.slope / v.surface;
     out[4] = v.mass;
     out[5] = std::log(v.density);
+    out[6] = -v.density_slope / v.density;
 }
 
 constexpr int kMostNodes = 24;
@@ -214,7 +216,7 @@ bool check_panel(const typename Profile::Shape& kernel, const RadialTable& table
 
 // Octaves that one coarse panel of `nodes` nodes may span for functions of that Gauss panel.
 inline int coarse_octaves(double panel) noexcept {
-    return panel >= 6.0 ? 4 : (panel >= 3.0 ? 2 : 1);
+    return panel >= 10.0 ? 4 : (panel >= 5.0 ? 2 : 1);
 }
 
 // Fills table.coefficient (layout.size() doubles); false if an integral does not converge.

@@ -17,9 +17,9 @@ struct Sersic {
 
     CLMASSMOD_INLINE Local at(double x) const noexcept {
         const double t = b * exp_flushed(power * log_positive(x));
-        return {exp_flushed(-t), power * t};
+        return {exp_flushed(-t), power * t, power * power * t};
     }
-    double panel() const noexcept { return std::min(6.0, 3.0 / power); }
+    double panel() const noexcept { return std::min(11.0, 5.5 / power); }
     double power_law_below() const noexcept { return 0.0; }
     double support() const noexcept { return std::pow(kNegligible / b, 1.0 / power); }
 };
