@@ -39,7 +39,7 @@ class _Stopped(KeyboardInterrupt):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(given)
+    options = make_parser().parse_args(given)
     try:
         with _signals():
             options.run(options)
@@ -185,7 +185,8 @@ def _print_outcome(outcome: FitOutcome) -> None:
 # -- arguments -----------------------------------------------------------------------------------
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     from ._config_schema import METHODS
 
     parser = argparse.ArgumentParser(

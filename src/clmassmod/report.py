@@ -28,7 +28,7 @@ table { border-collapse: collapse; font-size: .88rem; }
 th, td { padding: .25rem .7rem .25rem 0; text-align: left; vertical-align: top; }
 th { border-bottom: 1px solid #999; font-weight: 600; }
 tr + tr td { border-top: 1px solid #eee; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.number, th.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .warning { background: #fff3d6; } .failed { background: #fbe0dc; }
 .scroll { overflow-x: auto; }
 pre { background: #f5f5f5; padding: .6rem .8rem; overflow-x: auto; font-size: .85rem; }
@@ -185,22 +185,22 @@ def _number(value: Any) -> str:
 
 
 def _list(lines: Sequence[str]) -> str:
-    items = "".join(f"<li>{_text(line)}</li>" for line in lines)
+    items = "".join(f"<li>{_text(line.replace('+-', '±'))}</li>" for line in lines)
     return f"<ul>{items}</ul>" if items else ""
 
 
 def _masses(profiles: Sequence[MassProfile]) -> str:
     others = [n for n in dict.fromkeys(n for p in profiles for n in p.parameters) if n != "mass"]
-    head = ["object", "redshift", "mass [1e14 Msun]", "68 % interval", *others]
-    head += ["chi2 / dof", "status", "message"]
+    head = ["object", "redshift", "mass [1e14 Msun]", "68 % error", *others]
+    head += ["chi2 / dof", "status", *(["message"] if any(p.message for p in profiles) else [])]
     rows = []
     for p in profiles:
         row: list[Any] = [p.halo_id, f"{p.redshift:.4f}", *_value(p, "mass", 1e14)]
         row += [" ".join(_value(p, name, 1.0)) for name in others]
         fitted = p.status != "failed"
         row += [f"{p.chi2:.1f} / {p.dof}" if fitted else "", p.status, p.message]
-        rows.append((p.status, row))
-    return _table(head, rows, numbers=range(1, len(head) - 2))
+        rows.append((p.status, row[: len(head)]))
+    return _table(head, rows, numbers=range(1, head.index("status")))
 
 
 def _value(p: MassProfile, name: str, unit: float) -> tuple[str, str]:
@@ -267,7 +267,7 @@ def _configuration(massmod: CLMassMod) -> str:
         ["key", "value", ""],
         [("", (key, _number(value), "default" if same else "")) for key, value, same in rows],
     )
-    return f"<details><summary>All keys</summary>{table}</details>"
+    return f"<details open><summary>All keys</summary>{table}</details>"
 
 
 def _reproduce(command: str) -> str:
