@@ -128,6 +128,7 @@ def _fit(options: argparse.Namespace) -> None:
             error_column=options.reference_error,
             unit=options.reference_unit,
             label=options.reference_label,
+            mass_def=info["mass_def"],
         )
     outcome = run_fit(
         info,
@@ -218,7 +219,11 @@ def make_parser() -> argparse.ArgumentParser:
     fit.add_argument("--folder", help="where results go, in place of [output] folder")
     fit.add_argument("--data", metavar="DIR", help="what paths to data in CONFIG are relative to")
     fit.add_argument("--method", choices=METHODS, help="how to fit, in place of [fit] method")
-    fit.add_argument("--reference", metavar="TABLE", help="masses to compare with, by id")
+    fit.add_argument(
+        "--reference",
+        metavar="TABLE",
+        help="masses to compare with, by id, of the definition of the fit",
+    )
     fit.add_argument("--reference-column", default="mass", metavar="NAME", help="(%(default)s)")
     fit.add_argument("--reference-error", metavar="NAME", help="column of their errors")
     fit.add_argument("--reference-unit", metavar="UNIT", help='such as "1e14 Msun"')

@@ -262,6 +262,7 @@ def _profile_axes(upper: Axes, lower: Axes, data: GammaTheta | DeltaSigma, line:
     clear = bool(np.all(data.values > 2.0 * data.errors)) and line.min() > 0.0
     if clear:
         upper.set_yscale("log")
+        _log_ticks(upper.yaxis, *upper.get_ylim())
     else:
         upper.axhline(0, color=GREY, lw=0.8, ls=":")
 
@@ -273,7 +274,7 @@ def _log_ticks(axis: Any, low: float, high: float) -> None:
     for digits in ((1,), (1, 2, 5), (1, 2, 3, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)):
         marks = [f * 10.0**e for e in range(-5, 8) for f in digits]
         marks = [mark for mark in marks if low <= mark <= high]
-        if len(marks) >= 4:
+        if len(marks) >= (3 if digits == (1,) else 4):
             break
     axis.set_major_locator(FixedLocator(marks))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

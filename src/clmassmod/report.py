@@ -129,7 +129,7 @@ def report_text(
         f"{_text(facts['clmassmod'])}, {_text(time)}</p>",
         _section("Summary", _list(summary)),
         _section("Masses", _masses(profiles)),
-        _figures(figures or {}),
+        _figures(figures or {}, sum(p.status != "failed" for p in profiles)),
         _section("Diagnostics", _diagnostics(profiles)),
         _section("Configuration", _configuration(massmod)),
         _section("Provenance", _pairs({**facts, "written": time})),
@@ -210,7 +210,7 @@ def _value(p: MassProfile, name: str, unit: float) -> tuple[str, str]:
     return f"{p.mle[name] / unit:.3f}", f"-{down / unit:.3f} +{up / unit:.3f}"
 
 
-def _figures(figures: Mapping[str, str]) -> str:
+def _figures(figures: Mapping[str, str], n_fitted: int) -> str:
     """Overall figures large, those of single objects in a grid, traces and corners folded."""
     groups: dict[str, list[str]] = {}
     for title, file in figures.items():
@@ -221,7 +221,8 @@ def _figures(figures: Mapping[str, str]) -> str:
         if kind == "":
             parts.append(_section("Figures", f'<div class="wide">{"".join(items)}</div>'))
         elif kind == "profile":
-            parts.append(_section("Profiles", f'<div class="grid">{"".join(items)}</div>'))
+            few = f"<p>The first {len(items)} of {n_fitted}.</p>" if len(items) < n_fitted else ""
+            parts.append(_section("Profiles", f'{few}<div class="grid">{"".join(items)}</div>'))
         else:
             parts.append(
                 f"<details><summary>{_text(kind.capitalize())} of every object</summary>"
@@ -271,11 +272,11 @@ def _configuration(massmod: CLMassMod) -> str:
 
 
 def _reproduce(command: str) -> str:
-    lines = [command or "clmassmod fit config.json"]
+    line = command or "clmassmod fit config.json --folder again"
     return (
         "<p>The folder of this file also holds <code>config.json</code>, the complete "
         "configuration, <code>profiles/</code>, one HDF5 file per object, and "
         "<code>masses.ecsv</code>, the table above. With the same version and the same data</p>"
-        f"<pre>{_text(chr(10).join(lines))}</pre>"
+        f"<pre>{_text(line)}</pre>"
         "<p>gives the same numbers.</p>"
     )

@@ -288,6 +288,10 @@ def test_reference_table(tmp_path):
     for column, unit, field in (("M50", "Msun", "M50"), ("M500", None, "unit"), ("M500", "m", "m")):
         with pytest.raises(FormatError, match=field):
             load_reference(path, column, unit=unit)
+    path.write_text("name,M500,mass_def\na,5.0,500c\n")
+    assert load_reference(path, "M500", unit="Msun", mass_def="500c").masses == {"a": 5.0}
+    with pytest.raises(FormatError, match="masses are 500c, those of the fit 200m"):
+        load_reference(path, "M500", unit="Msun", mass_def="200m")
     with pytest.raises(FormatError, match=r"absent\.csv"):
         load_reference(tmp_path / "absent.csv")
 

@@ -115,6 +115,13 @@ def test_two_reports_differ_only_in_their_time(massmod):
     assert first == second
 
 
+def test_figures_left_out_are_mentioned(massmod, tmp_path):
+    figures = plotting.write_figures(massmod, tmp_path)
+    assert "The first" not in report.report_text(massmod, figures=figures)
+    few = dict(list(figures.items())[:2])
+    assert "The first 1 of 2." in report.report_text(massmod, figures=few)
+
+
 def test_file_is_the_text(massmod, tmp_path):
     path = report.write_report(massmod, tmp_path / "deep" / "report.html", summary=["a line"])
     text = (tmp_path / "deep" / "report.html").read_text(encoding="utf-8")
