@@ -80,8 +80,8 @@ class ProfileContract:
     """Relative tolerance between answers that follow from one another by one operation."""
     quadrature: ClassVar[float] = 1e-11
     """Relative tolerance against quadrature here, itself good to about 1e-13."""
-    gradient: ClassVar[float] = 1e-7
-    """Relative tolerance of gradients against Richardson-extrapolated differences."""
+    gradient: ClassVar[float] = 1e-9
+    """Relative tolerance of gradients against extrapolated differences, good to about 1e-11."""
     central_mass: ClassVar[float] = 0.0
     """Mass at r = 0 exactly [Msun]."""
     line_of_sight: ClassVar[float] = np.inf

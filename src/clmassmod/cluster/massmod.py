@@ -44,6 +44,8 @@ class FitTask(NamedTuple):
     key: str
     path: str
     """File to write, or ""."""
+    keep_sampler: bool
+    """Whether to hand the sampler object back; it does not cross processes."""
 
 
 class FitInfo(dict[str, dict[str, Any]]):
@@ -201,11 +203,11 @@ class CLMassMod:
         out_data_profiles : list of MassProfile
             In the order of the data, failed ones included (``status == "failed"``).
         fit_info : FitInfo
-            Diagnostics by halo id.
+            Diagnostics by halo id; the sampler object too, if fitted here.
         """
         method = method_name(calc_method or self.model_info["fit"]["method"])
         settings = method_parameters(method, self._settings(method, calc_params))
-        tasks = list(self._tasks(method, settings, save_loc))
+        tasks = list(self._tasks(method, settings, save_loc, executor is None))
         if not tasks:
             raise FitError("there is nothing to fit: assign obs_gamma_theta or obs_delta_sigma")
         info = FitInfo(method)
@@ -234,7 +236,11 @@ class CLMassMod:
         return {"seed": seed, **{key: fit[key] for key in keys}, **dict(calc_params or {})}
 
     def _tasks(
-        self, method: str, settings: dict[str, Any], save_loc: str | os.PathLike[str] | None
+        self,
+        method: str,
+        settings: dict[str, Any],
+        save_loc: str | os.PathLike[str] | None,
+        keep_sampler: bool,
     ) -> Iterator[FitTask]:
         taken: set[str] = set()
         for halo_id, observables in self.objects().items():
@@ -252,7 +258,15 @@ class CLMassMod:
                 *map(_content, observables),
             )
             yield FitTask(
-                halo_id, observables, self.model, self.parameters, method, settings, key, path
+                halo_id=halo_id,
+                observables=observables,
+                model=self.model,
+                parameters=self.parameters,
+                method=method,
+                calc_params=settings,
+                key=key,
+                path=path,
+                keep_sampler=keep_sampler,
             )
 
     # -- results ---------------------------------------------------------------------------------
@@ -346,7 +360,8 @@ def _power(info: ModelInfo, cosmology: Any) -> Any:
 def _observables(name: str, value: Any, kind: type[Any]) -> tuple[Any, ...]:
     if value is None:
         return ()
-    items = (value,) if isinstance(value, kind) else tuple(value)
+    single = isinstance(value, kind) or not isinstance(value, Iterable)
+    items = (value,) if single else tuple(value)
     for item in items:
         if not isinstance(item, kind):
             raise ParameterError(
@@ -394,7 +409,7 @@ def run_task(task: FitTask) -> MassProfile:
     sampler = profile.diagnostics.pop("sampler", None)
     if task.path:
         profile = write_profile(profile, task.path)
-    if sampler is not None:
+    if sampler is not None and task.keep_sampler:
         profile.diagnostics["sampler"] = sampler
     return profile
 
