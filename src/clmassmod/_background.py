@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 MAX_REDSHIFT = 30.0
-_INTERVALS = 2048
+_INTERVALS = 4096
 _STEP = math.log1p(MAX_REDSHIFT) / _INTERVALS
 
 
