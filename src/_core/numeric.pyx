@@ -21,6 +21,8 @@ cdef extern from "clmassmod/numeric_kinds.hpp" namespace "clmassmod" nogil:
         einasto
         burkert
         sersic
+        dk14
+        diemer23
     cdef struct TableLayout:
         int first_exponent
         int octaves
@@ -32,6 +34,7 @@ cdef extern from "clmassmod/numeric_kinds.hpp" namespace "clmassmod" nogil:
         TableLayout layout
         double* coefficient
     cdef struct TableError:
+        double value[7]
         double largest()
     cdef struct NumericBatch:
         ProfileBatch profile
@@ -43,7 +46,8 @@ cdef extern from "clmassmod/numeric_kinds.hpp" namespace "clmassmod" nogil:
     Status evaluate_numeric(int kind, int quantity, const NumericBatch& batch, int n_threads)
     TableLayout numeric_table_layout(int kind, const double* parameters, int split)
     bint build_numeric_table(
-        int kind, const double* parameters, int nodes, RadialTable& table, TableError& error
+        int kind, const double* parameters, int nodes, double tolerance, RadialTable& table,
+        TableError& error
     )
 
 KINDS = {
@@ -51,6 +55,8 @@ KINDS = {
     "einasto": <int>NumericKind.einasto,
     "burkert": <int>NumericKind.burkert,
     "sersic": <int>NumericKind.sersic,
+    "dk14": <int>NumericKind.dk14,
+    "diemer23": <int>NumericKind.diemer23,
 }
 
 
@@ -66,10 +72,11 @@ cdef class Table:
     """A profile tabulated in x = r / r_s; immutable."""
 
     cdef RadialTable table
+    cdef readonly object errors
     cdef readonly double error
     """Largest relative error found at points between the nodes; nan if an integral diverges."""
 
-    def __cinit__(self, int kind, const double[::1] parameters, int split, int nodes):
+    def __cinit__(self, int kind, const double[::1] parameters, int split, int nodes, double tolerance):
         cdef TableError error
         cdef bint converged
         cdef const double* values = &parameters[0] if parameters.shape[0] else NULL
@@ -81,7 +88,8 @@ cdef class Table:
         if self.table.coefficient == NULL:
             raise MemoryError()
         with nogil:
-            converged = build_numeric_table(kind, values, nodes, self.table, error)
+            converged = build_numeric_table(kind, values, nodes, tolerance, self.table, error)
+        self.errors = [error.value[i] for i in range(7)]
         self.error = error.largest() if converged else float("nan")
 
     def __dealloc__(self):

@@ -24,6 +24,8 @@ _PUBLIC = {
     "Sersic": ".profiles.stars",
     "DeVaucouleurs": ".profiles.stars",
     "Composite": ".profiles.composite",
+    "DK14": ".profiles.splashback",
+    "Diemer23": ".profiles.splashback",
     "MassDef": ".cosmology",
     "critical_surface_density": ".cosmology",
     "concentration": ".profiles.concentration",
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from .profiles.halos import BMO, NFW, Hernquist
     from .profiles.composite import Composite
     from .profiles.numeric_halos import Burkert, Einasto, gNFW
+    from .profiles.splashback import DK14, Diemer23
     from .profiles.stars import DeVaucouleurs, Sersic
     from .profiles.simple import DPIE, SIS, PointMass, PowerLaw
     from .sources import BetaMoments, SourceDistribution

@@ -36,7 +36,7 @@ def shared_table(kind: str, parameters: tuple[float, ...], rtol: float) -> core.
     error = math.nan
     first = next(level for least, level in _FIRST_LEVEL if rtol >= least)
     for split, nodes in _LEVELS[first:]:
-        table = core.Table(core.KINDS[kind], shape, split, nodes)
+        table = core.Table(core.KINDS[kind], shape, split, nodes, 0.5 * rtol)
         error = table.error
         if error <= 0.5 * rtol:
             return table

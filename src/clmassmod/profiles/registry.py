@@ -22,6 +22,8 @@ _MODULES = {
     "Sersic": "stars",
     "DeVaucouleurs": "stars",
     "Composite": "composite",
+    "DK14": "splashback",
+    "Diemer23": "splashback",
 }
 
 

@@ -44,8 +44,9 @@ constexpr int kMostPanels = 200;
 
 // Width of a panel that begins where the function falls as x^-slope.
 template <class Kernel>
-CLMASSMOD_INLINE double panel_width(const Kernel& kernel, double slope) noexcept {
-    return std::min(kernel.panel(), 50.0 / (3.0 + std::fabs(slope)));
+CLMASSMOD_INLINE double panel_width(const Kernel& kernel, double x, bool outward,
+                                    double slope) noexcept {
+    return std::min(kernel.panel(x, outward), 50.0 / (3.0 + std::fabs(slope)));
 }
 
 // t - sin t cos t for tan(t/2) = y in [0, 1], free of cancellation.
@@ -120,7 +121,7 @@ CLMASSMOD_INLINE bool inner_integral(const Kernel& kernel, double x, double slop
     double r = x;
     bool ended = false;
     for (int panel = 0; panel < kMostPanels && r > power_law && !ended; ++panel) {
-        const double width = panel_width(kernel, slope);
+        const double width = panel_width(kernel, r, false, slope);
         double radius[kNodes];
         double slopes[kNodes];
         double gain[kNodes];
@@ -159,9 +160,10 @@ CLMASSMOD_INLINE bool outer_integral(const Kernel& kernel, double x, double slop
     if (!(x < support)) return true;
     LaneSums<Terms::kOuter> sums;
     double u = 0.0;
+    double r = x;
     bool ended = false;
     for (int panel = 0; panel < kMostPanels && !ended; ++panel) {
-        double width = panel_width(kernel, slope);
+        double width = panel_width(kernel, r, true, slope);
         // at u = 0 the integrand is a Gaussian of variance 1/slope; tanh u is singular at i pi/2
         if (panel == 0) width = std::min(std::min(5.5, width), 8.0 / std::sqrt(1.0 + std::fabs(slope)));
         double radius[kNodes];
@@ -179,7 +181,8 @@ CLMASSMOD_INLINE bool outer_integral(const Kernel& kernel, double x, double slop
             for (int i = 0; i < Terms::kOuter; ++i) sums.lane[i][j] += term[i];
             gain[j] = term[0];
         }
-        ended = sums.ended(gain) || !(radius[kNodes - 1] < support);
+        r = radius[kNodes - 1];
+        ended = sums.ended(gain) || !(r < support);
         u += width;
         slope = slopes[kNodes - 1];
     }

@@ -187,13 +187,24 @@ struct PowerBasis {
 // Largest error of each function, relative (absolute for logarithms), at points between nodes.
 struct TableError {
     double value[kTableFunctions] = {};
-    double largest() const noexcept { return *std::max_element(value, value + kTableFunctions); }
+    void merge(const TableError& other) noexcept {
+        for (int f = 0; f < kTableFunctions; ++f)
+            if (!(other.value[f] <= value[f])) value[f] = other.value[f];
+    }
+    double largest() const noexcept {
+        TableError all;
+        for (int f = 0; f < kTableFunctions; ++f)
+            if (!(value[f] <= all.value[0])) all.value[0] = value[f];
+        return all.value[0];
+    }
 };
 
 template <class Profile>
 bool check_panel(const typename Profile::Shape& kernel, const RadialTable& table, double low,
                  double high, TableError& error) noexcept {
     constexpr int kPoints = 5;
+    // the density itself is no integral: it is never read from the table
+    constexpr int kFunctions = Profile::kDensityFirst ? 5 : kTableFunctions;
     const TableIndex index(table.layout);
     for (int i = 0; i < kPoints; ++i) {
         // golden-ratio places: no node of either interpolation
@@ -203,7 +214,7 @@ bool check_panel(const typename Profile::Shape& kernel, const RadialTable& table
         const RadialValues v = Profile::evaluate(kernel, x, Wanted{});
         if (!v.converged) return false;
         table_functions(v, exact);
-        for (int f = 0; f < kTableFunctions; ++f) {
+        for (int f = 0; f < kFunctions; ++f) {
             const double value = table_value(table.function(TableFunction(f)), index, x);
             const double scale = f == 0 || f == 5 ? 1.0 : std::fabs(exact[f]);
             const double difference = std::fabs(value - exact[f]);
@@ -214,43 +225,72 @@ bool check_panel(const typename Profile::Shape& kernel, const RadialTable& table
     return true;
 }
 
-// Octaves that one coarse panel of `nodes` nodes may span for functions of that Gauss panel.
+// Octaves that a coarse panel spans at first where Gauss panels may have that width.
 inline int coarse_octaves(double panel) noexcept {
     return panel >= 10.0 ? 4 : (panel >= 5.0 ? 2 : 1);
 }
 
+// Where panel i of the table begins.
+inline double panel_start(const TableLayout& layout, std::size_t i) noexcept {
+    const std::size_t split = std::size_t{1} << static_cast<unsigned>(layout.split);
+    return std::ldexp(1.0 + static_cast<double>(i % split) / static_cast<double>(split),
+                      layout.first_exponent + static_cast<int>(i / split));
+}
+
+// Coefficients of panel i from a coarse interpolant that covers it.
+inline void fill_panel(const CoarsePanel& coarse, const PowerBasis& basis, std::size_t i,
+                       RadialTable& table) noexcept {
+    const double start = panel_start(table.layout, i);
+    const double half = 0.5 * (panel_start(table.layout, i + 1) - start);
+    double value[kTableOrder][kTableFunctions];
+    for (int node = 0; node < kTableOrder; ++node)
+        coarse.at(start + half * (1.0 + basis.node[node]), value[node]);
+    for (int f = 0; f < kTableFunctions; ++f) {
+        double* c = table.function(TableFunction(f)) + i * kTableOrder;
+        for (int p = 0; p < kTableOrder; ++p) {
+            c[p] = 0.0;
+            for (int node = 0; node < kTableOrder; ++node)
+                c[p] += basis.matrix[p][node] * value[node][f];
+        }
+    }
+}
+
+// Fills panels begin .. end, by coarse interpolants of `nodes` nodes over as many of them as stay
+// below `tolerance`. False if an integral does not converge.
+template <class Profile>
+bool fill_range(const typename Profile::Shape& kernel, int nodes, double tolerance,
+                std::size_t begin, std::size_t end, RadialTable& table,
+                TableError& error) noexcept {
+    static const PowerBasis basis;
+    const double low = panel_start(table.layout, begin);
+    const double high = panel_start(table.layout, end);
+    CoarsePanel coarse;
+    if (!coarse.template fill<Profile>(kernel, low, high, nodes)) return false;
+    for (std::size_t i = begin; i < end; ++i) fill_panel(coarse, basis, i, table);
+    TableError here;
+    if (!check_panel<Profile>(kernel, table, low, high, here)) return false;
+    if (here.largest() <= tolerance || end - begin < 2) {
+        error.merge(here);
+        return true;
+    }
+    const std::size_t middle = begin + (end - begin) / 2;
+    return fill_range<Profile>(kernel, nodes, tolerance, begin, middle, table, error) &&
+           fill_range<Profile>(kernel, nodes, tolerance, middle, end, table, error);
+}
+
 // Fills table.coefficient (layout.size() doubles); false if an integral does not converge.
 template <class Profile>
-bool build_table(const typename Profile::Shape& kernel, int nodes, RadialTable& table,
-                 TableError& error) noexcept {
-    static const PowerBasis basis;
+bool build_table(const typename Profile::Shape& kernel, int nodes, double tolerance,
+                 RadialTable& table, TableError& error) noexcept {
     const TableLayout& layout = table.layout;
-    const int stride = coarse_octaves(kernel.panel());
     const std::size_t split = std::size_t{1} << static_cast<unsigned>(layout.split);
-    for (int octave = 0; octave < layout.octaves; octave += stride) {
-        const int end = std::min(octave + stride, layout.octaves);
-        const double low = std::ldexp(1.0, layout.first_exponent + octave);
-        const double high = std::ldexp(1.0, layout.first_exponent + end);
-        CoarsePanel coarse;
-        if (!coarse.template fill<Profile>(kernel, low, high, nodes)) return false;
-        for (std::size_t panel = octave * split; panel < end * split; ++panel) {
-            const double start =
-                std::ldexp(1.0 + static_cast<double>(panel % split) / static_cast<double>(split),
-                           layout.first_exponent + static_cast<int>(panel / split));
-            const double width = std::ldexp(1.0 / static_cast<double>(split),
-                                            layout.first_exponent + static_cast<int>(panel / split));
-            double value[kTableOrder][kTableFunctions];
-            for (int i = 0; i < kTableOrder; ++i)
-                coarse.at(start + 0.5 * width * (1.0 + basis.node[i]), value[i]);
-            for (int f = 0; f < kTableFunctions; ++f) {
-                double* c = table.function(TableFunction(f)) + panel * kTableOrder;
-                for (int p = 0; p < kTableOrder; ++p) {
-                    c[p] = 0.0;
-                    for (int i = 0; i < kTableOrder; ++i) c[p] += basis.matrix[p][i] * value[i][f];
-                }
-            }
-        }
-        if (!check_panel<Profile>(kernel, table, low, high, error)) return false;
+    for (std::size_t octave = 0, end = 0; octave < layout.panels() / split; octave = end) {
+        const double low = panel_start(layout, octave * split);
+        end = octave + static_cast<std::size_t>(coarse_octaves(kernel.panel(low, true)));
+        end = std::min(end, layout.panels() / split);
+        if (!fill_range<Profile>(kernel, nodes, tolerance, octave * split, end * split, table,
+                                 error))
+            return false;
     }
     return true;
 }
