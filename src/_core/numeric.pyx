@@ -23,11 +23,12 @@ cdef extern from "clmassmod/numeric_kinds.hpp" namespace "clmassmod" nogil:
         sersic
         dk14
         diemer23
+        sampled_density
+        sampled_surface
     cdef struct TableLayout:
         int first_exponent
         int octaves
         int split
-        size_t size()
         double low()
         double high()
     cdef struct RadialTable:
@@ -43,6 +44,7 @@ cdef extern from "clmassmod/numeric_kinds.hpp" namespace "clmassmod" nogil:
         const RadialTable* tables
         const size_t* table_of_row
     size_t numeric_parameters(int kind)
+    size_t table_size(const TableLayout& layout)
     Status evaluate_numeric(int kind, int quantity, const NumericBatch& batch, int n_threads)
     TableLayout numeric_table_layout(int kind, const double* parameters, int split)
     bint build_numeric_table(
@@ -57,6 +59,8 @@ KINDS = {
     "sersic": <int>NumericKind.sersic,
     "dk14": <int>NumericKind.dk14,
     "diemer23": <int>NumericKind.diemer23,
+    "sampled_density": <int>NumericKind.sampled_density,
+    "sampled_surface": <int>NumericKind.sampled_surface,
 }
 
 
@@ -83,7 +87,7 @@ cdef class Table:
         check(<size_t>parameters.shape[0] >= numeric_parameters(kind), "parameters")
         self.table.layout = numeric_table_layout(kind, values, split)
         self.table.coefficient = <double*>PyMem_Malloc(
-            (self.table.layout.size() + 1) * sizeof(double)
+            (table_size(self.table.layout) + 1) * sizeof(double)
         )
         if self.table.coefficient == NULL:
             raise MemoryError()

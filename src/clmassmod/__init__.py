@@ -24,6 +24,7 @@ _PUBLIC = {
     "Sersic": ".profiles.stars",
     "DeVaucouleurs": ".profiles.stars",
     "Composite": ".profiles.composite",
+    "UserProfile": ".profiles.custom",
     "DK14": ".profiles.splashback",
     "Diemer23": ".profiles.splashback",
     "MassDef": ".cosmology",
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from .profiles.conversion import convert_mass
     from .profiles.halos import BMO, NFW, Hernquist
     from .profiles.composite import Composite
+    from .profiles.custom import UserProfile
     from .profiles.numeric_halos import Burkert, Einasto, gNFW
     from .profiles.splashback import DK14, Diemer23
     from .profiles.stars import DeVaucouleurs, Sersic

@@ -149,6 +149,23 @@ class TestComposite(NumericContract):
             clm.Composite([halves, thirds])
 
 
+def user_density(r):
+    """A density in Msun / Mpc^3 that pickle can find."""
+    return 1e15 / (r**0.8 * (1.0 + 2.0 * r) ** 2)
+
+
+class TestUserProfile(NumericContract):
+    profile = clm.UserProfile(0.3, rho=user_density)
+    several = {"redshift": np.array([0.1, 0.3, 0.7])}
+    bad_parameters = {"rtol": (0.0, 1.0)}
+
+    def test_wrong_shapes_are_refused(self):
+        with pytest.raises(ParameterError, match="radius"):
+            self.batch.surface_density(np.ones((2, 5)))
+        with pytest.raises(ParameterError, match="parameters"):
+            self.profile.replace(redshift=np.ones((1, 3)))
+
+
 class TestDK14(NumericContract):
     profile = clm.DK14(5e14, 4.0, redshift=0.3, peak_height=2.9)
     several = {

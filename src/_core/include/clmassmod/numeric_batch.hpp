@@ -117,7 +117,7 @@ Status direct_points(Quantity q, const typename Profile::Shape& kernel, const do
 CLMASSMOD_TARGETS
 inline void table_points(Quantity q, const RadialTable& table, const double* x, double* first,
                          double* second, std::size_t n) noexcept {
-    const TableIndex index(table.layout);
+    const PanelIndex index(table.layout);
     const double* log_surface = table.function(TableFunction::log_surface);
     const double* excess = table.function(TableFunction::excess);
     const double* other = table.function(TableFunction::mean);

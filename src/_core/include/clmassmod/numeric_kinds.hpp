@@ -7,6 +7,7 @@
 #include "clmassmod/profiles/dk14.hpp"
 #include "clmassmod/profiles/einasto.hpp"
 #include "clmassmod/profiles/gnfw.hpp"
+#include "clmassmod/profiles/sampled.hpp"
 #include "clmassmod/profiles/sersic.hpp"
 #include "clmassmod/radial_table.hpp"
 
@@ -19,6 +20,8 @@ enum class NumericKind : int {
     sersic = 3,
     dk14 = 4,
     diemer23 = 5,
+    sampled_density = 6,
+    sampled_surface = 7,
 };
 
 // Calls visitor.template operator()<Profile>() for the profile of that kind, or returns `unknown`.
@@ -37,6 +40,10 @@ Result visit_numeric(int kind, Result unknown, Visitor&& visitor) noexcept {
             return visitor.template operator()<FromDensity<Dk14>>();
         case NumericKind::diemer23:
             return visitor.template operator()<FromDensity<Diemer23>>();
+        case NumericKind::sampled_density:
+            return visitor.template operator()<FromDensity<Sampled>>();
+        case NumericKind::sampled_surface:
+            return visitor.template operator()<FromSurface<Sampled>>();
     }
     return unknown;
 }
