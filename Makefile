@@ -2,53 +2,79 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet
+FAST := not slow and not data and not peers
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-slow test-data test-peers bench docs lint develop clean
+.PHONY: help install install-test install-dev install-bench \
+        demo test test-slow test-data test-peers bench docs lint sanitize develop clean
 
 help:
-	@echo "make demo       install and run the main job on a simulated sample"
-	@echo "make test       install and run the tests"
+	@echo "make demo       install, and run the main job on a simulated sample"
+	@echo "make test       install, and run the tests (not the slow ones)"
 	@echo "make test-slow  the long statistical tests"
-	@echo "make test-data DATA=folder  the tests on real inputs"
+	@echo "make test-data DATA=folder   the tests on real inputs"
+	@echo "make test-peers comparisons with other packages"
 	@echo "make bench      accuracy and speed beside the peer packages"
+	@echo "make docs       generate the reference of the configuration and check the pages"
 	@echo "make lint       ruff, mypy, clang-format"
-	@echo "make develop    compile in place for work on the sources"
+	@echo "make sanitize   the C++ tests under ASan and UBSan"
+	@echo "make develop    compile in place, to work on the sources"
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(PIP) --upgrade pip
 
-# every target reinstalls: the build is a few seconds when nothing changed
-.PHONY: install install-test
+# the package is installed anew each time: a few seconds when nothing changed
 install: $(BIN)/python
-	$(BIN)/python -m pip install --quiet --upgrade ".[all]"
+	$(PIP) ".[all]"
+	$(PIP) --force-reinstall --no-deps .
 install-test: $(BIN)/python
-	$(BIN)/python -m pip install --quiet --upgrade ".[test]"
+	$(PIP) ".[test]"
+	$(PIP) --force-reinstall --no-deps .
+install-dev: $(BIN)/python
+	$(PIP) ".[dev]" "meson>=1.4" "meson-python>=0.17" ninja "Cython>=3.1"
+install-bench: install-test
+	$(PIP) -r bench/requirements.txt
 
 demo: install
 	$(BIN)/python -m clmassmod demo
 
 test: install-test
-	$(BIN)/python -m pytest -m "not slow and not data and not peers" tests
+	$(BIN)/python -m pytest -m "$(FAST)" tests
 
 test-slow: install-test
 	$(BIN)/python -m pytest -m slow tests
 
 test-data: install-test
 	@test -n "$(DATA)" || { echo "say where the inputs are: make test-data DATA=folder"; exit 2; }
-	$(BIN)/python -m pytest -m data --data-dir "$(DATA)" tests
+	$(BIN)/python -m pytest -m data -s --data-dir "$(DATA)" tests
 
-develop: $(BIN)/python
-	$(BIN)/python -m pip install --quiet "meson>=1.4" "meson-python>=0.17" ninja "Cython>=3.1" \
-	  numpy scipy astropy h5py emcee tqdm matplotlib corner iminuit nautilus-sampler \
-	  pytest hypothesis mpmath ruff mypy clang-format
+test-peers: install-bench
+	$(BIN)/python -m pytest -m peers tests
+
+bench: install-bench
+	$(BIN)/python -m bench
+
+docs: install-test
+	$(BIN)/python docs/generate.py
+	$(BIN)/python -m pytest -q tests/unit/test_documentation.py
+
+lint: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	find src tests/cpp -name '*.hpp' -o -name '*.cpp' | xargs $(BIN)/clang-format --dry-run --Werror
+
+sanitize: install-dev
+	rm -rf build/sanitize
+	PATH="$(CURDIR)/$(BIN):$$PATH" meson setup build/sanitize -Dcore_tests=true -Dbuildtype=debug \
+	  -Db_sanitize=address,undefined -Db_lundef=false
+	PATH="$(CURDIR)/$(BIN):$$PATH" meson compile -C build/sanitize core_tests
+	PATH="$(CURDIR)/$(BIN):$$PATH" meson test -C build/sanitize --no-rebuild --print-errorlogs
+
+develop: install-test install-dev
 	tools/develop.sh $(BIN)
 
-lint:
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/clang-format --dry-run --Werror src/_core/include/clmassmod/*.hpp src/_core/include/clmassmod/*/*.hpp
-
 clean:
-	rm -rf build builddir $(VENV)
+	rm -rf build builddir $(VENV) src/clmassmod/_core/*.so

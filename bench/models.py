@@ -114,7 +114,7 @@ def _sersic(index: float, halo: Any, R: Array) -> Array:
 
 
 def _bmo(x: Array) -> Array:
-    return (TRUNCATION**2 / (TRUNCATION**2 + x**2)) ** 2 / (x * (1.0 + x) ** 2)
+    return TRUNCATION**2 / (TRUNCATION**2 + x**2) / (x * (1.0 + x) ** 2)
 
 
 _OWN = (_own_density, 2e-6, "projection of its own density")
@@ -150,17 +150,33 @@ _TRUTHS: dict[str, tuple[Callable[[Any, Array], Array], float, str]] = {
 
 
 def available() -> tuple[list[Model], list[str]]:
-    """Return the models of all registered profiles, and the names of those left out."""
+    """Return the models of all registered profiles, and those left out, each with the reason."""
     from clmassmod.profiles.registry import profile_class, profile_names
 
-    found = {name: _model(name, profile_class(name)) for name in profile_names()}
-    models = [model for model in found.values() if model is not None]
-    return models, [name for name, model in found.items() if model is None]
+    models, left_out = [], []
+    for name in profile_names():
+        model = _model(name, profile_class(name))
+        if model is None:
+            left_out.append(f"{name}: an argument is not in bench/models.py")
+            continue
+        try:
+            model.make()
+        except Exception as error:  # one profile that has changed must not stop the others
+            left_out.append(f"{name}: {error}")
+        else:
+            models.append(model)
+    return models, left_out
 
 
 def named(name: str) -> Model:
     """Return the model called `name`, in any case."""
-    return next(model for model in available()[0] if model.name.lower() == name.lower())
+    from clmassmod.profiles.registry import profile_class
+
+    kind = profile_class(name)
+    model = _model(kind.__name__, kind)
+    if model is None:
+        raise ValueError(f"no arguments for {name} in bench/models.py")
+    return model
 
 
 def mass_definition(name: str) -> str:

@@ -48,12 +48,12 @@ def comoving_distance(z: Any) -> Array:
     return constants()[1] / H0 * 0.5 * z * (integrand @ weights)
 
 
-def inverse_critical_surface_density(z_l: float, z_s: Any) -> Array:
+def inverse_critical_surface_density(z_l: Any, z_s: Any) -> Array:
     """Return 4 pi G D_l D_ls / (c^2 D_s) [Mpc^2 / Msun], 0 for z_s <= z_l."""
     g, c = constants()
     near, far = comoving_distance(z_l), comoving_distance(z_s)
-    ratio = np.where(np.asarray(z_s) > z_l, 1.0 - near / far, 0.0)
-    return 4.0 * np.pi * g / c**2 * near / (1.0 + z_l) * ratio
+    ratio = np.where(np.asarray(z_s) > np.asarray(z_l), 1.0 - near / far, 0.0)
+    return 4.0 * np.pi * g / c**2 * near / (1.0 + np.asarray(z_l)) * ratio
 
 
 def nfw(R: Any, mass: Any, concentration: Any, radius: Any) -> tuple[Array, Array]:

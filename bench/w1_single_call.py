@@ -48,9 +48,7 @@ def _peer(call: Callable[[Any], Any], R: Any) -> Callable[[], Any]:
 def run(options: Options) -> list[Row]:
     """Measure every profile we have."""
     present, left_out = models.available()
-    rows = [
-        Row(f"{name}: not measured, give its arguments in bench/models.py", "") for name in left_out
-    ]
+    rows = [Row(f"not measured, {reason}", "") for reason in left_out]
     for model in present:
         print(f"  {model.name}", flush=True)
         rows += _call(model, options)

@@ -97,7 +97,7 @@ def _numpy(size: int, shear: bool) -> Factory:
     b = batch(size)
 
     def make() -> Callable[[], Any]:
-        inverse = _inverse_sigma_crit(b)[:, None]
+        inverse = _inverse_sigma_crit(b)[:, None] if shear else 0.0
 
         def call() -> Any:
             radius = oracles.overdensity_radius(b.mass, b.redshift)
@@ -164,10 +164,7 @@ def _points(name: str, size: int) -> int:
 
 
 def _inverse_sigma_crit(b: Batch) -> Array:
-    pairs = [
-        oracles.inverse_critical_surface_density(z, SOURCE_REDSHIFT) for z in b.redshift[:1000]
-    ]
-    return np.resize(np.array(pairs), b.redshift.size)
+    return oracles.inverse_critical_surface_density(b.redshift, SOURCE_REDSHIFT)
 
 
 def _truth(b: Batch, shear: bool) -> Array:
@@ -213,7 +210,7 @@ def run(options: Options) -> list[Row]:
 
 def _against_peers(case: str, label: str, size: int, options: Options) -> list[Row]:
     errors = _errors(case)
-    tolerance = 1e-11
+    tolerance = 1e-10 if case == "shear" else 1e-11  # g amplifies where kappa nears 1
     made = implementations(case, size)
     built = _ours(size)
     made["ours, built"] = built[f"{case}, built"]

@@ -6,4 +6,5 @@ cd "$(dirname "$0")/.."
 [ $# -ge 1 ] && PATH="$(cd "$1" && pwd):$PATH"
 [ -f builddir/build.ninja ] || meson setup builddir -Dbuildtype=release
 meson compile -C builddir
-cp builddir/src/_core/*.so src/clmassmod/_core/
+# by way of a rename: a running program keeps the file it has mapped
+cp --remove-destination builddir/src/_core/*.so src/clmassmod/_core/

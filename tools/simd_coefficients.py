@@ -1,4 +1,4 @@
-"""Derive the polynomial coefficients of src/_core/include/clmassmod/simd_math.hpp.
+"""Derive the polynomial coefficients of simd_math.hpp and profiles/power_law.hpp.
 
 Each is a Chebyshev interpolant in 60-digit arithmetic, converted to monomials; the
 printed error is the largest relative error of the exact polynomial over its interval.
@@ -7,7 +7,7 @@ Run: python tools/simd_coefficients.py
 
 from collections.abc import Callable
 
-from mpmath import atan, atanh, chebyfit, linspace, mp, mpf, polyval, sqrt
+from mpmath import atan, atanh, chebyfit, gamma, linspace, mp, mpf, pi, polyval, sqrt
 
 mp.dps = 60
 
@@ -21,11 +21,14 @@ def odd_kernel(w: mpf) -> mpf:
     return (value - 1) / w
 
 
+def power_law_factor(t: mpf) -> mpf:
+    """Factor sqrt(pi) Gamma((s + 1)/2) / Gamma(s/2) of a projected power law, s = 2 + t."""
+    return sqrt(pi) * gamma((t + 3) / 2) / gamma((t + 2) / 2)
+
+
 def show(name: str, function: Callable, low: mpf, high: mpf, degree: int) -> None:
     coefficients = chebyfit(function, [low, high], degree + 1)
-    error = max(
-        abs(polyval(coefficients, t) / function(t) - 1) for t in linspace(low, high, 400)
-    )
+    error = max(abs(polyval(coefficients, t) / function(t) - 1) for t in linspace(low, high, 400))
     print(f"// {name}: degree {degree}, relative error {float(error):.1e}")
     for value in reversed(coefficients):
         print(f"    {float(value)!r},")
@@ -38,3 +41,5 @@ if __name__ == "__main__":
     show("odd_kernel", odd_kernel, mpf("-0.1716"), mpf("0.1716"), 14)
     # e^r on |r| <= ln2/2.
     show("exp", mp.exp, mpf("-0.34658"), mpf("0.34658"), 11)
+    # slopes 1 < s < 3 of profiles/power_law.hpp.
+    show("power_law", power_law_factor, mpf(-1), mpf(1), 20)

@@ -37,7 +37,9 @@ def map_tasks(
         yield from map(function, tasks)
     elif isinstance(executor, int):
         if executor < 1:
-            raise ParameterError("executor", executor, "None, a number of processes >= 1 or an Executor")
+            raise ParameterError(
+                "executor", executor, "None, a number of processes >= 1 or an Executor"
+            )
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(max_workers=executor, mp_context=context) as pool:
             yield from pool.map(function, tasks)

@@ -50,4 +50,5 @@ def attach(value: Any, unit: str) -> Any:
     """Return `value` as a Quantity in `unit`."""
     from astropy.units import Quantity, Unit
 
-    return Quantity(value, Unit(unit), copy=False)
+    # a scalar becomes an array of no dimensions: numpy 2 cannot take it without a copy
+    return Quantity(np.asarray(value), Unit(unit), copy=False)

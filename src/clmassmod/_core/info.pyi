@@ -2,5 +2,6 @@ from typing import Any
 
 VERSION: str
 FLAGS: str
+COMMIT: str
 
 def build_info() -> dict[str, Any]: ...

@@ -54,7 +54,7 @@ def compare_models(massmods: Sequence[CLMassMod]) -> Any:
 
 def _row(massmod: CLMassMod, index: int) -> dict[str, Any]:
     profiles = massmod.out_data_profiles
-    name = massmod.model_info["name"] or f"{massmod.model.profile.__name__} {index + 1}"
+    name = massmod.model_info["name"] or f"{massmod.model_info['profile']['kind']} {index + 1}"
     if not profiles:
         raise FitError(f"{name} has no results: call fit_mass_profiles first")
     failed = [p.halo_id for p in profiles if p.status == "failed"]

@@ -56,7 +56,7 @@ def weighted_quantile(values: Array, weights: Array, probability: Any) -> Array:
     """Return quantiles of weighted samples (inverse of the mid-point distribution function)."""
     order = np.argsort(values)
     cumulative = np.cumsum(weights[order]) - 0.5 * weights[order]
-    return np.interp(probability, cumulative / weights.sum(), values[order])
+    return np.asarray(np.interp(probability, cumulative / weights.sum(), values[order]))
 
 
 def distribution_function(profile: MassProfile) -> tuple[Array, Array]:
@@ -139,7 +139,7 @@ def _skew_normal_fit(mass: Array, density: Array, mean: float, sd: float) -> dic
         scale = math.exp(log_scale)
         u = (t - location) / scale
         normal = np.exp(-0.5 * u * u) / math.sqrt(2.0 * math.pi)
-        return 2.0 / scale * normal * special.ndtr(skew * u)
+        return np.asarray(2.0 / scale * normal * special.ndtr(skew * u))
 
     location, log_scale, skew = _least_squares(shape, mass, density, mean, sd, [0.0, 0.0, 0.1])
     return {
@@ -151,7 +151,8 @@ def _skew_normal_fit(mass: Array, density: Array, mean: float, sd: float) -> dic
 
 def _voigt_fit(mass: Array, density: Array, mean: float, sd: float) -> dict[str, float]:
     def shape(t: Array, location: float, log_sigma: float, log_gamma: float) -> Array:
-        return special.voigt_profile(t - location, math.exp(log_sigma), math.exp(log_gamma))
+        sigma, gamma = math.exp(log_sigma), math.exp(log_gamma)
+        return np.asarray(special.voigt_profile(t - location, sigma, gamma))
 
     location, log_sigma, log_gamma = _least_squares(
         shape, mass, density, mean, sd, [0.0, -0.1, -2.0]

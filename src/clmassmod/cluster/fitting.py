@@ -250,9 +250,7 @@ def _minuit(
     for p in free.parameters:
         low, high = p.bounds
         minuit.limits[p.name] = (low, high)
-    for p, u in zip(free.parameters, best, strict=True):
-        low, high = p.bounds
-        minuit.errors[p.name] = 0.05 * (high - low) if math.isfinite(high - low) else 0.1 * abs(u) + 0.01
+        minuit.errors[p.name] = 0.05 * (high - low) if math.isfinite(high - low) else 0.1
     minuit.migrad()
     minuit.hesse()
     messages = [] if minuit.valid else ["MIGRAD did not converge"]
@@ -306,9 +304,7 @@ def _scanpdf(
     joint = ln_l + log_weight
     marginal = np.logaddexp.reduce(joint, axis=1)
     log_prior = mass_parameter.prior.log_density(mass)
-    profile = start._replace(
-        mass_grid=mass, grid_log_likelihood=marginal, grid_log_prior=log_prior
-    )
+    profile = start._replace(mass_grid=mass, grid_log_likelihood=marginal, grid_log_prior=log_prior)
     return _scan_summary(profile, joint, nodes, [p.name for p in others])
 
 
@@ -405,9 +401,7 @@ def _emcee(
     if walkers < 2 * len(best) or walkers % 2:
         raise ParameterError("n_walkers", walkers, f"even and >= {2 * len(best)}")
     random = np.random.default_rng(seed)
-    sampler = emcee.EnsembleSampler(
-        walkers, len(best), likelihood.log_posterior, vectorize=True
-    )
+    sampler = emcee.EnsembleSampler(walkers, len(best), likelihood.log_posterior, vectorize=True)
     state = emcee.State(
         _walker_start(likelihood, best, walkers, random),
         random_state=np.random.RandomState(seed % 2**32).get_state(),
@@ -421,11 +415,13 @@ def _emcee(
         tau = float(np.max(sampler.get_autocorr_time(tol=0)))
         if sampler.iteration > 50.0 * tau or sampler.iteration + steps > parameters["max_steps"]:
             break
-    thin = int(parameters["thin"]) or max(1, int(0.5 * tau)) if math.isfinite(tau) else 1
+    if not math.isfinite(tau):
+        raise FitError("the chain did not move: its autocorrelation time is not finite")
+    thin = int(parameters["thin"]) or max(1, int(0.5 * tau))
     messages = []
     if not sampler.iteration > 50.0 * tau:
         messages.append(
-            f"the chain is short: {sampler.iteration} steps for an autocorrelation time of {tau:.0f}"
+            f"the chain is short: {sampler.iteration} steps, autocorrelation time {tau:.0f}"
         )
     return _warned(_from_chain(likelihood, sampler, thin, tau, start), messages)
 
@@ -510,9 +506,7 @@ def _nested(
     values = points[:, :n]
     weight = np.exp(log_weight - log_weight.max())
     weight /= weight.sum()
-    start.diagnostics.update(
-        ess=float(sampler.n_eff), n_calls=int(sampler.n_like), sampler=sampler
-    )
+    start.diagnostics.update(ess=float(sampler.n_eff), n_calls=int(sampler.n_like), sampler=sampler)
     profile = start._replace(
         samples=values,
         sample_log_prior=free.log_prior(values),

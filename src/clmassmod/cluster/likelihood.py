@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from .._core import likelihood as core
 from .._core.profile import QUANTITIES
+from ..cosmology import resolve_cosmology
 from ..errors import ParameterError
 from ..observables import DeltaSigma, GammaTheta
 from ..profiles.lensing import SourceArrays, resolve_sources
@@ -22,7 +23,7 @@ from .parameters import ParameterSet
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
 
-    from ..profiles.compiled import SphericalOverdensityHalo
+    from ..profiles.base import RadialMass
 
 Array = npt.NDArray[np.float64]
 Observable = GammaTheta | DeltaSigma
@@ -37,7 +38,7 @@ class HaloModel:
 
     Parameters
     ----------
-    profile : type
+    profile : class of a halo profile
         Class of the profile: mass, concentration, redshift, mass_def, cosmology, and more.
     mass_def : str
     concentration : float, str or callable
@@ -52,7 +53,7 @@ class HaloModel:
         How the reduced shear is averaged over n(z): exactly, or with two moments of beta.
     """
 
-    profile: type[SphericalOverdensityHalo]
+    profile: Callable[..., RadialMass]
     mass_def: str = "200c"
     concentration: Any = "duffy08"
     cosmology: FLRW | None = None
@@ -62,15 +63,14 @@ class HaloModel:
 
     def __post_init__(self) -> None:
         if self.source_averaging not in ("exact", "moments"):
-            raise ParameterError(
-                "source_averaging", self.source_averaging, "'exact' or 'moments'"
-            )
+            raise ParameterError("source_averaging", self.source_averaging, "'exact' or 'moments'")
 
     def concentration_of(self, redshift: float) -> Any:
         """Return a function c(mass) at `redshift`.
 
         A relation is put on a cubic spline of ln c against ln M from 1e8 to 1e18 Msun,
-        160 nodes (relative error below 1e-6), once per cluster.
+        160 nodes (relative error below 1e-6), once per cluster. A fit that passes through
+        mass zero meets smaller masses, which have no signal: c is that of 1e8 Msun there.
         """
         if isinstance(self.concentration, int | float):
             value = float(self.concentration)
@@ -91,9 +91,29 @@ class HaloModel:
         spline = CubicSpline(ln_mass, np.log(c))
         return lambda mass: np.exp(spline(np.clip(np.log(mass), *_LN_MASS_RANGE)))
 
+    def halo_of(
+        self, mass: Array, redshift: Any, concentration: Any, **others: Array
+    ) -> tuple[RadialMass, Array]:
+        """Return the haloes of signed masses (B,), and the signs.
+
+        `concentration` is an array, or a function of the size of the mass; `others` are
+        further free parameters of the profile.
+        """
+        sign = np.sign(mass)
+        size = np.where(sign == 0.0, 1.0, np.abs(mass))
+        halo = self.profile(
+            size,
+            concentration(size) if callable(concentration) else concentration,
+            redshift=redshift,
+            mass_def=self.mass_def,
+            cosmology=self.cosmology,
+            **{**self.profile_parameters, **others},
+        )
+        return halo, sign
+
 
 @dataclass(frozen=True)
-class _Data:
+class ProfileData:
     """One observable, as the core takes it."""
 
     quantity: int
@@ -103,6 +123,11 @@ class _Data:
     log_norm: Array  # (1,)
     sources: SourceArrays | None
     divide_by: Array | None  # boost factor (m,)
+
+    @property
+    def diagonal(self) -> bool:
+        """Whether the covariance is diagonal."""
+        return bool(self.whitening.shape[1] == self.values.size)
 
 
 class ClusterLikelihood:
@@ -139,51 +164,40 @@ class ClusterLikelihood:
         self.redshift = redshifts.pop()
         self.model = model
         self.parameters = parameters
-        self._data = tuple(_prepare(o, model) for o in self.observables)
+        self.data = tuple(_prepare(o, model) for o in self.observables)
 
     @cached_property
-    def _concentration(self) -> Any:
+    def concentration(self) -> Any:
+        """The function c(mass) used where the concentration is not free."""
         return self.model.concentration_of(self.redshift)
 
     @property
     def n_data(self) -> int:
         """Number of data points."""
-        return sum(d.values.size for d in self._data)
+        return sum(d.values.size for d in self.data)
 
-    def halo(self, values: Any) -> tuple[SphericalOverdensityHalo, Array, Array]:
+    def halo(self, values: Any) -> tuple[RadialMass, Array, Array]:
         """Return the haloes of parameter vectors (B, P), their signs and amplitudes (B,)."""
-        columns = dict(zip(self.parameters.names, np.asarray(values, dtype=np.float64).T, strict=True))
+        columns = dict(zip(self.parameters.names, np.asarray(values).T, strict=True))
         mass = columns.pop("mass")
-        calibration = columns.pop("shear_calibration", np.zeros_like(mass))
-        sign = np.sign(mass)
-        size = np.where(sign == 0.0, 1.0, np.abs(mass))
-        c = columns.pop("concentration", None)
-        arguments = {**self.model.profile_parameters, **columns}
-        halo = self.model.profile(
-            size,
-            self._concentration(size) if c is None else c,
-            redshift=self.redshift,
-            mass_def=self.model.mass_def,
-            cosmology=self.model.cosmology,
-            **arguments,
-        )
-        return halo, sign, 1.0 + calibration
+        amplitude = 1.0 + columns.pop("shear_calibration", np.zeros_like(mass))
+        c = columns.pop("concentration", self.concentration)
+        halo, sign = self.model.halo_of(mass, self.redshift, c, **columns)
+        return halo, sign, amplitude
 
     def predict(self, values: Any, *, n_threads: int = 1) -> list[Array]:
         """Return the model of each observable, (B, m) each, for parameter vectors (B, P)."""
         halo, sign, amplitude = self.halo(np.atleast_2d(values))
-        return [
-            amplitude[:, None] * _model(halo, sign, data, n_threads) for data in self._data
-        ]
+        return [amplitude[:, None] * _model(halo, sign, data, n_threads) for data in self.data]
 
     def predict_at(self, values: Any, radius: Any, index: int = 0) -> Array:
         """Return the model of observable `index` at other radii [Mpc], (B, k)."""
-        data = self._data[index]
+        data = self.data[index]
         grid = np.ascontiguousarray(np.atleast_2d(np.asarray(radius, dtype=np.float64)))
         boost = None
         if data.divide_by is not None:
             boost = np.interp(grid[0], data.radius[0], data.divide_by)
-        other = _Data(
+        other = ProfileData(
             data.quantity, grid, data.values, data.whitening, data.log_norm, data.sources, boost
         )
         halo, sign, amplitude = self.halo(np.atleast_2d(values))
@@ -196,7 +210,7 @@ class ClusterLikelihood:
         owner = np.zeros(sign.size, dtype=np.int64)
         amplitude = np.ascontiguousarray(amplitude)
         part = np.empty(sign.size)
-        for data in self._data:
+        for data in self.data:
             model = np.ascontiguousarray(_model(halo, sign, data, n_threads))
             core.gaussian(
                 model, amplitude, owner, data.values, data.whitening, data.log_norm, part, n_threads
@@ -206,16 +220,16 @@ class ClusterLikelihood:
 
     def chi2(self, values: Any) -> Array:
         """Return chi squared, (B,), for parameter vectors (B, P)."""
-        norm = sum(float(d.log_norm[0]) for d in self._data)
+        norm = sum(float(d.log_norm[0]) for d in self.data)
         return np.asarray(-2.0 * (self.log_likelihood(values) + norm))
 
     def whitened_residual(self, values: Any) -> Array:
         """Return the residuals of one parameter vector in standard deviations, (n_data,)."""
         models = self.predict(np.atleast_2d(values))
         parts = []
-        for data, model in zip(self._data, models, strict=True):
+        for data, model in zip(self.data, models, strict=True):
             residual = (data.values - model)[0]
-            if data.whitening.shape[1] == residual.size:
+            if data.diagonal:
                 parts.append(data.whitening[0] * residual)
             else:
                 parts.append(data.whitening.reshape(residual.size, -1) @ residual)
@@ -233,38 +247,38 @@ class ClusterLikelihood:
         return result
 
 
-def _model(
-    halo: SphericalOverdensityHalo, sign: Array, data: _Data, n_threads: int
-) -> Array:
+def _model(halo: RadialMass, sign: Array, data: ProfileData, n_threads: int) -> Array:
     """Return what is observed of haloes of signed mass at the radii of `data`, (B, m)."""
-    radius = data.radius
     if data.sources is None:
-        model = halo._evaluate(data.quantity, radius, None, n_threads)
+        model = halo._evaluate(data.quantity, data.radius, None, n_threads)
         if (sign != 1.0).any():
             model = model * sign[:, None]
     else:
-        sources = data.sources
-        if (sign != 1.0).any():
-            # a surface density of the opposite sign is one with the opposite 1/Sigma_crit
-            column = np.ascontiguousarray(sign[:, None])
-            shear = column * sources.shear
-            planes = sources.plane_inverse
-            # Delta Sigma itself (shear = 1) flips its sign as well
-            sources = sources._replace(
-                shear=np.ascontiguousarray(shear),
-                convergence=np.ascontiguousarray(column * sources.convergence),
-                plane_inverse=None if planes is None else np.ascontiguousarray(column * planes),
-            )
-        model = halo._evaluate(data.quantity, radius, sources, n_threads)
+        sources = data.sources if (sign == 1.0).all() else _signed(data.sources, sign)
+        model = halo._evaluate(data.quantity, data.radius, sources, n_threads)
     return model if data.divide_by is None else model / data.divide_by
 
 
-def _prepare(observable: Observable, model: HaloModel) -> _Data:
+def _signed(sources: SourceArrays, sign: Array) -> SourceArrays:
+    """Return sources that see surface densities of the given signs, one a row.
+
+    A surface density of the opposite sign acts as one of the opposite 1 / Sigma_crit.
+    """
+    column = sign[:, None]
+    planes = sources.plane_inverse
+    return sources._replace(
+        shear=np.ascontiguousarray(column * sources.shear),
+        convergence=np.ascontiguousarray(column * sources.convergence),
+        plane_inverse=None if planes is None else np.ascontiguousarray(column * planes),
+    )
+
+
+def _prepare(observable: Observable, model: HaloModel) -> ProfileData:
     radius = np.ascontiguousarray(observable.projected_radius(model.cosmology)).reshape(1, -1)
     whitening, log_norm = _whitening(observable)
     quantity, sources = _quantity_and_sources(observable, model, radius.size)
     boost = observable.boost if isinstance(observable, DeltaSigma) else None
-    return _Data(
+    return ProfileData(
         QUANTITIES[quantity],
         radius,
         np.ascontiguousarray(observable.values).reshape(1, -1),
@@ -285,9 +299,7 @@ def _whitening(observable: Observable) -> tuple[Array, Array]:
 
     factor = np.linalg.cholesky(observable.covariance)
     inverse = solve_triangular(factor, np.eye(factor.shape[0]), lower=True)
-    norm = 0.5 * factor.shape[0] * math.log(2.0 * math.pi) + float(
-        np.sum(np.log(np.diag(factor)))
-    )
+    norm = 0.5 * factor.shape[0] * math.log(2.0 * math.pi) + float(np.sum(np.log(np.diag(factor))))
     return np.ascontiguousarray(inverse).reshape(1, -1), np.array([norm])
 
 
@@ -312,8 +324,6 @@ def _quantity_and_sources(
     sources = observable.sources
     if model.source_averaging == "moments" and isinstance(sources, SourceDistribution):
         sources = sources.beta_moments(observable.redshift, model.cosmology)
-    from ..cosmology import resolve_cosmology
-
     arrays = resolve_sources(
         sources, observable.redshift, (), (n_points,), resolve_cosmology(model.cosmology)
     )

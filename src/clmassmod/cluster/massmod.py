@@ -10,6 +10,8 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..config import ModelInfo
 from ..errors import ClmassmodError, FitError, ParameterError
 from ..observables import DeltaSigma, GammaTheta
@@ -27,6 +29,7 @@ from .results import (
     read_profile,
     write_profile,
 )
+from .sample_likelihood import SampleLikelihood
 
 
 class FitTask(NamedTuple):
@@ -41,6 +44,8 @@ class FitTask(NamedTuple):
     key: str
     path: str
     """File to write, or ""."""
+    keep_sampler: bool
+    """Whether to hand the sampler object back; it does not cross processes."""
 
 
 class FitInfo(dict[str, dict[str, Any]]):
@@ -155,6 +160,15 @@ class CLMassMod:
             raise ParameterError("halo_id", halo_id, f"one of {', '.join(objects) or '(no data)'}")
         return ClusterLikelihood(self.model, self.parameters, objects[halo_id])
 
+    def sample_likelihood(self) -> SampleLikelihood:
+        """Return the likelihoods of all objects as one, for one observable each."""
+        return SampleLikelihood(
+            [
+                ClusterLikelihood(self.model, self.parameters, observables)
+                for observables in self.objects().values()
+            ]
+        )
+
     # -- fits ------------------------------------------------------------------------------------
 
     def fit_mass_profiles(
@@ -189,11 +203,11 @@ class CLMassMod:
         out_data_profiles : list of MassProfile
             In the order of the data, failed ones included (``status == "failed"``).
         fit_info : FitInfo
-            Diagnostics by halo id.
+            Diagnostics by halo id; the sampler object too, if fitted here.
         """
         method = method_name(calc_method or self.model_info["fit"]["method"])
         settings = method_parameters(method, self._settings(method, calc_params))
-        tasks = list(self._tasks(method, settings, save_loc))
+        tasks = list(self._tasks(method, settings, save_loc, executor is None))
         if not tasks:
             raise FitError("there is nothing to fit: assign obs_gamma_theta or obs_delta_sigma")
         info = FitInfo(method)
@@ -204,7 +218,8 @@ class CLMassMod:
             done[profile.halo_id] = profile
         self.out_data_profiles = [done[task.halo_id] for task in tasks]
         for profile in self.out_data_profiles:
-            info[profile.halo_id] = {"chi2": profile.chi2, "dof": profile.dof} | profile.diagnostics
+            fit = {"chi2": profile.chi2, "dof": profile.dof}
+            info[profile.halo_id] = fit | profile.diagnostics
             if profile.status == "failed":
                 info.failed[profile.halo_id] = profile.message
         self.fit_info = info
@@ -221,7 +236,11 @@ class CLMassMod:
         return {"seed": seed, **{key: fit[key] for key in keys}, **dict(calc_params or {})}
 
     def _tasks(
-        self, method: str, settings: dict[str, Any], save_loc: str | os.PathLike[str] | None
+        self,
+        method: str,
+        settings: dict[str, Any],
+        save_loc: str | os.PathLike[str] | None,
+        keep_sampler: bool,
     ) -> Iterator[FitTask]:
         taken: set[str] = set()
         for halo_id, observables in self.objects().items():
@@ -233,10 +252,21 @@ class CLMassMod:
                 taken.add(name.lower())
                 path = str(Path(save_loc) / name)
             key = digest(
-                self.model_info.hash(), method, sorted(settings.items()), *map(_content, observables)
+                self.model_info.hash(),
+                method,
+                sorted(settings.items()),
+                *map(_content, observables),
             )
             yield FitTask(
-                halo_id, observables, self.model, self.parameters, method, settings, key, path
+                halo_id=halo_id,
+                observables=observables,
+                model=self.model,
+                parameters=self.parameters,
+                method=method,
+                calc_params=settings,
+                key=key,
+                path=path,
+                keep_sampler=keep_sampler,
             )
 
     # -- results ---------------------------------------------------------------------------------
@@ -288,8 +318,9 @@ class CLMassMod:
             raise FitError("there are no results yet: call fit_mass_profiles or read")
 
     def __repr__(self) -> str:
+        name = self.model_info["name"] or self.model_info["profile"]["kind"]
         return (
-            f"<CLMassMod {self.model_info['name'] or self.model.profile.__name__} "
+            f"<CLMassMod {name} "
             f"{self.model.mass_def}, free {', '.join(self.parameters.names)}: "
             f"{len(self._gamma_theta)} gamma_theta, {len(self._delta_sigma)} delta_sigma, "
             f"{len(self.out_data_profiles)} results>"
@@ -329,7 +360,8 @@ def _power(info: ModelInfo, cosmology: Any) -> Any:
 def _observables(name: str, value: Any, kind: type[Any]) -> tuple[Any, ...]:
     if value is None:
         return ()
-    items = (value,) if isinstance(value, kind) else tuple(value)
+    single = isinstance(value, kind) or not isinstance(value, Iterable)
+    items = (value,) if single else tuple(value)
     for item in items:
         if not isinstance(item, kind):
             raise ParameterError(
@@ -377,14 +409,12 @@ def run_task(task: FitTask) -> MassProfile:
     sampler = profile.diagnostics.pop("sampler", None)
     if task.path:
         profile = write_profile(profile, task.path)
-    if sampler is not None:
+    if sampler is not None and task.keep_sampler:
         profile.diagnostics["sampler"] = sampler
     return profile
 
 
-def _with_bar(
-    results: Iterator[MassProfile], total: int, progress: bool
-) -> Iterator[MassProfile]:
+def _with_bar(results: Iterator[MassProfile], total: int, progress: bool) -> Iterator[MassProfile]:
     if not progress:
         yield from results
         return

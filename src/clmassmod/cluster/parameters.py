@@ -17,6 +17,7 @@ Array = npt.NDArray[np.float64]
 MASS_UNIT = 1e14
 """Coordinates of a linear mass are in units of this [Msun]."""
 
+
 @dataclass(frozen=True)
 class FreeParameter:
     """A free parameter: its name, its prior, and its coordinate.

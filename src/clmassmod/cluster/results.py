@@ -169,7 +169,8 @@ def read_profile(path: str | os.PathLike[str]) -> MassProfile:
     header["parameters"] = tuple(header["parameters"])
     header["errors"] = {key: tuple(value) for key, value in header["errors"].items()}
     try:
-        return MassProfile(loc=str(path), **header, **arrays)
+        content: dict[str, Any] = {"loc": str(path), **header, **arrays}
+        return MassProfile(**content)
     except TypeError as error:
         raise FormatError(path, "content", str(error)) from error
 

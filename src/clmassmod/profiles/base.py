@@ -280,3 +280,8 @@ def common_shape(**parameters: Array) -> tuple[int, ...]:
     if len(shape) > 1:
         raise ParameterError("parameters", shape, "scalars or one-dimensional arrays (n,)")
     return shape
+
+
+def per_profile(array: Any, n: int) -> Array:
+    """Return a parameter as a contiguous array of n values."""
+    return np.ascontiguousarray(np.broadcast_to(np.asarray(array, dtype=np.float64), (n,)))

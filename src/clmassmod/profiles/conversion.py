@@ -72,7 +72,7 @@ def convert_mass(
     >>> import clmassmod as clm
     >>> m500, c500 = clm.convert_mass(1e15, 4.0, 0.3, "200c", "500c")
     >>> print(f"{m500:.4e} {c500:.4f}")
-    6.8930e+14 2.6039
+    6.9192e+14 2.6067
     """
     m = parameter(mass, "Msun", "mass", 0.0)
     c = parameter(concentration, "", "concentration", 0.0)

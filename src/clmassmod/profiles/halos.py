@@ -44,7 +44,7 @@ class NFW(SphericalOverdensityHalo):
     --------
     >>> import clmassmod as clm
     >>> halo = clm.NFW(5e14, 4.0, redshift=0.3)
-    >>> round(halo.reduced_tangential_shear(1.0, z_s=1.0), 6)
+    >>> print(f"{halo.reduced_tangential_shear(1.0, z_s=1.0):.6f}")
     0.033448
     """
 
@@ -148,7 +148,7 @@ class BMO(SphericalOverdensityHalo):
     Notes
     -----
     Baltz, Marshall & Oguri (2009), n = 1, rewritten free of cancellation: relative error
-    below 1e-13 for 1e-8 < x < 1e6 and 0.01 < tau < 1e4 against 110-digit arithmetic. The
+    below 1e-13 for 1e-8 < x < 1e6 and every tau allowed against 110-digit arithmetic. The
     total mass is finite.
 
     Examples

@@ -9,17 +9,16 @@ import numpy as np
 
 from ..cosmology import MassDef
 from .base import Array, common_shape, parameter
+from .gradients import HaloGradients
 from .numeric import NumericProfile
 
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
 
 
-class NumericHalo(NumericProfile):
+class NumericHalo(NumericProfile, HaloGradients):
     """A halo given by mass and concentration ``c = R_Delta / r_s``, and shape parameters."""
 
-    mass: Any
-    concentration: Any
     mass_def: MassDef
 
     def _set_halo(

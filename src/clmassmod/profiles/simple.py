@@ -10,8 +10,8 @@ import numpy as np
 from .._core import profile as core
 from ..cosmology import GRAVITATIONAL_CONSTANT, MassDef
 from ..errors import ParameterError
-from .base import Array, common_shape, parameter
-from .compiled import CompiledProfile, per_profile
+from .base import Array, common_shape, parameter, per_profile
+from .compiled import CompiledProfile
 
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
@@ -174,7 +174,7 @@ class DPIE(_Simple):
     >>> import clmassmod as clm
     >>> lens = clm.DPIE.from_velocity_dispersion(250.0, core=1e-4, cut=0.05, redshift=0.3)
     >>> print(f"{lens.mass:.4e}")
-    2.2827e+12
+    2.2826e+12
     """
 
     kind = "dpie"

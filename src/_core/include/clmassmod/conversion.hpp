@@ -13,6 +13,7 @@
 #include "clmassmod/profiles/nfw.hpp"
 #include "clmassmod/simd_math.hpp"
 #include "clmassmod/status.hpp"
+#include "clmassmod/targets.hpp"
 #include "clmassmod/threads.hpp"
 
 namespace clmassmod {
@@ -27,42 +28,74 @@ struct ConversionBatch {
     double* concentration_out = nullptr;    // (n,)
 };
 
-// The concentration at which h is `ratio` times h(c); NaN without convergence.
+constexpr std::size_t kConversionBlock = 256;
+// quadratic convergence: what is left after a step is about its square
+constexpr double kLastStep = 1e-8;
+
+struct ConversionBlock {
+    double target[kConversionBlock];     // ln of the mass wanted at c' = c
+    double log_ratio[kConversionBlock];  // ln(c'/c)
+    double resting[kConversionBlock];    // 1 once converged: its bits no longer change
+};
+
+// One step of Newton's method for a whole block; returns how many elements still move.
 template <class Profile>
-double converted_concentration(double c, double ratio) noexcept {
-    constexpr int kMaxSteps = 60;
-    const double target = std::log(Profile::enclosed_mass(c, 0.0)) + std::log(ratio);
-    double step_sum = 0.0;  // ln(c'/c)
-    for (int k = 0; k < kMaxSteps; ++k) {
-        const double x = c * std::exp(step_sum);
+CLMASSMOD_TARGETS std::size_t conversion_step(const double* c, ConversionBlock& b,
+                                              std::size_t n) noexcept {
+    for (std::size_t i = 0; i < n; ++i) {
+        const double s = b.log_ratio[i];
+        const double x = c[i] * exp_flushed(s);
         const double m = Profile::enclosed_mass(x, 0.0);
-        const double excess = std::log(m) - 3.0 * step_sum - target;
+        const double excess = log_positive(m) - 3.0 * s - b.target[i];
         const double slope = x * x * x * Profile::density(x, 0.0) / m - 3.0;
         const double step = -excess / slope;
-        step_sum += step;
-        // quadratic convergence: what is left is the square of the step
-        if (std::fabs(step) < 1e-8) return c * std::exp(step_sum);
+        b.log_ratio[i] = b.resting[i] > 0.5 ? s : s + step;
+        b.resting[i] = b.resting[i] > 0.5 || std::fabs(step) < kLastStep ? 1.0 : 0.0;
     }
-    return kNaN;
+    std::size_t moving = 0;
+    for (std::size_t i = 0; i < n; ++i) moving += b.resting[i] < 0.5 ? 1 : 0;
+    return moving;
 }
 
 template <class Profile>
-Status run_conversion(const ConversionBatch& b, int n_threads) noexcept {
-    constexpr std::size_t kBlock = 256;
-    const std::size_t blocks = (b.n + kBlock - 1) / kBlock;
+CLMASSMOD_TARGETS void conversion_begin(const ConversionBatch& batch, std::size_t first,
+                                        std::size_t n, ConversionBlock& b) noexcept {
+    for (std::size_t i = 0; i < n; ++i) {
+        const double mass = Profile::enclosed_mass(batch.concentration[first + i], 0.0);
+        const double ratio = batch.density_to[first + i] / batch.density_from[first + i];
+        b.target[i] = log_positive(mass) + log_positive(ratio);
+        b.log_ratio[i] = b.resting[i] = 0.0;
+    }
+}
+
+template <class Profile>
+CLMASSMOD_TARGETS void conversion_end(const ConversionBatch& batch, std::size_t first,
+                                      std::size_t n, const ConversionBlock& b) noexcept {
+    for (std::size_t i = 0; i < n; ++i) {
+        const double c = batch.concentration[first + i];
+        const double x = b.resting[i] > 0.5 ? c * exp_flushed(b.log_ratio[i]) : kNaN;
+        batch.concentration_out[first + i] = x;
+        batch.mass_out[first + i] = batch.mass[first + i] * (Profile::enclosed_mass(x, 0.0) /
+                                                             Profile::enclosed_mass(c, 0.0));
+    }
+}
+
+template <class Profile>
+Status run_conversion(const ConversionBatch& batch, int n_threads) noexcept {
+    constexpr int kMaxSteps = 60;
+    const std::size_t blocks = (batch.n + kConversionBlock - 1) / kConversionBlock;
     return for_each_block(blocks, n_threads, [&](std::size_t block) {
+        ConversionBlock b;
         Status status;
-        const std::size_t end = std::min((block + 1) * kBlock, b.n);
-        for (std::size_t i = block * kBlock; i < end; ++i) {
-            const double c = b.concentration[i];
-            const double found =
-                converted_concentration<Profile>(c, b.density_to[i] / b.density_from[i]);
-            const double mass = b.mass[i] * (Profile::enclosed_mass(found, 0.0) /
-                                             Profile::enclosed_mass(c, 0.0));
-            b.concentration_out[i] = found;
-            b.mass_out[i] = mass;
-            if (!(found > 0.0 && mass > 0.0 && mass < kInfinity))
-                status.merge({StatusCode::no_convergence, i});
+        const std::size_t first = block * kConversionBlock;
+        const std::size_t n = std::min(kConversionBlock, batch.n - first);
+        conversion_begin<Profile>(batch, first, n, b);
+        for (int k = 0; k < kMaxSteps; ++k)
+            if (conversion_step<Profile>(batch.concentration + first, b, n) == 0) break;
+        conversion_end<Profile>(batch, first, n, b);
+        for (std::size_t i = first; i < first + n; ++i) {
+            const double mass = batch.mass_out[i];
+            if (!(mass > 0.0 && mass < kInfinity)) status.merge({StatusCode::no_convergence, i});
         }
         return status;
     });

@@ -75,7 +75,8 @@ inline Status gaussian_log_likelihood(const GaussianBatch& batch, bool diagonal,
     return for_each_block(blocks, n_threads, [&](std::size_t block) {
         const std::size_t end = std::min((block + 1) * kRows, batch.n_rows);
         for (std::size_t row = block * kRows; row < end; ++row)
-            batch.out[row] = diagonal ? gaussian_row_diagonal(batch, row) : gaussian_row(batch, row);
+            batch.out[row] =
+                diagonal ? gaussian_row_diagonal(batch, row) : gaussian_row(batch, row);
         return Status{};
     });
 }

@@ -33,8 +33,8 @@ struct Strided {
 // the shear and <beta^2>/<beta> for the convergence, Seitz & Schneider 1997), or n_planes planes
 // with weights, over which reduced shear and magnification are averaged exactly.
 struct Sources {
-    Strided shear;        // (row, column)
-    Strided convergence;  // (row, column)
+    Strided shear;                          // (row, column)
+    Strided convergence;                    // (row, column)
     const double* plane_inverse = nullptr;  // (rows or 1, n_planes)
     const double* plane_weight = nullptr;   // (rows or 1, n_planes), sums to 1
     std::size_t plane_row_stride = 0;
@@ -43,7 +43,7 @@ struct Sources {
 };
 
 struct ProfileBatch {
-    Strided radius;                  // R or r
+    Strided radius;  // R or r
     std::size_t n_rows = 0;
     std::size_t n_columns = 0;
     const double* density_scale = nullptr;  // (n_rows,) rho_s

@@ -53,8 +53,8 @@ inline Status evaluate_profile(int kind, int quantity, const ProfileBatch& batch
 }
 
 inline Status scales_of_profile(int kind, const ScaleBatch& batch, int n_threads) noexcept {
-    return visit_profile(
-        kind, [&]<class Profile>() { return run_scales<Profile>(batch, n_threads); });
+    return visit_profile(kind,
+                         [&]<class Profile>() { return run_scales<Profile>(batch, n_threads); });
 }
 
 }  // namespace clmassmod

@@ -29,8 +29,7 @@ CLMASSMOD_TARGETS void scales_block(const ScaleBatch& b, std::size_t begin,
                                     std::size_t end) noexcept {
     for (std::size_t i = begin; i < end; ++i) {
         const double c = b.concentration[i];
-        const double radius =
-            cbrt_positive(b.mass[i] / (4.0 * kPi / 3.0 * b.reference_density[i]));
+        const double radius = cbrt_positive(b.mass[i] / (4.0 * kPi / 3.0 * b.reference_density[i]));
         const double enclosed = Profile::enclosed_mass(c, b.shape == nullptr ? 0.0 : b.shape[i]);
         b.radius_scale[i] = radius / c;
         b.density_scale[i] = b.reference_density[i] * (c * c * c) / (3.0 * enclosed);

@@ -125,8 +125,7 @@ CLMASSMOD_INLINE double exp_flushed(double x) noexcept {
     p = p * r + 0.5000000000000019;
     p = 1.0 + (r + r * r * p);
     const std::uint64_t scale = (std::bit_cast<std::uint64_t>(shifted) << 52);
-    const double value =
-        std::bit_cast<double>(std::bit_cast<std::uint64_t>(p) + scale);
+    const double value = std::bit_cast<double>(std::bit_cast<std::uint64_t>(p) + scale);
     const double clipped = x < -708.0 ? 0.0 : (x > 709.0 ? kInfinity : value);
     return x != x ? x : clipped;
 }

@@ -5,7 +5,13 @@
 
 namespace clmassmod {
 
-enum class StatusCode : int { ok = 0, bad_radius = 1, no_convergence = 2, unknown_kind = 3 };
+enum class StatusCode : int {
+    ok = 0,
+    bad_radius = 1,
+    no_convergence = 2,
+    unknown_kind = 3,
+    outside = 4,
+};
 
 struct Status {
     StatusCode code = StatusCode::ok;

@@ -11,8 +11,8 @@
 // K falls like x^-4 through two more cancellations. For x > 2.7, with y = 1/x, u = t/x,
 // a = (1 - y^2)^(-1/2), b = (1 + u^2)^(-1/2), g = 1 + y^2 g_1 = arcsin(y) a/y and
 // h = 1 - u^2 h_1 = arsinh(u) b/u, the cancelling terms are taken out by hand:
-//   K = y^4 [D a^2 (1 + g) - 2 g_1 + (t^2 - 1) t^2 h_1] - pi D^2 y^5 a^4 b^2 (a + 2b)/(2 (a + b)^2),
-//   J = (t^2 - 1)(C - y^2 g) - 2 g
+//   K = y^4 [D a^2 (1 + g) - 2 g_1 + (t^2 - 1) t^2 h_1] - pi D^2 y^5 a^4 b^2 (a + 2b)/(2 (a +
+//   b)^2), J = (t^2 - 1)(C - y^2 g) - 2 g
 //       + pi {t + y a [(t^2 - 1)(1 - a b)/2 + u^2 a b]/(1 + a b)}.
 #pragma once
 
@@ -42,8 +42,7 @@ struct Bmo {
         const double square = v * v;
         const double below_one = (t - 1.0) * (t + 1.0);
         const Arctan arc = arctan_kernels(v);
-        const double common =
-            below_one * (Nfw::enclosed_mass(x, 0.0) - 0.5 * log_one_plus(square));
+        const double common = below_one * (Nfw::enclosed_mass(x, 0.0) - 0.5 * log_one_plus(square));
         const double direct = 2.0 * (x * arc.zeroth - x / (1.0 + x));
         const double series = 2.0 * x * (x / (1.0 + x) - square * arc.first);
         const double ratio = t / (1.0 + t * t);
@@ -52,13 +51,14 @@ struct Bmo {
 
     struct Terms {
         Nfw::Arc arc;
-        double scale;                 // 2 t^2/D^2
-        double d, below_one;          // D, t^2 - 1
-        double root, inverse_root;    // S, 1/S
-        double rest;                  // log1p(p/2) + p L
-        double hyperbolic;            // L/(t S)
-        double y, square;             // 1/x, y^2
-        double u_square;              // u^2
+        double scale;               // 2 t^2/D^2
+        double d, below_one;        // D, t^2 - 1
+        double root, inverse_root;  // S, 1/S
+        double inverse_sum;         // 1/(S + t)
+        double rest;                // log1p(p/2) + p L
+        double hyperbolic;          // L/(t S)
+        double y, square;           // 1/x, y^2
+        double u_square;            // u^2
         double a, b, a_square, b_square;
         double g, g_first, h, h_first;
     };
@@ -81,13 +81,19 @@ struct Bmo {
         const double z_square = z * z;
         const bool near = z_square <= 0.1716;
         const double kernel = arc_kernel_first(z_square);
-        const double sine = log_positive((t + s.root) * s.y);
-        const double zeroth = near ? 1.0 + z_square * kernel : sine / z;
-        const double first = near ? kernel : (zeroth - 1.0) / z_square;
+        // divisions dominate the cost: 1/t and 1/(S + t) from one of them
+        const double sum = s.root + t;
+        const double sine = log_positive(sum * s.y);
+        const double inverse_both = 1.0 / (t * sum);
+        const double inverse_t = sum * inverse_both;
+        s.inverse_sum = t * inverse_both;
+        const double inverse_z = s.root * inverse_t;
+        const double zeroth = near ? 1.0 + z_square * kernel : sine * inverse_z;
+        const double first = near ? kernel : (zeroth - 1.0) * (inverse_z * inverse_z);
         const double arsinh = near ? zeroth * z : sine;
-        const double p = x * x / (t * (s.root + t));
+        const double p = x * x * inverse_both;
         s.rest = log_one_plus(0.5 * p) + p * arsinh;
-        s.hyperbolic = arsinh * s.inverse_root / t;
+        s.hyperbolic = arsinh * s.inverse_root * inverse_t;
         // for x > 2.7; clipped below so that nothing overflows where it is not used
         const double w = s.square < 0.1372 ? s.square : 0.1372;
         s.a_square = 1.0 / (1.0 - w);
@@ -117,9 +123,8 @@ struct Bmo {
     // 2 J/x^2
     static CLMASSMOD_INLINE double mean(double x, double t, const Terms& s) noexcept {
         const double cosine = s.arc.one_plus_w * s.arc.zeroth;  // F
-        const double near =
-            s.below_one * (0.25 * Nfw::mean(x, s.arc) - s.rest * s.square) + 2.0 * cosine -
-            kPi / (s.root + t);
+        const double near = s.below_one * (0.25 * Nfw::mean(x, s.arc) - s.rest * s.square) +
+                            2.0 * cosine - kPi * s.inverse_sum;
         const double ab = s.a * s.b;
         const double inverse = 1.0 / (1.0 + ab);
         // 1 - a b
@@ -148,19 +153,16 @@ struct Bmo {
         const double h_weight = s.below_one * (s.d - 1.0);
         const double rational =
             s.d * s.a_square * (1.0 + s.g) - 2.0 * s.g_first + h_weight * s.h_first;
-        const double rational_slope =
-            s.d * s.a_square * (2.0 * a_slope * (1.0 + s.g) + g_slope) - 2.0 * g_first_slope +
-            h_weight * h_first_slope;
+        const double rational_slope = s.d * s.a_square * (2.0 * a_slope * (1.0 + s.g) + g_slope) -
+                                      2.0 * g_first_slope + h_weight * h_first_slope;
         const double ab = s.a + s.b;
         const double half = s.d * s.a_square * s.b / ab;
         const double transcendental = 0.5 * kPi * half * half * (s.a + 2.0 * s.b) * s.y;
         const double sum_slope = (s.a * a_slope + s.b * b_slope) / ab;
-        const double last_slope =
-            (s.a * a_slope + 2.0 * s.b * b_slope) / (s.a + 2.0 * s.b);
-        const double log_slope =
-            5.0 + 4.0 * a_slope + 2.0 * b_slope - 2.0 * sum_slope + last_slope;
-        const double far = -s.square * s.square *
-                           (4.0 * rational + rational_slope - transcendental * log_slope);
+        const double last_slope = (s.a * a_slope + 2.0 * s.b * b_slope) / (s.a + 2.0 * s.b);
+        const double log_slope = 5.0 + 4.0 * a_slope + 2.0 * b_slope - 2.0 * sum_slope + last_slope;
+        const double far =
+            -s.square * s.square * (4.0 * rational + rational_slope - transcendental * log_slope);
         return x < 2.7 ? near : far;
     }
 

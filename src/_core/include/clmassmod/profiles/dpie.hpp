@@ -36,8 +36,7 @@ struct Dpie {
         const Arctan outer = arctan_kernels(x);
         const Arctan inner = arctan_kernels(std::fabs(step));
         const double direct = x * outer.zeroth - q * y * inner.zeroth;
-        const double series =
-            square * (y - x * outer.first) + q * y * (step * step) * inner.first;
+        const double series = square * (y - x * outer.first) + q * y * (step * step) * inner.first;
         return (x < 0.4 ? series : direct) / (1.0 + q);
     }
 
@@ -64,8 +63,7 @@ struct Dpie {
         // alpha and beta times (A + q)(B + 1)
         const double alpha = square * cut;
         const double beta = square * core;
-        const double first =
-            (1.0 + q) * (3.0 * square * square + 2.0 * alpha + 2.0 * q * beta);
+        const double first = (1.0 + q) * (3.0 * square * square + 2.0 * alpha + 2.0 * q * beta);
         const double second = 2.0 * s.core * s.cut * (alpha + beta);
         return kPi * (first + second) * inverse;
     }
@@ -75,8 +73,7 @@ struct Dpie {
     }
     static CLMASSMOD_INLINE double mean_surface_density(double x, double q) noexcept {
         const Roots s = roots(x, q);
-        return 2.0 * kPi * (1.0 + q + s.sum) /
-               ((1.0 + q) * s.sum * (s.core + q) * (s.cut + 1.0));
+        return 2.0 * kPi * (1.0 + q + s.sum) / ((1.0 + q) * s.sum * (s.core + q) * (s.cut + 1.0));
     }
     static CLMASSMOD_INLINE double excess_surface_density(double x, double q) noexcept {
         return excess(x, q, roots(x, q));

@@ -36,8 +36,8 @@ struct Nfw {
         return x < 0.1 ? series : direct;
     }
 
-    // T, T_1 = (T - 1)/w, T_2 = (T_1 - 1/3)/w, T_3 = (T_2 - 1/5)/w at w = (1 - x)/(1 + x), and what G shares with them.
-    // Divisions dominate the cost, so reciprocals are taken of products.
+    // T, T_1 = (T - 1)/w, T_2 = (T_1 - 1/3)/w, T_3 = (T_2 - 1/5)/w at w = (1 - x)/(1 + x), and what
+    // G shares with them. Divisions dominate the cost, so reciprocals are taken of products.
     struct Arc {
         double w, one_plus_w, inverse_x, inverse_q, log_x;
         double gap;       // (1 - q)/x^2 = 1/(1 + q), q = sqrt|1 - x^2|
@@ -107,8 +107,7 @@ struct Nfw {
     // G = (ln((1 + q)/2) - (1 - q) ln(x/2))/q
     static CLMASSMOD_INLINE double mean(double x, const Arc& a) noexcept {
         const double log_half_x = a.log_x - kLn2;
-        const double outer =
-            (log_half_x + a.one_plus_w * a.zeroth) * (a.inverse_x * a.inverse_x);
+        const double outer = (log_half_x + a.one_plus_w * a.zeroth) * (a.inverse_x * a.inverse_x);
         const double inner = (a.log_half - a.gap * log_half_x) * a.inverse_q;
         return 4.0 * (x < 0.5 ? inner : outer);
     }

@@ -1,7 +1,7 @@
 // Power law: rho = rho_s x^-s, shape s the slope, 1 < s < 3.
 //
-// Sigma / (rho_s r_s) = 2 k x^(1-s) / (s - 1), k(s) = sqrt(pi) Gamma((s + 1)/2) / Gamma(s/2), smooth
-// and between 1 and 2 over the whole range.
+// Sigma / (rho_s r_s) = 2 k x^(1-s) / (s - 1), k(s) = sqrt(pi) Gamma((s + 1)/2) / Gamma(s/2),
+// smooth and between 1 and 2 over the whole range.
 #pragma once
 
 #include "clmassmod/profiles/projection.hpp"

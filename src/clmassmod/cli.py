@@ -1,0 +1,258 @@
+"""The command line: ``clmassmod demo``, ``fit``, ``info``, ``config``.
+
+Exit codes: 0 done (perhaps with warnings), 2 wrong usage, 65 bad data or configuration,
+70 an internal error, 75 interrupted: run the same command again to go on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import (
+    ClmassmodError,
+    ConfigError,
+    FitError,
+    FormatError,
+    MissingExtraError,
+    ParameterError,
+)
+
+if TYPE_CHECKING:
+    from .cluster.program import FitOutcome
+    from .config import ModelInfo
+
+OK, USAGE, BAD_DATA, INTERNAL, INTERRUPTED = 0, 2, 65, 70, 75
+
+
+class _Stopped(KeyboardInterrupt):
+    """A signal asked to stop."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(given)
+    try:
+        with _signals():
+            options.run(options)
+    except KeyboardInterrupt:
+        _say_interrupted(options, given)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except Exception as error:
+        if options.debug:
+            raise
+        return _explained(error)
+    return OK
+
+
+def _explained(error: Exception) -> int:
+    """Print one line about an error; return its exit code."""
+    if isinstance(error, ConfigError | FormatError | ParameterError | FitError):
+        code = BAD_DATA
+    elif isinstance(error, MissingExtraError):
+        code = USAGE
+    else:
+        code = INTERNAL
+    text = " ".join(str(error).split())
+    if not isinstance(error, ClmassmodError):
+        text = f"{type(error).__name__}: {text} (--debug shows where)"
+    print(f"clmassmod: {text}", file=sys.stderr)
+    return code
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Treat SIGTERM and SIGUSR1, which batch systems send, as an interrupt."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise _Stopped(signal.Signals(number).name)
+
+    names = [n for n in ("SIGTERM", "SIGUSR1") if hasattr(signal, n)]
+    before = {getattr(signal, n): signal.signal(getattr(signal, n), stop) for n in names}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _say_interrupted(options: argparse.Namespace, given: Sequence[str]) -> None:
+    folder = getattr(options, "results", None)
+    saved = len(list(Path(folder, "profiles").glob("[!.]*.h5"))) if folder else 0
+    where = f"; {saved} finished haloes are saved in {folder}" if saved else ""
+    command = shlex.join(["clmassmod", *given])
+    print(f"\nclmassmod: interrupted{where}. Go on with: {command}", file=sys.stderr)
+
+
+# -- commands ------------------------------------------------------------------------------------
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from .cluster.program import run_demo
+
+    options.results = options.folder
+    outcome = run_demo(
+        options.folder,
+        seed=options.seed,
+        n_clusters=options.n_clusters,
+        method=options.method,
+        executor=options.processes,
+        report=not options.no_report,
+        progress=True,
+    )
+    _print_outcome(outcome)
+
+
+def _fit(options: argparse.Namespace) -> None:
+    from .cluster.program import run_fit
+    from .cluster.reference import load_reference
+
+    info = _configuration(options)
+    options.results = info["output"]["folder"]
+    reference = None
+    if options.reference is not None:
+        reference = load_reference(
+            options.reference,
+            options.reference_column,
+            error_column=options.reference_error,
+            unit=options.reference_unit,
+            label=options.reference_label,
+        )
+    outcome = run_fit(
+        info,
+        reference=reference,
+        executor=options.processes,
+        report=False if options.no_report else None,
+        progress=True,
+    )
+    _print_outcome(outcome)
+
+
+def _configuration(options: argparse.Namespace) -> ModelInfo:
+    """Return the configuration with what the options change in it."""
+    from .config import ModelInfo, load_config
+
+    info = load_config(options.config)
+    if options.method is not None:
+        info["fit"]["method"] = options.method
+    if options.folder is not None:
+        info["output"]["folder"] = options.folder
+    if options.data is not None:
+        info.folder = options.data
+    return ModelInfo.from_dict(info)
+
+
+def _info(options: argparse.Namespace) -> None:
+    from .report import machine_facts
+
+    facts = machine_facts()
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        print(f"{name:<{width}}  {value}")
+
+
+def _config(options: argparse.Namespace) -> None:
+    from .config import describe_config
+
+    print(describe_config(), end="")
+
+
+def _print_outcome(outcome: FitOutcome) -> None:
+    from .cluster.program import summary_lines
+
+    for line in summary_lines(outcome.summary):
+        print(line)
+    for halo_id, message in outcome.fit_info.failed.items():
+        print(f"warning: {halo_id} could not be fitted: {message}", file=sys.stderr)
+    print(f"results  {outcome.folder}{os.sep}profiles  (one HDF5 file per halo)")
+    print(f"table    {outcome.table}")
+    if outcome.report:
+        print(f"figures  {outcome.folder}{os.sep}figures")
+        print(f"report   {outcome.report}")
+
+
+# -- arguments -----------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    from ._config_schema import METHODS
+
+    parser = argparse.ArgumentParser(
+        prog="clmassmod",
+        description="Lensing mass modelling.",
+        epilog=(__doc__ or "").split("\n\n")[1],
+    )
+    parser.add_argument("--version", action=_Version)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="show where an error arose")
+    fitting = argparse.ArgumentParser(add_help=False, parents=[common])
+    fitting.add_argument(
+        "--processes", type=_positive, metavar="N", help="fit in N processes (default: this one)"
+    )
+    fitting.add_argument("--no-report", action="store_true", help="no figures and no report")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    demo = commands.add_parser(
+        "demo", parents=[fitting], help="simulate clusters with known masses and fit them"
+    )
+    demo.add_argument("--folder", default="demo-output", help="where results go (%(default)s)")
+    demo.add_argument("--seed", type=_not_negative, default=4, help="random seed (%(default)s)")
+    demo.add_argument("--n-clusters", type=_positive, default=12, help="how many (%(default)s)")
+    demo.add_argument("--method", choices=METHODS, default="emcee", help="how to fit (%(default)s)")
+    demo.set_defaults(run=_demo)
+
+    fit = commands.add_parser("fit", parents=[fitting], help="fit the data a configuration names")
+    fit.add_argument("config", metavar="CONFIG", help="TOML, YAML, JSON or INI file")
+    fit.add_argument("--folder", help="where results go, in place of [output] folder")
+    fit.add_argument("--data", metavar="DIR", help="what paths to data in CONFIG are relative to")
+    fit.add_argument("--method", choices=METHODS, help="how to fit, in place of [fit] method")
+    fit.add_argument("--reference", metavar="TABLE", help="masses to compare with, by id")
+    fit.add_argument("--reference-column", default="mass", metavar="NAME", help="(%(default)s)")
+    fit.add_argument("--reference-error", metavar="NAME", help="column of their errors")
+    fit.add_argument("--reference-unit", metavar="UNIT", help='such as "1e14 Msun"')
+    fit.add_argument("--reference-label", metavar="TEXT", help="what to call them in figures")
+    fit.set_defaults(run=_fit)
+
+    info = commands.add_parser("info", parents=[common], help="versions and facts of this build")
+    info.set_defaults(run=_info)
+    config = commands.add_parser("config", parents=[common], help="every configuration key")
+    config.set_defaults(run=_config)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Print the version, which only the compiled core knows, and stop."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **_: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="print the version")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from ._core.info import build_info
+
+        print(f"clmassmod {build_info()['version']}")
+        parser.exit()
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return number
+
+
+def _not_negative(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 0")
+    return number

@@ -1,0 +1,166 @@
+"""The likelihoods of many clusters in one compiled call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._core import likelihood as core
+from ..errors import ParameterError
+from ..profiles.lensing import SourceArrays
+from .likelihood import ClusterLikelihood
+
+Array = npt.NDArray[np.float64]
+
+
+class SampleLikelihood:
+    """Log likelihoods of n clusters, for B parameter vectors each, in one call.
+
+    Parameters
+    ----------
+    likelihoods : sequence of ClusterLikelihood
+        Of one model and one set of parameters, each with one observable of the same kind.
+        Numbers of data points and of source planes may differ.
+
+    Notes
+    -----
+    Profiles of all clusters and parameter vectors are one paired batch of the core, and so
+    are their residuals. Shorter profiles are filled up with points of no weight, so that a
+    value agrees with that of the cluster alone to rounding (the order of a sum).
+    """
+
+    def __init__(self, likelihoods: Sequence[ClusterLikelihood]) -> None:
+        if not likelihoods:
+            raise ParameterError("likelihoods", "empty", "at least one")
+        self._likelihoods = tuple(likelihoods)
+        first = self._likelihoods[0]
+        self.parameters = first.parameters
+        for other in self._likelihoods:
+            if len(other.data) != 1 or other.data[0].quantity != first.data[0].quantity:
+                raise ParameterError(
+                    "likelihoods", "several kinds", "one observable each, of the same kind"
+                )
+            if other.model is not first.model or other.parameters is not first.parameters:
+                raise ParameterError("likelihoods", "several models", "of one model")
+        self._data = [likelihood.data[0] for likelihood in self._likelihoods]
+        self._columns = max(d.values.size for d in self._data)
+        self._radius = self._filled([d.radius[0] for d in self._data], repeat_last=True)
+        self._values = self._filled([d.values[0] for d in self._data])
+        self._boost = self._filled_boost()
+        self._whitening = self._filled_whitening()
+        self._log_norm = np.array([d.log_norm[0] for d in self._data])
+
+    def log_likelihood(self, values: Any, *, n_threads: int = 1) -> Array:
+        """Return ln L, (n, B), for parameter vectors (n, B, P), or (B, P) shared by all."""
+        n = len(self._likelihoods)
+        table = np.asarray(values, dtype=np.float64)
+        if table.ndim == 2:
+            table = np.broadcast_to(table, (n, *table.shape))
+        if table.ndim != 3 or table.shape[0] != n or table.shape[2] != len(self.parameters):
+            raise ParameterError(
+                "values.shape", np.shape(values), f"({n}, B, {len(self.parameters)})"
+            )
+        size = table.shape[1]
+        columns = {
+            name: np.ascontiguousarray(table[..., i]).reshape(-1)
+            for i, name in enumerate(self.parameters.names)
+        }
+        mass = columns.pop("mass")
+        amplitude = 1.0 + columns.pop("shear_calibration", np.zeros_like(mass))
+        redshift = np.repeat([one.redshift for one in self._likelihoods], size)
+        c = columns.pop("concentration", self._concentration)
+        halo, sign = self._likelihoods[0].model.halo_of(mass, redshift, c, **columns)
+        owner = np.repeat(np.arange(n, dtype=np.int64), size)
+        model = self._model(halo, sign, owner, n_threads)
+        out = np.empty(n * size)
+        core.gaussian(
+            model, amplitude, owner, self._values, self._whitening, self._log_norm, out, n_threads
+        )
+        return out.reshape(n, size)
+
+    def _concentration(self, mass: Array) -> Array:
+        """c of masses (n B,), each by the relation at its cluster's redshift."""
+        rows = mass.reshape(len(self._likelihoods), -1)
+        return np.concatenate(
+            [one.concentration(m) for one, m in zip(self._likelihoods, rows, strict=True)]
+        )
+
+    def _model(self, halo: Any, sign: Array, owner: Any, n_threads: int) -> Array:
+        radius = np.ascontiguousarray(self._radius[owner])
+        quantity = self._data[0].quantity
+        column = sign[:, None]
+        if self._data[0].sources is None:
+            model = halo._evaluate(quantity, radius, None, n_threads) * column
+        else:
+            model = halo._evaluate(quantity, radius, self._sources(owner, column), n_threads)
+        return np.ascontiguousarray(model if self._boost is None else model / self._boost[owner])
+
+    def _sources(self, owner: Any, column: Array) -> SourceArrays:
+        parts = [d.sources for d in self._data if d.sources is not None]
+        sizes = [d.values.size for d in self._data]
+        shear = self._filled([_row(p.shear, m) for p, m in zip(parts, sizes, strict=True)])
+        convergence = [_row(p.convergence, m) for p, m in zip(parts, sizes, strict=True)]
+        inverse = weight = None
+        if any(part.plane_inverse is not None for part in parts):
+            planes, weights = _planes(parts)
+            inverse = np.ascontiguousarray(planes[owner] * column)
+            weight = np.ascontiguousarray(weights[owner])
+        return SourceArrays(
+            np.ascontiguousarray(shear[owner] * column),
+            np.ascontiguousarray(self._filled(convergence)[owner] * column),
+            inverse,
+            weight,
+        )
+
+    def _filled(self, rows: Sequence[Array], repeat_last: bool = False) -> Array:
+        result = np.zeros((len(rows), self._columns))
+        for i, row in enumerate(rows):
+            result[i, : row.size] = row
+            if repeat_last:
+                result[i, row.size :] = row[-1]
+        return result
+
+    def _filled_boost(self) -> Array | None:
+        if all(d.divide_by is None for d in self._data):
+            return None
+        boost = np.ones((len(self._data), self._columns))
+        for i, d in enumerate(self._data):
+            if d.divide_by is not None:
+                boost[i, : d.divide_by.size] = d.divide_by
+        return boost
+
+    def _filled_whitening(self) -> Array:
+        if all(d.diagonal for d in self._data):
+            return self._filled([d.whitening[0] for d in self._data])
+        m = self._columns
+        result = np.zeros((len(self._data), m, m))
+        for i, d in enumerate(self._data):
+            size = d.values.size
+            result[i, :size, :size] = (
+                np.diag(d.whitening[0]) if d.diagonal else d.whitening.reshape(size, size)
+            )
+        return result.reshape(len(self._data), m * m)
+
+
+def _row(values: Array, size: int) -> Array:
+    return np.asarray(np.broadcast_to(values, (1, size))[0])
+
+
+def _planes(parts: Sequence[SourceArrays]) -> tuple[Array, Array]:
+    """Source planes of all clusters, filled up with planes of no weight, (n, k) each."""
+    size = max(1 if p.plane_inverse is None else p.plane_inverse.shape[1] for p in parts)
+    inverse, weight = np.zeros((len(parts), size)), np.zeros((len(parts), size))
+    for i, part in enumerate(parts):
+        if part.plane_inverse is None or part.plane_weight is None:
+            if part.shear.size != 1:
+                raise ParameterError(
+                    "sources", "a redshift per point beside an n(z)", "of one kind for all clusters"
+                )
+            inverse[i, 0], weight[i, 0] = part.shear[0, 0], 1.0
+        else:
+            inverse[i, : part.plane_inverse.shape[1]] = part.plane_inverse[0]
+            weight[i, : part.plane_weight.shape[1]] = part.plane_weight[0]
+    return inverse, weight

@@ -1,0 +1,8 @@
+"""Names handed on from the modules that hold them: ``clm.utils.load_config`` and the like."""
+
+from __future__ import annotations
+
+from .config import describe_config, load_config
+from .readers import load_delta_sigma, load_gamma_theta
+
+__all__ = ["describe_config", "load_config", "load_delta_sigma", "load_gamma_theta"]
