@@ -13,7 +13,7 @@ from batch cimport (
     fill_sources,
 )
 
-from clmassmod._core.profile import RadiusError
+from clmassmod._core.profile import ConvergenceError, RadiusError
 
 cdef extern from "clmassmod/numeric_kinds.hpp" namespace "clmassmod" nogil:
     cdef enum class NumericKind "clmassmod::NumericKind":
@@ -35,7 +35,6 @@ cdef extern from "clmassmod/numeric_kinds.hpp" namespace "clmassmod" nogil:
         TableLayout layout
         double* coefficient
     cdef struct TableError:
-        double value[7]
         double largest()
     cdef struct NumericBatch:
         ProfileBatch profile
@@ -64,19 +63,10 @@ KINDS = {
 }
 
 
-class ConvergenceError(ArithmeticError):
-    """An integral did not converge; `index` counts in the flattened output."""
-
-    def __init__(self, index):
-        self.index = index
-        super().__init__(f"integral at {index}")
-
-
 cdef class Table:
     """A profile tabulated in x = r / r_s; immutable."""
 
     cdef RadialTable table
-    cdef readonly object errors
     cdef readonly double error
     """Largest relative error found at points between the nodes; nan if an integral diverges."""
 
@@ -93,7 +83,6 @@ cdef class Table:
             raise MemoryError()
         with nogil:
             converged = build_numeric_table(kind, values, nodes, tolerance, self.table, error)
-        self.errors = [error.value[i] for i in range(7)]
         self.error = error.largest() if converged else float("nan")
 
     def __dealloc__(self):

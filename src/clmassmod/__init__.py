@@ -50,15 +50,15 @@ if TYPE_CHECKING:
     from .cosmology import MassDef, critical_surface_density
     from .observables import DeltaSigma, GammaTheta
     from .power import LinearPower
+    from .profiles.composite import Composite
     from .profiles.concentration import concentration
     from .profiles.conversion import convert_mass
-    from .profiles.halos import BMO, NFW, Hernquist
-    from .profiles.composite import Composite
     from .profiles.custom import UserProfile
+    from .profiles.halos import BMO, NFW, Hernquist
     from .profiles.numeric_halos import Burkert, Einasto, gNFW
+    from .profiles.simple import DPIE, SIS, PointMass, PowerLaw
     from .profiles.splashback import DK14, Diemer23
     from .profiles.stars import DeVaucouleurs, Sersic
-    from .profiles.simple import DPIE, SIS, PointMass, PowerLaw
     from .sources import BetaMoments, SourceDistribution
 
 

@@ -229,9 +229,7 @@ def _checked_table(table: Any) -> Array:
             )
     if not np.all(np.diff(values[0]) > 0.0):
         where = int(np.argmin(np.diff(values[0]) > 0.0)) + 1
-        raise ParameterError(
-            "table", float(values[0, where]), f"increasing (radii, index {where})"
-        )
+        raise ParameterError("table", float(values[0, where]), f"increasing (radii, index {where})")
     if values[0, -1] < 4.0 * values[0, 0]:
         raise ParameterError("table", tuple(values[0, [0, -1]]), "radii over a factor 4 or more")
     return values

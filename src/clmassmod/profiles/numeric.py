@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .._core import numeric as core
-from .._core.profile import QUANTITIES, RadiusError
+from .._core.profile import QUANTITIES, ConvergenceError, RadiusError
 from ..errors import NumericalError, ParameterError
 from .base import Array, RadialMass
 from .lensing import SourceArrays
@@ -155,7 +155,7 @@ class NumericProfile(RadialMass):
             raise ParameterError(
                 "radius", error.value, f"finite and > 0 Mpc (at index {error.index})"
             ) from None
-        except core.ConvergenceError as error:
+        except ConvergenceError as error:
             raise NumericalError(
                 f"an integral of {self!r} does not converge (at index {error.index})"
             ) from None

@@ -133,20 +133,9 @@ class SplashbackHalo(NumericProfile):
             nu = np.asarray(self._power.peak_height(m200m, self.redshift))
         infall = self._infall
         n = r_s.size
-        parameters = np.stack(
-            [
-                np.broadcast_to(column, (n,))
-                for column in (
-                    *self._inner_parameters(nu, x),
-                    0.0,
-                    infall.core,
-                    infall.slope,
-                    infall.smoothness,
-                    infall.pivot * x,
-                )
-            ],
-            axis=1,
-        )
+        columns: list[Any] = self._inner_parameters(nu, x)
+        columns += [0.0, infall.core, infall.slope, infall.smoothness, infall.pivot * x]
+        parameters = np.stack([np.broadcast_to(column, (n,)) for column in columns], axis=1)
         orbiting = self._masses(parameters, c, x)
         parameters[:, -5] = 1.0
         falling = self._masses(parameters, c, x) - orbiting

@@ -32,7 +32,7 @@ namespace clmassmod {
 struct RadialValues {
     double density = 0.0;
     double density_slope = 0.0;  // d rho / d ln X
-    double mass = 0.0;  // M_3d / (4 pi)
+    double mass = 0.0;           // M_3d / (4 pi)
     double surface = 0.0;
     double mean = 0.0;
     double excess = 0.0;
@@ -197,7 +197,8 @@ CLMASSMOD_INLINE bool outer_integral(const Kernel& kernel, double x, double slop
     for (int panel = 0; panel < kMostPanels && !ended; ++panel) {
         double width = panel_width(kernel, r, true, slope);
         // at u = 0 the integrand is a Gaussian of variance 1/slope; tanh u is singular at i pi/2
-        if (panel == 0) width = std::min(std::min(5.5, width), 8.0 / std::sqrt(1.0 + std::fabs(slope)));
+        if (panel == 0)
+            width = std::min(std::min(5.5, width), 8.0 / std::sqrt(1.0 + std::fabs(slope)));
         width = width_to_break(kernel, x, u, width);
         double radius[kNodes];
         double slopes[kNodes];
@@ -261,7 +262,8 @@ struct FromDensity {
         v.density = f.value;
         v.density_slope = -f.slope * f.value;
         if (wanted.inner) v.converged = inner_integral<DensityTerms>(kernel, x, f.slope, in);
-        if (wanted.outer) v.converged = v.converged && outer_integral<DensityTerms>(kernel, x, f.slope, out);
+        if (wanted.outer)
+            v.converged = v.converged && outer_integral<DensityTerms>(kernel, x, f.slope, out);
         const double inverse_square = 1.0 / (x * x);
         v.mass = in[0];
         if constexpr (HasBreaks<Kernel>) add_jump(kernel, x, in, out);
@@ -286,7 +288,8 @@ struct FromSurface {
         double out[SurfaceTerms::kOuter] = {};
         const Local f = kernel.at(x);
         if (wanted.inner) v.converged = inner_integral<SurfaceTerms>(kernel, x, f.slope, in);
-        if (wanted.outer) v.converged = v.converged && outer_integral<SurfaceTerms>(kernel, x, f.slope, out);
+        if (wanted.outer)
+            v.converged = v.converged && outer_integral<SurfaceTerms>(kernel, x, f.slope, out);
         const double inverse_square = 1.0 / (x * x);
         v.surface = f.value;
         v.slope = -f.slope * f.value;

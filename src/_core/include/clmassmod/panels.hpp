@@ -47,7 +47,8 @@ struct PanelIndex {
     }
     // dt / d ln x
     CLMASSMOD_INLINE double log_rate(double x) const noexcept {
-        const double m = std::bit_cast<double>((std::bit_cast<std::uint64_t>(x) & kMantissa) | kOne);
+        const double m =
+            std::bit_cast<double>((std::bit_cast<std::uint64_t>(x) & kMantissa) | kOne);
         return m * static_cast<double>(std::uint64_t{2} << split);
     }
 

@@ -148,8 +148,8 @@ struct PowerBasis {
             for (int p = 0; p < kTableOrder; ++p) {
                 matrix[p][i] = 0.0;
                 for (int m = 0; m < kTableOrder; ++m)
-                    matrix[p][i] += (m == 0 ? 1.0 : 2.0) / kTableOrder * std::cos(m * angle) *
-                                    chebyshev[m][p];
+                    matrix[p][i] +=
+                        (m == 0 ? 1.0 : 2.0) / kTableOrder * std::cos(m * angle) * chebyshev[m][p];
             }
         }
     }

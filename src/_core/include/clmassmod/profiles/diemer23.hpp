@@ -28,8 +28,7 @@ struct Diemer23 {
         const double log_x = log_positive(x);
         const double power = bounded_power(log_x, alpha);
         const double steep = bounded_power(log_x - log_truncation, beta);
-        const double value =
-            exp_flushed((2.0 / alpha) * (1.0 - power) - (steep - at_scale) / beta);
+        const double value = exp_flushed((2.0 / alpha) * (1.0 - power) - (steep - at_scale) / beta);
         return sum_of({value, 2.0 * power + steep}, infalling.at(log_x));
     }
     double panel(double x, bool outward) const noexcept {

@@ -29,8 +29,8 @@ struct Dk14 {
         const double power = bounded_power(log_x, alpha);
         const double steep = bounded_power(log_x - log_truncation, beta);
         const double base = 1.0 + steep;
-        const double value = exp_flushed((2.0 / alpha) * (1.0 - power) -
-                                         (gamma / beta) * log_positive(base));
+        const double value =
+            exp_flushed((2.0 / alpha) * (1.0 - power) - (gamma / beta) * log_positive(base));
         return sum_of({value, 2.0 * power + gamma * (steep / base)}, infalling.at(log_x));
     }
     double panel(double x, bool outward) const noexcept {

@@ -1,4 +1,5 @@
-// Generalised NFW: rho = rho_s / (x^g (1 + x)^(3 - g)), inner slope g (Zhao 1996; Jing & Suto 2000).
+// Generalised NFW: rho = rho_s / (x^g (1 + x)^(3 - g)), inner slope g (Zhao 1996; Jing & Suto
+// 2000).
 #pragma once
 
 #include <cstddef>

@@ -7,8 +7,8 @@
 namespace clmassmod {
 
 struct Local {
-    double value;  // f(x) >= 0
-    double slope;  // g = -d ln f / d ln x
+    double value;       // f(x) >= 0
+    double slope;       // g = -d ln f / d ln x
     double bend = 0.0;  // d g / d ln x; needed of surface densities only
 };
 
