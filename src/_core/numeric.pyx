@@ -13,7 +13,7 @@ from batch cimport (
     fill_sources,
 )
 
-from clmassmod._core.profile import RadiusError
+from clmassmod._core.profile import ConvergenceError, RadiusError
 
 cdef extern from "clmassmod/numeric_kinds.hpp" namespace "clmassmod" nogil:
     cdef enum class NumericKind "clmassmod::NumericKind":
@@ -21,11 +21,14 @@ cdef extern from "clmassmod/numeric_kinds.hpp" namespace "clmassmod" nogil:
         einasto
         burkert
         sersic
+        dk14
+        diemer23
+        sampled_density
+        sampled_surface
     cdef struct TableLayout:
         int first_exponent
         int octaves
         int split
-        size_t size()
         double low()
         double high()
     cdef struct RadialTable:
@@ -40,10 +43,12 @@ cdef extern from "clmassmod/numeric_kinds.hpp" namespace "clmassmod" nogil:
         const RadialTable* tables
         const size_t* table_of_row
     size_t numeric_parameters(int kind)
+    size_t table_size(const TableLayout& layout)
     Status evaluate_numeric(int kind, int quantity, const NumericBatch& batch, int n_threads)
     TableLayout numeric_table_layout(int kind, const double* parameters, int split)
     bint build_numeric_table(
-        int kind, const double* parameters, int nodes, RadialTable& table, TableError& error
+        int kind, const double* parameters, int nodes, double tolerance, RadialTable& table,
+        TableError& error
     )
 
 KINDS = {
@@ -51,15 +56,11 @@ KINDS = {
     "einasto": <int>NumericKind.einasto,
     "burkert": <int>NumericKind.burkert,
     "sersic": <int>NumericKind.sersic,
+    "dk14": <int>NumericKind.dk14,
+    "diemer23": <int>NumericKind.diemer23,
+    "sampled_density": <int>NumericKind.sampled_density,
+    "sampled_surface": <int>NumericKind.sampled_surface,
 }
-
-
-class ConvergenceError(ArithmeticError):
-    """An integral did not converge; `index` counts in the flattened output."""
-
-    def __init__(self, index):
-        self.index = index
-        super().__init__(f"integral at {index}")
 
 
 cdef class Table:
@@ -69,19 +70,19 @@ cdef class Table:
     cdef readonly double error
     """Largest relative error found at points between the nodes; nan if an integral diverges."""
 
-    def __cinit__(self, int kind, const double[::1] parameters, int split, int nodes):
+    def __cinit__(self, int kind, const double[::1] parameters, int split, int nodes, double tolerance):
         cdef TableError error
         cdef bint converged
         cdef const double* values = &parameters[0] if parameters.shape[0] else NULL
         check(<size_t>parameters.shape[0] >= numeric_parameters(kind), "parameters")
         self.table.layout = numeric_table_layout(kind, values, split)
         self.table.coefficient = <double*>PyMem_Malloc(
-            (self.table.layout.size() + 1) * sizeof(double)
+            (table_size(self.table.layout) + 1) * sizeof(double)
         )
         if self.table.coefficient == NULL:
             raise MemoryError()
         with nogil:
-            converged = build_numeric_table(kind, values, nodes, self.table, error)
+            converged = build_numeric_table(kind, values, nodes, tolerance, self.table, error)
         self.error = error.largest() if converged else float("nan")
 
     def __dealloc__(self):

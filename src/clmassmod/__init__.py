@@ -24,6 +24,9 @@ _PUBLIC = {
     "Sersic": ".profiles.stars",
     "DeVaucouleurs": ".profiles.stars",
     "Composite": ".profiles.composite",
+    "UserProfile": ".profiles.custom",
+    "DK14": ".profiles.splashback",
+    "Diemer23": ".profiles.splashback",
     "MassDef": ".cosmology",
     "critical_surface_density": ".cosmology",
     "concentration": ".profiles.concentration",
@@ -47,13 +50,15 @@ if TYPE_CHECKING:
     from .cosmology import MassDef, critical_surface_density
     from .observables import DeltaSigma, GammaTheta
     from .power import LinearPower
+    from .profiles.composite import Composite
     from .profiles.concentration import concentration
     from .profiles.conversion import convert_mass
+    from .profiles.custom import UserProfile
     from .profiles.halos import BMO, NFW, Hernquist
-    from .profiles.composite import Composite
     from .profiles.numeric_halos import Burkert, Einasto, gNFW
-    from .profiles.stars import DeVaucouleurs, Sersic
     from .profiles.simple import DPIE, SIS, PointMass, PowerLaw
+    from .profiles.splashback import DK14, Diemer23
+    from .profiles.stars import DeVaucouleurs, Sersic
     from .sources import BetaMoments, SourceDistribution
 
 

@@ -151,6 +151,58 @@ class TestComposite(NumericContract):
             clm.Composite([halves, thirds])
 
 
+def user_density(r):
+    """A density in Msun / Mpc^3 that pickle can find."""
+    return 1e15 / (r**0.8 * (1.0 + 2.0 * r) ** 2)
+
+
+class TestUserProfile(NumericContract):
+    profile = clm.UserProfile(0.3, rho=user_density)
+    several = {"redshift": np.array([0.1, 0.3, 0.7])}
+    bad_parameters = {"rtol": (0.0, 1.0)}
+
+    def test_wrong_shapes_are_refused(self):
+        with pytest.raises(ParameterError, match="radius"):
+            self.batch.surface_density(np.ones((2, 5)))
+        with pytest.raises(ParameterError, match="parameters"):
+            self.profile.replace(redshift=np.ones((1, 3)))
+
+
+class TestDK14(NumericContract):
+    profile = clm.DK14(5e14, 4.0, redshift=0.3, peak_height=2.9)
+    several = {
+        "mass": np.array([1e14, 5e14, 2e15]),
+        "concentration": np.array([6.0, 4.0, 3.0]),
+        "peak_height": np.array([1.8, 2.9, 4.5]),
+        "redshift": np.array([0.1, 0.3, 0.7]),
+    }
+    bad_parameters = {
+        "mass": (0.0, -1e14),
+        "concentration": (0.0, -4.0),
+        "peak_height": (0.0, -1.0, 11.0),
+        "accretion_rate": (-1.0,),
+        "infall_norm": (-1.0,),
+        "infall_slope": (1.0, -1.5),
+    }
+
+
+class TestDiemer23(NumericContract):
+    profile = clm.Diemer23(5e14, 4.0, redshift=0.3, accretion_rate=2.0, mass_def="200m")
+    several = {
+        "mass": np.array([1e14, 5e14, 2e15]),
+        "concentration": np.array([6.0, 4.0, 3.0]),
+        "accretion_rate": np.array([0.5, 2.0, 4.0]),
+    }
+    bad_parameters = {
+        "mass": (0.0, -1e14),
+        "concentration": (0.0, -4.0),
+        "accretion_rate": (-1.0,),
+        "alpha": (0.0, 20.0),
+        "beta": (0.0, -3.0),
+        "infall_norm": (-1.0,),
+    }
+
+
 require_all_registered()
 
 

@@ -85,9 +85,7 @@ class Composite(RadialMass):
         components = changes.pop("components", self.components)
         unknown = sorted(set(changes) - {"redshift", "cosmology"})
         if unknown:
-            raise ParameterError(
-                "argument", unknown[0], "one of components, redshift, cosmology"
-            )
+            raise ParameterError("argument", unknown[0], "one of components, redshift, cosmology")
         return type(self)([part.replace(**changes) for part in components])
 
     def _evaluate(
@@ -100,9 +98,7 @@ class Composite(RadialMass):
         excess = self._sum(QUANTITIES["excess_surface_density"], radius, n_threads)
         shear, convergence, planes, weights, _ = sources
         out = np.empty_like(surface)
-        lensing(
-            quantity, surface, excess, shear, convergence, planes, weights, out, n_threads
-        )
+        lensing(quantity, surface, excess, shear, convergence, planes, weights, out, n_threads)
         return out
 
     def _sum(self, quantity: int, radius: Array, n_threads: int) -> Array:

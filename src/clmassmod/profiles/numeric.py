@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .._core import numeric as core
-from .._core.profile import QUANTITIES, RadiusError
+from .._core.profile import QUANTITIES, ConvergenceError, RadiusError
 from ..errors import NumericalError, ParameterError
 from .base import Array, RadialMass
 from .lensing import SourceArrays
@@ -21,29 +21,36 @@ RTOL_RANGE = (1e-9, 1e-2)
 """Relative accuracies that can be asked for."""
 _MOST_TABLES = 8
 # (2^k panels an octave, nodes of the coarse interpolant): coarser ones serve a looser accuracy
-_LEVELS = ((1, 8), (2, 11), (3, 14), (3, 18), (4, 21), (4, 24))
+_LEVELS = ((1, 8), (2, 11), (3, 14), (3, 18), (4, 21), (5, 24))
 _FIRST_LEVEL = ((1e-5, 0), (1e-7, 1), (0.0, 2))
 
 
 @lru_cache(maxsize=128)
 def shared_table(kind: str, parameters: tuple[float, ...], rtol: float) -> core.Table:
-    """Return the table of a shape, good to `rtol`; made once for all profiles of that shape.
+    """Return the table of a shape, good to `rtol`; made once for all profiles of that shape."""
+    table, error = make_table(kind, np.array(parameters, dtype=np.float64), rtol)
+    if table is None:
+        raise NumericalError(
+            f"{kind} with shape {parameters} cannot be tabulated to rtol={rtol:g} (reached "
+            f"{error:.1e}); use a larger rtol, or tabulate=False"
+        )
+    return table
+
+
+def make_table(kind: str, shape: Array, rtol: float) -> tuple[core.Table | None, float]:
+    """Return the table of `shape` (p,) and its error; None when that stays above ``rtol / 2``.
 
     The errors at points between the nodes are measured while the table is made; the
-    coarsest of a fixed series of tables that stays below ``rtol / 2`` is taken.
+    coarsest of a fixed series of tables that is good enough is taken.
     """
-    shape = np.array(parameters, dtype=np.float64)
     error = math.nan
     first = next(level for least, level in _FIRST_LEVEL if rtol >= least)
     for split, nodes in _LEVELS[first:]:
-        table = core.Table(core.KINDS[kind], shape, split, nodes)
+        table = core.Table(core.KINDS[kind], shape, split, nodes, 0.5 * rtol)
         error = table.error
         if error <= 0.5 * rtol:
-            return table
-    raise NumericalError(
-        f"{kind} with shape {parameters} cannot be tabulated to rtol={rtol:g} (reached "
-        f"{error:.1e}); use a larger rtol, or tabulate=False"
-    )
+            return table, error
+    return None, error
 
 
 class NumericProfile(RadialMass):
@@ -148,7 +155,7 @@ class NumericProfile(RadialMass):
             raise ParameterError(
                 "radius", error.value, f"finite and > 0 Mpc (at index {error.index})"
             ) from None
-        except core.ConvergenceError as error:
+        except ConvergenceError as error:
             raise NumericalError(
                 f"an integral of {self!r} does not converge (at index {error.index})"
             ) from None

@@ -22,6 +22,9 @@ _MODULES = {
     "Sersic": "stars",
     "DeVaucouleurs": "stars",
     "Composite": "composite",
+    "UserProfile": "custom",
+    "DK14": "splashback",
+    "Diemer23": "splashback",
 }
 
 

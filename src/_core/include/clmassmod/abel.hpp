@@ -32,7 +32,7 @@ namespace clmassmod {
 struct RadialValues {
     double density = 0.0;
     double density_slope = 0.0;  // d rho / d ln X
-    double mass = 0.0;  // M_3d / (4 pi)
+    double mass = 0.0;           // M_3d / (4 pi)
     double surface = 0.0;
     double mean = 0.0;
     double excess = 0.0;
@@ -44,8 +44,9 @@ constexpr int kMostPanels = 200;
 
 // Width of a panel that begins where the function falls as x^-slope.
 template <class Kernel>
-CLMASSMOD_INLINE double panel_width(const Kernel& kernel, double slope) noexcept {
-    return std::min(kernel.panel(), 50.0 / (3.0 + std::fabs(slope)));
+CLMASSMOD_INLINE double panel_width(const Kernel& kernel, double x, bool outward,
+                                    double slope) noexcept {
+    return std::min(kernel.panel(x, outward), 50.0 / (3.0 + std::fabs(slope)));
 }
 
 // t - sin t cos t for tan(t/2) = y in [0, 1], free of cancellation.
@@ -105,6 +106,37 @@ struct SurfaceTerms {
     }
 };
 
+// Kernels may say where a panel has to end, and what f drops by at the end of its support.
+template <class Kernel>
+concept HasBreaks = Kernel::kBreaks;
+
+// Width of an outward panel from u, shortened to end where f has a break; r = X cosh u.
+template <class Kernel>
+CLMASSMOD_INLINE double width_to_break(const Kernel& kernel, double x, double u,
+                                       double width) noexcept {
+    if constexpr (HasBreaks<Kernel>) {
+        for (const double radius : {kernel.high, kernel.low}) {
+            const double end = radius > x ? std::acosh(radius / x) : 0.0;
+            // rounding may leave a sliver of a panel
+            if (end > u + 1e-12) width = std::min(width, end - u);
+        }
+    }
+    return width;
+}
+
+// The same for an inward panel from v; r = X e^-v.
+template <class Kernel>
+CLMASSMOD_INLINE double width_to_inner_break(const Kernel& kernel, double x, double v,
+                                             double width) noexcept {
+    if constexpr (HasBreaks<Kernel>) {
+        for (const double radius : {kernel.high, kernel.low}) {
+            const double end = radius < x ? std::log(x / radius) : 0.0;
+            if (end > v + 1e-12) width = std::min(width, end - v);
+        }
+    }
+    return width;
+}
+
 // Panels inwards from X, r = X e^-v; `slope` is that of the function at X.
 template <class Terms, class Kernel>
 CLMASSMOD_INLINE bool inner_integral(const Kernel& kernel, double x, double slope,
@@ -120,7 +152,8 @@ CLMASSMOD_INLINE bool inner_integral(const Kernel& kernel, double x, double slop
     double r = x;
     bool ended = false;
     for (int panel = 0; panel < kMostPanels && r > power_law && !ended; ++panel) {
-        const double width = panel_width(kernel, slope);
+        double width = panel_width(kernel, r, false, slope);
+        width = width_to_inner_break(kernel, x, v, width);
         double radius[kNodes];
         double slopes[kNodes];
         double gain[kNodes];
@@ -136,13 +169,13 @@ CLMASSMOD_INLINE bool inner_integral(const Kernel& kernel, double x, double slop
         // a sum of zeros is the far side of a cut-off, not the end
         ended = sums.ended(gain) && sums.first > 0.0;
         v += width;
-        r = radius[kNodes - 1];
+        r = HasBreaks<Kernel> ? x * std::exp(-v) * (1.0 - 1e-12) : radius[kNodes - 1];
         slope = slopes[kNodes - 1];
     }
     sums.finish(sum);
     if (ended) return true;
     if (!(power_law > 0.0)) return false;
-    r = x * exp_flushed(-v);
+    r = std::min(x * exp_flushed(-v), power_law);
     const Local f = kernel.at(r);
     double term[Terms::kInner];
     Terms::inner(f, r, 1.0, term);
@@ -159,11 +192,14 @@ CLMASSMOD_INLINE bool outer_integral(const Kernel& kernel, double x, double slop
     if (!(x < support)) return true;
     LaneSums<Terms::kOuter> sums;
     double u = 0.0;
+    double r = x;
     bool ended = false;
     for (int panel = 0; panel < kMostPanels && !ended; ++panel) {
-        double width = panel_width(kernel, slope);
+        double width = panel_width(kernel, r, true, slope);
         // at u = 0 the integrand is a Gaussian of variance 1/slope; tanh u is singular at i pi/2
-        if (panel == 0) width = std::min(std::min(5.5, width), 8.0 / std::sqrt(1.0 + std::fabs(slope)));
+        if (panel == 0)
+            width = std::min(std::min(5.5, width), 8.0 / std::sqrt(1.0 + std::fabs(slope)));
+        width = width_to_break(kernel, x, u, width);
         double radius[kNodes];
         double slopes[kNodes];
         double gain[kNodes];
@@ -179,7 +215,9 @@ CLMASSMOD_INLINE bool outer_integral(const Kernel& kernel, double x, double slop
             for (int i = 0; i < Terms::kOuter; ++i) sums.lane[i][j] += term[i];
             gain[j] = term[0];
         }
-        ended = sums.ended(gain) || !(radius[kNodes - 1] < support);
+        // beyond a break, not just before it
+        r = HasBreaks<Kernel> ? x * std::cosh(u + width) * (1.0 + 1e-12) : radius[kNodes - 1];
+        ended = sums.ended(gain) || !(r < support);
         u += width;
         slope = slopes[kNodes - 1];
     }
@@ -192,6 +230,22 @@ struct Wanted {
     bool inner = true;
     bool outer = true;
 };
+
+// A density that ends at r_e with f > 0 holds one more ball, of weight f(r_e) and radius r_e.
+template <class Kernel>
+inline void add_jump(const Kernel& kernel, double x, double* in, double* out) noexcept {
+    const double radius = kernel.support();
+    const double jump = kernel.jump();
+    if (!(jump > 0.0)) return;
+    if (x >= radius) {
+        in[1] += jump * (radius * radius * radius);
+        return;
+    }
+    const double q = x / radius;
+    const double s = std::sqrt((1.0 - q) * (1.0 + q));
+    out[1] += jump * (q * x) / s;
+    out[3] += jump * (q * x) * (2.0 + s) / ((1.0 + s) * (1.0 + s));
+}
 
 // A profile given by its density.
 template <class Kernel>
@@ -208,9 +262,11 @@ struct FromDensity {
         v.density = f.value;
         v.density_slope = -f.slope * f.value;
         if (wanted.inner) v.converged = inner_integral<DensityTerms>(kernel, x, f.slope, in);
-        if (wanted.outer) v.converged = v.converged && outer_integral<DensityTerms>(kernel, x, f.slope, out);
+        if (wanted.outer)
+            v.converged = v.converged && outer_integral<DensityTerms>(kernel, x, f.slope, out);
         const double inverse_square = 1.0 / (x * x);
         v.mass = in[0];
+        if constexpr (HasBreaks<Kernel>) add_jump(kernel, x, in, out);
         v.surface = 2.0 * out[0];
         v.slope = -2.0 * out[1];
         v.mean = 4.0 * (in[0] * inverse_square + out[2]);
@@ -232,7 +288,8 @@ struct FromSurface {
         double out[SurfaceTerms::kOuter] = {};
         const Local f = kernel.at(x);
         if (wanted.inner) v.converged = inner_integral<SurfaceTerms>(kernel, x, f.slope, in);
-        if (wanted.outer) v.converged = v.converged && outer_integral<SurfaceTerms>(kernel, x, f.slope, out);
+        if (wanted.outer)
+            v.converged = v.converged && outer_integral<SurfaceTerms>(kernel, x, f.slope, out);
         const double inverse_square = 1.0 / (x * x);
         v.surface = f.value;
         v.slope = -f.slope * f.value;

@@ -10,9 +10,9 @@
 namespace clmassmod {
 
 struct LensingBatch {
-    ProfileBatch profile;              // only n_rows, n_columns, sources and out
-    const double* surface = nullptr;   // (n_rows, n_columns) Sigma
-    const double* excess = nullptr;    // (n_rows, n_columns) Delta Sigma
+    ProfileBatch profile;             // only n_rows, n_columns, sources and out
+    const double* surface = nullptr;  // (n_rows, n_columns) Sigma
+    const double* excess = nullptr;   // (n_rows, n_columns) Delta Sigma
 };
 
 inline Status lensing_of(int quantity, const LensingBatch& batch, int n_threads) noexcept {

@@ -11,10 +11,10 @@
 namespace clmassmod {
 
 struct NumericBatch {
-    ProfileBatch profile;  // without shape
-    const double* parameters = nullptr;  // (n_rows or 1, kernel's number)
-    std::size_t parameter_stride = 0;    // 0: shared by all rows
-    const RadialTable* tables = nullptr;      // null: quadrature at every point
+    ProfileBatch profile;                       // without shape
+    const double* parameters = nullptr;         // (n_rows or 1, kernel's number)
+    std::size_t parameter_stride = 0;           // 0: shared by all rows
+    const RadialTable* tables = nullptr;        // null: quadrature at every point
     const std::size_t* table_of_row = nullptr;  // null: tables[0] for all rows
 };
 
@@ -117,7 +117,7 @@ Status direct_points(Quantity q, const typename Profile::Shape& kernel, const do
 CLMASSMOD_TARGETS
 inline void table_points(Quantity q, const RadialTable& table, const double* x, double* first,
                          double* second, std::size_t n) noexcept {
-    const TableIndex index(table.layout);
+    const PanelIndex index(table.layout);
     const double* log_surface = table.function(TableFunction::log_surface);
     const double* excess = table.function(TableFunction::excess);
     const double* other = table.function(TableFunction::mean);
@@ -211,8 +211,8 @@ Status run_numeric(Quantity q, const NumericBatch& batch, int n_threads) noexcep
                 direct ? nullptr
                        : batch.tables + (batch.table_of_row ? batch.table_of_row[row] : 0);
             const typename Profile::Shape kernel(batch.parameters + row * batch.parameter_stride);
-            Status some = numeric_points<Profile>(q, kernel, table, b.x + k, b.first + k,
-                                                  b.second + k, run);
+            Status some =
+                numeric_points<Profile>(q, kernel, table, b.x + k, b.first + k, b.second + k, run);
             some.index += begin + k;
             status.merge(some);
             k += run;

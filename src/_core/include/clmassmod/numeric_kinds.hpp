@@ -3,8 +3,11 @@
 
 #include "clmassmod/numeric_batch.hpp"
 #include "clmassmod/profiles/burkert.hpp"
+#include "clmassmod/profiles/diemer23.hpp"
+#include "clmassmod/profiles/dk14.hpp"
 #include "clmassmod/profiles/einasto.hpp"
 #include "clmassmod/profiles/gnfw.hpp"
+#include "clmassmod/profiles/sampled.hpp"
 #include "clmassmod/profiles/sersic.hpp"
 #include "clmassmod/radial_table.hpp"
 
@@ -15,6 +18,10 @@ enum class NumericKind : int {
     einasto = 1,
     burkert = 2,
     sersic = 3,
+    dk14 = 4,
+    diemer23 = 5,
+    sampled_density = 6,
+    sampled_surface = 7,
 };
 
 // Calls visitor.template operator()<Profile>() for the profile of that kind, or returns `unknown`.
@@ -29,6 +36,14 @@ Result visit_numeric(int kind, Result unknown, Visitor&& visitor) noexcept {
             return visitor.template operator()<FromDensity<Burkert>>();
         case NumericKind::sersic:
             return visitor.template operator()<FromSurface<Sersic>>();
+        case NumericKind::dk14:
+            return visitor.template operator()<FromDensity<Dk14>>();
+        case NumericKind::diemer23:
+            return visitor.template operator()<FromDensity<Diemer23>>();
+        case NumericKind::sampled_density:
+            return visitor.template operator()<FromDensity<Sampled>>();
+        case NumericKind::sampled_surface:
+            return visitor.template operator()<FromSurface<Sampled>>();
     }
     return unknown;
 }
@@ -51,10 +66,11 @@ inline TableLayout numeric_table_layout(int kind, const double* parameters, int 
     });
 }
 
-inline bool build_numeric_table(int kind, const double* parameters, int nodes, RadialTable& table,
-                                TableError& error) noexcept {
+inline bool build_numeric_table(int kind, const double* parameters, int nodes, double tolerance,
+                                RadialTable& table, TableError& error) noexcept {
     return visit_numeric(kind, false, [&]<class Profile>() {
-        return build_table<Profile>(typename Profile::Shape(parameters), nodes, table, error);
+        return build_table<Profile>(typename Profile::Shape(parameters), nodes, tolerance, table,
+                                    error);
     });
 }
 

@@ -1,25 +1,20 @@
-// A profile tabulated in x = r / r_s, read without a logarithm.
+// A profile tabulated in x = r / r_s: polynomials of degree 7 in the 2^k panels of every octave.
 //
-// Every octave of x is cut into 2^k panels of equal width: the panel is the leading bits of x, the
-// place in it the rest of the mantissa, and a function is a polynomial of degree 7 there. The
-// nearest singularity of a power law, x = 0, is 2^(k+1) half-widths away, so the error falls as
+// The nearest singularity of a power law, x = 0, is 2^(k+1) half-widths away, so the error falls as
 // (2^(k+2))^-8: about 1e-9 for k = 2, 1e-11 for k = 3. Sigma and rho, which may fall
 // exponentially, are stored as logarithms.
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstddef>
-#include <cstdint>
 
 #include "clmassmod/abel.hpp"
+#include "clmassmod/panels.hpp"
 #include "clmassmod/simd_math.hpp"
 #include "clmassmod/targets.hpp"
 
 namespace clmassmod {
-
-constexpr int kTableOrder = 8;  // coefficients a panel: one cache line
 
 enum class TableFunction : int {
     log_surface = 0,
@@ -32,17 +27,10 @@ enum class TableFunction : int {
 };
 constexpr int kTableFunctions = 7;
 
-struct TableLayout {
-    int first_exponent = 0;  // from x = 2^first_exponent
-    int octaves = 0;
-    int split = 0;  // k
-    std::size_t panels() const noexcept {
-        return static_cast<std::size_t>(octaves) << static_cast<unsigned>(split);
-    }
-    std::size_t size() const noexcept { return kTableFunctions * panels() * kTableOrder; }
-    double low() const noexcept { return std::ldexp(1.0, first_exponent); }
-    double high() const noexcept { return std::ldexp(1.0, first_exponent + octaves); }
-};
+using TableLayout = OctavePanels;
+inline std::size_t table_size(const TableLayout& layout) noexcept {
+    return kTableFunctions * layout.panels() * kTableOrder;
+}
 
 struct RadialTable {
     TableLayout layout;
@@ -59,24 +47,7 @@ struct RadialTable {
     }
 };
 
-// Where x lies in a table; x must be inside.
-struct TableIndex {
-    std::uint64_t first, split;
-    explicit TableIndex(const TableLayout& layout) noexcept
-        : first(static_cast<std::uint64_t>(layout.first_exponent + 1023)
-                << static_cast<unsigned>(layout.split)),
-          split(static_cast<std::uint64_t>(layout.split)) {}
-    CLMASSMOD_INLINE std::size_t panel(double x) const noexcept {
-        return (std::bit_cast<std::uint64_t>(x) >> (52 - split)) - first;
-    }
-    CLMASSMOD_INLINE double place(double x) const noexcept {
-        constexpr std::uint64_t kMantissa = 0x000fffffffffffffULL;
-        const std::uint64_t rest = (std::bit_cast<std::uint64_t>(x) << split) & kMantissa;
-        return 2.0 * std::bit_cast<double>(rest | 0x3ff0000000000000ULL) - 3.0;
-    }
-};
-
-CLMASSMOD_INLINE double table_value(const double* function, const TableIndex& index,
+CLMASSMOD_INLINE double table_value(const double* function, const PanelIndex& index,
                                     double x) noexcept {
     const double* c = function + index.panel(x) * kTableOrder;
     const double t = index.place(x);
@@ -177,8 +148,8 @@ struct PowerBasis {
             for (int p = 0; p < kTableOrder; ++p) {
                 matrix[p][i] = 0.0;
                 for (int m = 0; m < kTableOrder; ++m)
-                    matrix[p][i] += (m == 0 ? 1.0 : 2.0) / kTableOrder * std::cos(m * angle) *
-                                    chebyshev[m][p];
+                    matrix[p][i] +=
+                        (m == 0 ? 1.0 : 2.0) / kTableOrder * std::cos(m * angle) * chebyshev[m][p];
             }
         }
     }
@@ -187,14 +158,25 @@ struct PowerBasis {
 // Largest error of each function, relative (absolute for logarithms), at points between nodes.
 struct TableError {
     double value[kTableFunctions] = {};
-    double largest() const noexcept { return *std::max_element(value, value + kTableFunctions); }
+    void merge(const TableError& other) noexcept {
+        for (int f = 0; f < kTableFunctions; ++f)
+            if (!(other.value[f] <= value[f])) value[f] = other.value[f];
+    }
+    double largest() const noexcept {
+        TableError all;
+        for (int f = 0; f < kTableFunctions; ++f)
+            if (!(value[f] <= all.value[0])) all.value[0] = value[f];
+        return all.value[0];
+    }
 };
 
 template <class Profile>
 bool check_panel(const typename Profile::Shape& kernel, const RadialTable& table, double low,
                  double high, TableError& error) noexcept {
     constexpr int kPoints = 5;
-    const TableIndex index(table.layout);
+    // the density itself is no integral: it is never read from the table
+    constexpr int kFunctions = Profile::kDensityFirst ? 5 : kTableFunctions;
+    const PanelIndex index(table.layout);
     for (int i = 0; i < kPoints; ++i) {
         // golden-ratio places: no node of either interpolation
         const double place = std::fmod(0.5 + i * 0.6180339887498949, 1.0);
@@ -203,7 +185,7 @@ bool check_panel(const typename Profile::Shape& kernel, const RadialTable& table
         const RadialValues v = Profile::evaluate(kernel, x, Wanted{});
         if (!v.converged) return false;
         table_functions(v, exact);
-        for (int f = 0; f < kTableFunctions; ++f) {
+        for (int f = 0; f < kFunctions; ++f) {
             const double value = table_value(table.function(TableFunction(f)), index, x);
             const double scale = f == 0 || f == 5 ? 1.0 : std::fabs(exact[f]);
             const double difference = std::fabs(value - exact[f]);
@@ -214,57 +196,82 @@ bool check_panel(const typename Profile::Shape& kernel, const RadialTable& table
     return true;
 }
 
-// Octaves that one coarse panel of `nodes` nodes may span for functions of that Gauss panel.
+// Octaves that a coarse panel spans at first where Gauss panels may have that width.
 inline int coarse_octaves(double panel) noexcept {
     return panel >= 10.0 ? 4 : (panel >= 5.0 ? 2 : 1);
 }
 
-// Fills table.coefficient (layout.size() doubles); false if an integral does not converge.
-template <class Profile>
-bool build_table(const typename Profile::Shape& kernel, int nodes, RadialTable& table,
-                 TableError& error) noexcept {
-    static const PowerBasis basis;
-    const TableLayout& layout = table.layout;
-    const int stride = coarse_octaves(kernel.panel());
-    const std::size_t split = std::size_t{1} << static_cast<unsigned>(layout.split);
-    for (int octave = 0; octave < layout.octaves; octave += stride) {
-        const int end = std::min(octave + stride, layout.octaves);
-        const double low = std::ldexp(1.0, layout.first_exponent + octave);
-        const double high = std::ldexp(1.0, layout.first_exponent + end);
-        CoarsePanel coarse;
-        if (!coarse.template fill<Profile>(kernel, low, high, nodes)) return false;
-        for (std::size_t panel = octave * split; panel < end * split; ++panel) {
-            const double start =
-                std::ldexp(1.0 + static_cast<double>(panel % split) / static_cast<double>(split),
-                           layout.first_exponent + static_cast<int>(panel / split));
-            const double width = std::ldexp(1.0 / static_cast<double>(split),
-                                            layout.first_exponent + static_cast<int>(panel / split));
-            double value[kTableOrder][kTableFunctions];
-            for (int i = 0; i < kTableOrder; ++i)
-                coarse.at(start + 0.5 * width * (1.0 + basis.node[i]), value[i]);
-            for (int f = 0; f < kTableFunctions; ++f) {
-                double* c = table.function(TableFunction(f)) + panel * kTableOrder;
-                for (int p = 0; p < kTableOrder; ++p) {
-                    c[p] = 0.0;
-                    for (int i = 0; i < kTableOrder; ++i) c[p] += basis.matrix[p][i] * value[i][f];
-                }
-            }
+// Coefficients of panel i from a coarse interpolant that covers it.
+inline void fill_panel(const CoarsePanel& coarse, const PowerBasis& basis, std::size_t i,
+                       RadialTable& table) noexcept {
+    const double start = table.layout.start(i);
+    const double half = 0.5 * (table.layout.start(i + 1) - start);
+    double value[kTableOrder][kTableFunctions];
+    for (int node = 0; node < kTableOrder; ++node)
+        coarse.at(start + half * (1.0 + basis.node[node]), value[node]);
+    for (int f = 0; f < kTableFunctions; ++f) {
+        double* c = table.function(TableFunction(f)) + i * kTableOrder;
+        for (int p = 0; p < kTableOrder; ++p) {
+            c[p] = 0.0;
+            for (int node = 0; node < kTableOrder; ++node)
+                c[p] += basis.matrix[p][node] * value[node][f];
         }
-        if (!check_panel<Profile>(kernel, table, low, high, error)) return false;
+    }
+}
+
+// Fills panels begin .. end, by coarse interpolants of `nodes` nodes over as many of them as stay
+// below `tolerance`. False if an integral does not converge.
+template <class Profile>
+bool fill_range(const typename Profile::Shape& kernel, int nodes, double tolerance,
+                std::size_t begin, std::size_t end, RadialTable& table,
+                TableError& error) noexcept {
+    static const PowerBasis basis;
+    const double low = table.layout.start(begin);
+    const double high = table.layout.start(end);
+    CoarsePanel coarse;
+    if (!coarse.template fill<Profile>(kernel, low, high, nodes)) return false;
+    for (std::size_t i = begin; i < end; ++i) fill_panel(coarse, basis, i, table);
+    TableError here;
+    if (!check_panel<Profile>(kernel, table, low, high, here)) return false;
+    if (here.largest() <= tolerance || end - begin < 2) {
+        error.merge(here);
+        return true;
+    }
+    const std::size_t middle = begin + (end - begin) / 2;
+    return fill_range<Profile>(kernel, nodes, tolerance, begin, middle, table, error) &&
+           fill_range<Profile>(kernel, nodes, tolerance, middle, end, table, error);
+}
+
+// Fills table.coefficient (table_size(layout) doubles); false if an integral does not converge.
+template <class Profile>
+bool build_table(const typename Profile::Shape& kernel, int nodes, double tolerance,
+                 RadialTable& table, TableError& error) noexcept {
+    const TableLayout& layout = table.layout;
+    const std::size_t split = std::size_t{1} << static_cast<unsigned>(layout.split);
+    for (std::size_t octave = 0, end = 0; octave < layout.panels() / split; octave = end) {
+        const double low = layout.start(octave * split);
+        end = octave + static_cast<std::size_t>(coarse_octaves(kernel.panel(low, true)));
+        end = std::min(end, layout.panels() / split);
+        if (!fill_range<Profile>(kernel, nodes, tolerance, octave * split, end * split, table,
+                                 error))
+            return false;
     }
     return true;
 }
 
-// Radii of a table: 1e-6 to 1e5 scale radii, less where a cut-off leaves nothing outside.
+// Radii of a table: 1e-6 to 1e5 scale radii, less where a cut-off leaves nothing outside, or as
+// the kernel knows better.
 template <class Profile>
 TableLayout table_layout(const typename Profile::Shape& kernel, int split) noexcept {
-    constexpr int kFirst = -20, kLast = 16;
-    const int cut = static_cast<int>(std::floor(std::log2(std::min(kernel.support(), 1e300))));
-    TableLayout layout;
-    layout.first_exponent = kFirst;
-    layout.octaves = std::max(0, std::min(kLast, cut) - kFirst);
-    layout.split = split;
-    return layout;
+    int first = -20, last = 16;
+    if constexpr (requires { kernel.first_exponent(); }) {
+        first = kernel.first_exponent();
+        last = kernel.last_exponent();
+    } else {
+        const double cut = std::log2(std::min(kernel.support(), 1e300));
+        last = std::min(last, static_cast<int>(std::floor(cut)));
+    }
+    return {first, std::max(0, last - first), split};
 }
 
 }  // namespace clmassmod

@@ -18,7 +18,7 @@ struct Burkert {
         const double inverse = 1.0 / (y * square);
         return {inverse, x * (square + 2.0 * x * y) * inverse};
     }
-    double panel() const noexcept { return 5.5; }  // singular at x = +-i: strip pi/2
+    double panel(double, bool) const noexcept { return 5.5; }  // singular at x = +-i: strip pi/2
     double power_law_below() const noexcept { return 0.0; }
     double support() const noexcept { return kInfinity; }
 };

@@ -20,11 +20,9 @@ struct Einasto {
         return {exp_flushed(scale * (1.0 - power)), 2.0 * power};
     }
     // entire in ln x, but growing doubly exponentially beyond |Im ln x| = pi/(2 alpha)
-    double panel() const noexcept { return std::min(11.0, 5.5 / alpha); }
+    double panel(double, bool) const noexcept { return std::min(11.0, 5.5 / alpha); }
     double power_law_below() const noexcept { return 0.0; }
-    double support() const noexcept {
-        return std::pow(1.0 + kNegligible / scale, 1.0 / alpha);
-    }
+    double support() const noexcept { return std::pow(1.0 + kNegligible / scale, 1.0 / alpha); }
 };
 
 }  // namespace clmassmod

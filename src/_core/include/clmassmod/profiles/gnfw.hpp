@@ -1,4 +1,5 @@
-// Generalised NFW: rho = rho_s / (x^g (1 + x)^(3 - g)), inner slope g (Zhao 1996; Jing & Suto 2000).
+// Generalised NFW: rho = rho_s / (x^g (1 + x)^(3 - g)), inner slope g (Zhao 1996; Jing & Suto
+// 2000).
 #pragma once
 
 #include <cstddef>
@@ -19,7 +20,7 @@ struct Gnfw {
         return {exp_flushed(-inner * log_positive(x) - outer * log_positive(y)),
                 inner + outer * (x / y)};
     }
-    double panel() const noexcept { return 11.0; }  // singular at x = -1: strip pi
+    double panel(double, bool) const noexcept { return 11.0; }  // singular at x = -1: strip pi
     double power_law_below() const noexcept { return 1e-17; }
     double support() const noexcept { return kInfinity; }
 };

@@ -19,7 +19,7 @@ struct Sersic {
         const double t = b * exp_flushed(power * log_positive(x));
         return {exp_flushed(-t), power * t, power * power * t};
     }
-    double panel() const noexcept { return std::min(11.0, 5.5 / power); }
+    double panel(double, bool) const noexcept { return std::min(11.0, 5.5 / power); }
     double power_law_below() const noexcept { return 0.0; }
     double support() const noexcept { return std::pow(kNegligible / b, 1.0 / power); }
 };
