@@ -88,7 +88,7 @@ def test_few_and_many_objects(n):
     assert [label.get_text() for label in axes.get_yticklabels()] == [
         p.halo_id for p in massmod.out_data_profiles
     ]
-    plotting.mass_comparison(massmod.out_data_profiles, reference).canvas.draw()
+    plotting.mass_comparison(massmod.out_data_profiles, reference).draw_without_rendering()
 
 
 # -- the numbers that are drawn ------------------------------------------------------------------
@@ -153,7 +153,7 @@ def test_several_observables_have_a_column_each():
     assert "pc" in labels[1]
     points = next(line for line in figure.axes[1].lines if line.get_marker() == "o")
     assert points.get_ydata() == pytest.approx(excess / 1e12, rel=1e-14)
-    figure.canvas.draw()
+    figure.draw_without_rendering()
 
 
 def test_negative_masses_are_drawn_on_a_linear_axis(scanned):
@@ -162,6 +162,20 @@ def test_negative_masses_are_drawn_on_a_linear_axis(scanned):
     negative = [first._replace(mle={"mass": -1e14}), *rest]
     assert plotting.mass_comparison(negative, reference).axes[0].get_yscale() == "linear"
     assert plotting.mass_comparison([first, *rest], reference).axes[0].get_yscale() == "log"
+
+
+@pytest.mark.parametrize("free", [["mass"], BOTH])
+def test_results_without_errors_are_drawn_as_best_fits(free):
+    massmod, reference = fitted("curvefit", 1, parameters=free)
+    profile = massmod.out_data_profiles[0]
+    bare = profile._replace(
+        covariance=np.full((len(free), len(free)), np.nan),
+        errors={name: (float("nan"), float("nan")) for name in free},
+    )
+    assert len(plotting.parameter_draws(massmod, bare)) == 1
+    plotting.shear_profile(massmod, bare).draw_without_rendering()
+    plotting.mass_posteriors([bare], reference).draw_without_rendering()
+    plotting.mass_comparison([bare], reference).draw_without_rendering()
 
 
 def test_signs_of_mathematics_in_names_are_only_text(scanned, tmp_path):

@@ -117,11 +117,12 @@ def comparison(profiles: Sequence[MassProfile], reference: Reference) -> dict[st
     dict
         ``n_compared``; ``ratio``, the sum of fitted over the sum of reference masses, which
         noise does not bias, and ``ratio_error`` from the errors of both; ``coverage_68``,
-        the fraction of objects whose 68.3 % interval holds the reference mass, and
-        ``coverage_68_error``, its binomial error where 68.3 % is true; ``mean_pull`` and
-        ``sd_pull`` of (fitted - reference) / error. NaN if no object can be compared.
+        the fraction of objects whose 68.3 % interval (with the error of the reference added
+        in quadrature) holds the reference mass, and ``coverage_68_error``, its binomial error
+        where 68.3 % is true; ``mean_pull`` and ``sd_pull`` of (fitted - reference) / error.
+        Objects without errors do not count; NaN if none can be compared.
     """
-    pairs = compared(profiles, reference)
+    pairs = [p for p in compared(profiles, reference) if np.isfinite(p[1:]).all()]
     if not pairs:
         names = ("ratio", "ratio_error", "coverage_68", "coverage_68_error")
         return {"n_compared": 0} | dict.fromkeys((*names, "mean_pull", "sd_pull"), math.nan)
