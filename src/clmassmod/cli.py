@@ -39,7 +39,7 @@ class _Stopped(KeyboardInterrupt):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(given)
+    options = make_parser().parse_args(given)
     try:
         with _signals():
             options.run(options)
@@ -128,6 +128,7 @@ def _fit(options: argparse.Namespace) -> None:
             error_column=options.reference_error,
             unit=options.reference_unit,
             label=options.reference_label,
+            mass_def=info["mass_def"],
         )
     outcome = run_fit(
         info,
@@ -185,7 +186,8 @@ def _print_outcome(outcome: FitOutcome) -> None:
 # -- arguments -----------------------------------------------------------------------------------
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     from ._config_schema import METHODS
 
     parser = argparse.ArgumentParser(
@@ -217,7 +219,11 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--folder", help="where results go, in place of [output] folder")
     fit.add_argument("--data", metavar="DIR", help="what paths to data in CONFIG are relative to")
     fit.add_argument("--method", choices=METHODS, help="how to fit, in place of [fit] method")
-    fit.add_argument("--reference", metavar="TABLE", help="masses to compare with, by id")
+    fit.add_argument(
+        "--reference",
+        metavar="TABLE",
+        help="masses to compare with, by id, of the definition of the fit",
+    )
     fit.add_argument("--reference-column", default="mass", metavar="NAME", help="(%(default)s)")
     fit.add_argument("--reference-error", metavar="NAME", help="column of their errors")
     fit.add_argument("--reference-unit", metavar="UNIT", help='such as "1e14 Msun"')

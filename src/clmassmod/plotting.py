@@ -195,12 +195,17 @@ def _all_data(massmod: CLMassMod, halo_id: str) -> list[GammaTheta | DeltaSigma]
 
 
 def parameter_draws(massmod: CLMassMod, profile: MassProfile, n: int = N_DRAWS) -> Array:
-    """Return n parameter vectors (n, P) of the posterior of a result; the same every time."""
+    """Return at most n parameter vectors (k, P) of the posterior; the same every time.
+
+    Draws outside the priors are left out; a result without errors gives its best fit alone.
+    """
     best = np.array([profile.mle[name] for name in profile.parameters])
     random = np.random.Generator(np.random.Philox(key=0))
     if profile.samples.size:
         pick = random.choice(len(profile.samples), n, p=sample_weights(profile))
         return np.asarray(profile.samples[pick])
+    if not (profile.mass_grid.size or np.isfinite(profile.covariance).all()):
+        return best[None]
     if len(profile.parameters) == 1 or profile.mass_grid.size:
         mass, cumulative = distribution_function(profile)
         draws = np.tile(best, (n, 1))
@@ -262,6 +267,7 @@ def _profile_axes(upper: Axes, lower: Axes, data: GammaTheta | DeltaSigma, line:
     clear = bool(np.all(data.values > 2.0 * data.errors)) and line.min() > 0.0
     if clear:
         upper.set_yscale("log")
+        _log_ticks(upper.yaxis, *upper.get_ylim())
     else:
         upper.axhline(0, color=GREY, lw=0.8, ls=":")
 
@@ -273,7 +279,7 @@ def _log_ticks(axis: Any, low: float, high: float) -> None:
     for digits in ((1,), (1, 2, 5), (1, 2, 3, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)):
         marks = [f * 10.0**e for e in range(-5, 8) for f in digits]
         marks = [mark for mark in marks if low <= mark <= high]
-        if len(marks) >= 4:
+        if len(marks) >= (3 if digits == (1,) else 4):
             break
     axis.set_major_locator(FixedLocator(marks))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -344,34 +350,36 @@ def mass_posteriors(profiles: Sequence[MassProfile], reference: Reference | None
 
 
 def _one_posterior(axes: Axes, row: int, p: MassProfile) -> None:
-    mass, density = mass_density(p)
-    low, high = highest_density_interval(mass, density, 0.6827)
-    keep = density > 2e-3 * density.max()
-    x = mass / _UNIT_MASS
-    height = 0.45 * density / density.max()
-    first = row == 0
-    for where, alpha, label in (
-        (keep, 0.25, "posterior"),
-        ((mass >= low) & (mass <= high), 0.5, "68 %"),
-    ):
-        axes.fill_between(
-            x,
-            row - height,
-            row + height,
-            where=where,
-            color=BLUE,
-            alpha=alpha,
-            lw=0,
-            label=label if first else None,
-        )
+    """Draw one row; a result without errors is its best fit alone."""
     best = p.mass / _UNIT_MASS
     axes.plot(
         [best, best],
         [row - 0.45, row + 0.45],
         color="black",
         lw=1.3,
-        label="best fit" if first else None,
+        zorder=3,
+        label="best fit" if row == 0 else None,
     )
+    try:
+        mass, density = mass_density(p)
+    except FitError:
+        return
+    low, high = highest_density_interval(mass, density, 0.6827)
+    height = 0.45 * density / density.max()
+    for where, alpha, label in (
+        (density > 2e-3 * density.max(), 0.25, "posterior"),
+        ((mass >= low) & (mass <= high), 0.5, "68 %"),
+    ):
+        axes.fill_between(
+            mass / _UNIT_MASS,
+            row - height,
+            row + height,
+            where=where,
+            color=BLUE,
+            alpha=alpha,
+            lw=0,
+            label=label if row == 0 else None,
+        )
 
 
 def mass_comparison(profiles: Sequence[MassProfile], reference: Reference) -> Figure:
@@ -394,11 +402,17 @@ def mass_comparison(profiles: Sequence[MassProfile], reference: Reference) -> Fi
     upper.errorbar(mass, fitted, (down, up), xerr=sd if sd.any() else None, **style)
     if (fitted > 0.0).all():
         upper.set_yscale("log")
-        upper.set_ylim(0.8 * min(span[0], fitted.min()), 1.25 * max(span[1], (fitted + up).max()))
+        upper.set_ylim(
+            0.8 * min(span[0], fitted.min()),
+            1.25 * max(span[1], (fitted + np.nan_to_num(up)).max()),
+        )
         _log_ticks(upper.yaxis, *upper.get_ylim())
-    ratio, error = numbers["ratio"], numbers["ratio_error"]
-    lower.axhspan(ratio - error, ratio + error, color=VERMILLION, alpha=0.2, lw=0)
-    lower.axhline(ratio, color=VERMILLION, lw=1.4, label=f"ratio of sums {ratio:.3f} ± {error:.3f}")
+    if numbers["n_compared"]:
+        ratio, error = numbers["ratio"], numbers["ratio_error"]
+        lower.axhspan(ratio - error, ratio + error, color=VERMILLION, alpha=0.2, lw=0)
+        label = f"ratio of sums {ratio:.3f} ± {error:.3f}"
+        lower.axhline(ratio, color=VERMILLION, lw=1.4, label=label)
+        lower.legend(frameon=False, fontsize=8, loc="best")
     lower.axhline(1.0, color=GREY, lw=1, ls="--")
     lower.errorbar(mass, fitted / mass, (down / mass, up / mass), **style)
     lower.set_xscale("log")
@@ -410,7 +424,6 @@ def mass_comparison(profiles: Sequence[MassProfile], reference: Reference) -> Fi
     lower.set_xlabel(f"{label} [{_MASS_LABEL}]")
     lower.set_ylabel(f"fitted / {label.removesuffix(' mass')}")
     upper.legend(frameon=False, fontsize=8, loc="upper left")
-    lower.legend(frameon=False, fontsize=8, loc="best")
     return figure
 
 

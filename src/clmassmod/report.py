@@ -28,7 +28,7 @@ table { border-collapse: collapse; font-size: .88rem; }
 th, td { padding: .25rem .7rem .25rem 0; text-align: left; vertical-align: top; }
 th { border-bottom: 1px solid #999; font-weight: 600; }
 tr + tr td { border-top: 1px solid #eee; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.number, th.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .warning { background: #fff3d6; } .failed { background: #fbe0dc; }
 .scroll { overflow-x: auto; }
 pre { background: #f5f5f5; padding: .6rem .8rem; overflow-x: auto; font-size: .85rem; }
@@ -129,7 +129,7 @@ def report_text(
         f"{_text(facts['clmassmod'])}, {_text(time)}</p>",
         _section("Summary", _list(summary)),
         _section("Masses", _masses(profiles)),
-        _figures(figures or {}),
+        _figures(figures or {}, sum(p.status != "failed" for p in profiles)),
         _section("Diagnostics", _diagnostics(profiles)),
         _section("Configuration", _configuration(massmod)),
         _section("Provenance", _pairs({**facts, "written": time})),
@@ -185,22 +185,22 @@ def _number(value: Any) -> str:
 
 
 def _list(lines: Sequence[str]) -> str:
-    items = "".join(f"<li>{_text(line)}</li>" for line in lines)
+    items = "".join(f"<li>{_text(line.replace('+-', '±'))}</li>" for line in lines)
     return f"<ul>{items}</ul>" if items else ""
 
 
 def _masses(profiles: Sequence[MassProfile]) -> str:
     others = [n for n in dict.fromkeys(n for p in profiles for n in p.parameters) if n != "mass"]
-    head = ["object", "redshift", "mass [1e14 Msun]", "68 % interval", *others]
-    head += ["chi2 / dof", "status", "message"]
+    head = ["object", "redshift", "mass [1e14 Msun]", "68 % error", *others]
+    head += ["chi2 / dof", "status", *(["message"] if any(p.message for p in profiles) else [])]
     rows = []
     for p in profiles:
         row: list[Any] = [p.halo_id, f"{p.redshift:.4f}", *_value(p, "mass", 1e14)]
         row += [" ".join(_value(p, name, 1.0)) for name in others]
         fitted = p.status != "failed"
         row += [f"{p.chi2:.1f} / {p.dof}" if fitted else "", p.status, p.message]
-        rows.append((p.status, row))
-    return _table(head, rows, numbers=range(1, len(head) - 2))
+        rows.append((p.status, row[: len(head)]))
+    return _table(head, rows, numbers=range(1, head.index("status")))
 
 
 def _value(p: MassProfile, name: str, unit: float) -> tuple[str, str]:
@@ -210,7 +210,7 @@ def _value(p: MassProfile, name: str, unit: float) -> tuple[str, str]:
     return f"{p.mle[name] / unit:.3f}", f"-{down / unit:.3f} +{up / unit:.3f}"
 
 
-def _figures(figures: Mapping[str, str]) -> str:
+def _figures(figures: Mapping[str, str], n_fitted: int) -> str:
     """Overall figures large, those of single objects in a grid, traces and corners folded."""
     groups: dict[str, list[str]] = {}
     for title, file in figures.items():
@@ -221,7 +221,8 @@ def _figures(figures: Mapping[str, str]) -> str:
         if kind == "":
             parts.append(_section("Figures", f'<div class="wide">{"".join(items)}</div>'))
         elif kind == "profile":
-            parts.append(_section("Profiles", f'<div class="grid">{"".join(items)}</div>'))
+            few = f"<p>The first {len(items)} of {n_fitted}.</p>" if len(items) < n_fitted else ""
+            parts.append(_section("Profiles", f'{few}<div class="grid">{"".join(items)}</div>'))
         else:
             parts.append(
                 f"<details><summary>{_text(kind.capitalize())} of every object</summary>"
@@ -267,15 +268,15 @@ def _configuration(massmod: CLMassMod) -> str:
         ["key", "value", ""],
         [("", (key, _number(value), "default" if same else "")) for key, value, same in rows],
     )
-    return f"<details><summary>All keys</summary>{table}</details>"
+    return f"<details open><summary>All keys</summary>{table}</details>"
 
 
 def _reproduce(command: str) -> str:
-    lines = [command or "clmassmod fit config.json"]
+    line = command or "clmassmod fit config.json --folder again"
     return (
         "<p>The folder of this file also holds <code>config.json</code>, the complete "
         "configuration, <code>profiles/</code>, one HDF5 file per object, and "
         "<code>masses.ecsv</code>, the table above. With the same version and the same data</p>"
-        f"<pre>{_text(chr(10).join(lines))}</pre>"
+        f"<pre>{_text(line)}</pre>"
         "<p>gives the same numbers.</p>"
     )

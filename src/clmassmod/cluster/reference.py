@@ -43,6 +43,7 @@ def load_reference(
     id_column: str | None = None,
     unit: str | None = None,
     label: str | None = None,
+    mass_def: str | None = None,
 ) -> Reference:
     """Return the masses of a table.
 
@@ -57,11 +58,14 @@ def load_reference(
         Unit of the mass, such as ``"1e14 Msun"``; needed if the table states none.
     label : str, optional
         By default ``true mass`` for a column ``mass`` and else the name of the column.
+    mass_def : str, optional
+        Definition of the masses of the fit; a table with a column ``mass_def`` must have it.
 
     Raises
     ------
     FormatError
-        If the file is not a table, a column is missing, or a unit is.
+        If the file is not a table, a column or a unit is missing, or the masses are of
+        another definition.
     """
     from astropy.table import Table
 
@@ -69,6 +73,10 @@ def load_reference(
         table = Table.read(path)
     except Exception as error:  # readers of tables raise anything on a damaged file
         raise FormatError(path, "table", f"cannot be read ({error})") from error
+    stated = {str(name) for name in table["mass_def"]} if "mass_def" in table.colnames else set()
+    if mass_def is not None and stated - {mass_def}:
+        other = ", ".join(sorted(stated - {mass_def}))
+        raise FormatError(path, "mass_def", f"masses are {other}, those of the fit {mass_def}")
     ids = id_column or next((n for n in _ID_NAMES if n in table.colnames), table.colnames[0])
     names = [str(name) for name in _column(path, table, ids)]
     masses = _masses(path, table, column, unit)
@@ -109,11 +117,12 @@ def comparison(profiles: Sequence[MassProfile], reference: Reference) -> dict[st
     dict
         ``n_compared``; ``ratio``, the sum of fitted over the sum of reference masses, which
         noise does not bias, and ``ratio_error`` from the errors of both; ``coverage_68``,
-        the fraction of objects whose 68.3 % interval holds the reference mass, and
-        ``coverage_68_error``, its binomial error where 68.3 % is true; ``mean_pull`` and
-        ``sd_pull`` of (fitted - reference) / error. NaN if no object can be compared.
+        the fraction of objects whose 68.3 % interval (with the error of the reference added
+        in quadrature) holds the reference mass, and ``coverage_68_error``, its binomial error
+        where 68.3 % is true; ``mean_pull`` and ``sd_pull`` of (fitted - reference) / error.
+        Objects without errors do not count; NaN if none can be compared.
     """
-    pairs = compared(profiles, reference)
+    pairs = [p for p in compared(profiles, reference) if np.isfinite(p[1:]).all()]
     if not pairs:
         names = ("ratio", "ratio_error", "coverage_68", "coverage_68_error")
         return {"n_compared": 0} | dict.fromkeys((*names, "mean_pull", "sd_pull"), math.nan)

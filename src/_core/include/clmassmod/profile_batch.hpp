@@ -16,6 +16,7 @@
 namespace clmassmod {
 
 constexpr std::size_t kBlockPoints = 512;
+constexpr std::size_t kVector = 8;  // doubles of the widest vector
 // below this number of points the loop is serial: starting threads takes about 5 us (measured)
 constexpr std::size_t kSerialPoints = 4096;
 
@@ -54,10 +55,10 @@ struct ProfileBatch {
 };
 
 // Scratch of one block; `first` holds Sigma and `second` Delta Sigma where both are needed.
-struct Block {
+struct alignas(64) Block {
     double x[kBlockPoints];
     double shape[kBlockPoints];
-    double scale[kBlockPoints];
+    double scale[kBlockPoints + kVector];
     double first[kBlockPoints];
     double second[kBlockPoints];
     double inverse_shear[kBlockPoints];
@@ -177,6 +178,56 @@ inline double average_over_planes(Quantity q, double sigma, double excess, const
 inline bool needs_sources(Quantity q) noexcept { return q >= Quantity::convergence; }
 inline bool is_nonlinear(Quantity q) noexcept { return q >= Quantity::reduced_tangential_shear; }
 
+inline bool good_radius(double r) noexcept { return r > 0.0 && r < kInfinity; }
+
+// Spreads the parameters of a row over its points k .. k + n of the block, at columns from column.
+inline Status fill_row(Quantity q, const ProfileBatch& batch, std::size_t row, std::size_t column,
+                       Block& b, std::size_t k, std::size_t n) noexcept {
+    const double r_s = batch.radius_scale[row];
+    const double inverse_r_s = 1.0 / r_s;
+    const double scale = quantity_scale(q, batch.density_scale[row], r_s);
+    const std::size_t stride = batch.radius.column_stride;
+    const double* radius = batch.radius.data + row * batch.radius.row_stride + column * stride;
+    bool all_good = true;
+    double* x = b.x + k;
+    for (std::size_t j = 0; j < n; ++j) {
+        const double r = radius[j * stride];
+        all_good &= good_radius(r);
+        x[j] = r * inverse_r_s;
+    }
+    // whole vectors: what is written beyond the row is overwritten by the next one
+    double* scales = b.scale + k;
+    for (std::size_t j = 0; j < n; j += kVector)
+        for (std::size_t i = 0; i < kVector; ++i) scales[j + i] = scale;
+    if (q == Quantity::enclosed_mass_2d)
+        for (std::size_t j = 0; j < n; ++j)
+            b.scale[k + j] *= (b.x[k + j] * r_s) * (b.x[k + j] * r_s);
+    if (batch.shape != nullptr) std::fill_n(b.shape + k, n, batch.shape[row]);
+    if (needs_sources(q)) {
+        for (std::size_t j = 0; j < n; ++j) {
+            b.inverse_shear[k + j] = batch.sources.shear.at(row, column + j);
+            b.inverse_convergence[k + j] = batch.sources.convergence.at(row, column + j);
+        }
+    }
+    if (all_good) return {};
+    std::size_t bad = column;
+    while (good_radius(batch.radius.at(row, bad))) ++bad;
+    return {StatusCode::bad_radius, row * batch.n_columns + bad};
+}
+
+// Replaces Sigma and Delta Sigma of the block by the observable averaged over source planes.
+inline void average_block(Quantity q, const ProfileBatch& batch, Block& b, std::size_t begin,
+                          std::size_t n) noexcept {
+    const Sources& sources = batch.sources;
+    for (std::size_t k = 0; k < n; ++k) {
+        const std::size_t row = (begin + k) / batch.n_columns;
+        b.first[k] = average_over_planes(q, b.first[k] * b.scale[k], b.second[k] * b.scale[k],
+                                         sources.plane_inverse + row * sources.plane_row_stride,
+                                         sources.plane_weight + row * sources.weight_row_stride,
+                                         sources.n_planes);
+    }
+}
+
 // One block: points begin .. begin + n of the flattened (row, column) batch. `evaluate` fills the
 // dimensionless values: evaluate(block, begin, n, padded) -> Status.
 template <class Evaluate>
@@ -184,50 +235,23 @@ Status run_block(Quantity q, const ProfileBatch& batch, std::size_t begin, std::
                  const Evaluate& evaluate) noexcept {
     Block b;
     Status status;
-    const bool planes = batch.sources.n_planes > 0 && is_nonlinear(q);
     std::size_t row = begin / batch.n_columns;
     std::size_t column = begin % batch.n_columns;
-    for (std::size_t k = 0; k < n;) {
+    for (std::size_t k = 0; k < n; ++row, column = 0) {
         const std::size_t run = std::min(n - k, batch.n_columns - column);
-        const double r_s = batch.radius_scale[row];
-        const double inverse_r_s = 1.0 / r_s;
-        const double scale = quantity_scale(q, batch.density_scale[row], r_s);
-        const double shape = batch.shape == nullptr ? 0.0 : batch.shape[row];
-        const double* radius = batch.radius.data + row * batch.radius.row_stride;
-        for (std::size_t j = 0; j < run; ++j) {
-            const double r = radius[(column + j) * batch.radius.column_stride];
-            if (!(r > 0.0 && r < kInfinity)) status.merge({StatusCode::bad_radius, begin + k + j});
-            b.x[k + j] = r * inverse_r_s;
-            b.shape[k + j] = shape;
-            b.scale[k + j] = q == Quantity::enclosed_mass_2d ? scale * r * r : scale;
-        }
-        if (needs_sources(q) && !planes) {
-            for (std::size_t j = 0; j < run; ++j) {
-                b.inverse_shear[k + j] = batch.sources.shear.at(row, column + j);
-                b.inverse_convergence[k + j] = batch.sources.convergence.at(row, column + j);
-            }
-        }
+        status.merge(fill_row(q, batch, row, column, b, k, run));
         k += run;
-        column = 0;
-        ++row;
     }
     // whole vectors: the tail of the block is evaluated at x = 1 and thrown away
-    const std::size_t padded = (n + 7) / 8 * 8;
+    const std::size_t padded = (n + kVector - 1) / kVector * kVector;
     for (std::size_t k = n; k < padded; ++k) {
         b.x[k] = 1.0;
-        b.shape[k] = b.shape[n - 1];
+        b.shape[k] = batch.shape == nullptr ? 0.0 : b.shape[n - 1];
         b.scale[k] = b.inverse_shear[k] = b.inverse_convergence[k] = 0.0;
     }
     status.merge(evaluate(b, begin, n, padded));
-    if (planes) {
-        for (std::size_t k = 0; k < n; ++k) {
-            const double* inverse = batch.sources.plane_inverse +
-                                    (begin + k) / batch.n_columns * batch.sources.plane_row_stride;
-            const double* weight = batch.sources.plane_weight +
-                                   (begin + k) / batch.n_columns * batch.sources.weight_row_stride;
-            b.first[k] = average_over_planes(q, b.first[k] * b.scale[k], b.second[k] * b.scale[k],
-                                             inverse, weight, batch.sources.n_planes);
-        }
+    if (batch.sources.n_planes > 0 && is_nonlinear(q)) {
+        average_block(q, batch, b, begin, n);
     } else {
         finish_block(q, b, padded);
     }

@@ -1,0 +1,70 @@
+"""The examples run, and the two forms of each agree."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clmassmod import cli
+from clmassmod.cluster.results import find_profiles, read_profile
+from clmassmod.config import load_config
+from clmassmod.readers import load_gamma_theta
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def script(name):
+    """Import a script of the examples."""
+    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_both_forms_give_the_same_numbers(tmp_path, capsys):
+    by_script = script("fit_simulated").main(tmp_path / "script")
+    arguments = [str(EXAMPLES / "fit_simulated.toml"), "--folder", str(tmp_path / "command")]
+    assert cli.main(["fit", *arguments, "--no-report"]) == 0
+    by_command = [read_profile(f) for f in find_profiles(tmp_path / "command" / "profiles")]
+    saved = [read_profile(f) for f in find_profiles(tmp_path / "script")]
+    assert len(by_script) == len(by_command) == len(saved) == 4
+    for a, b, c in zip(by_script, by_command, saved, strict=True):
+        for other in (b, c):
+            assert a.halo_id == other.halo_id
+            assert (a.mle, a.errors, a.chi2) == (other.mle, other.errors, other.chi2)
+            assert np.array_equal(a.mass_grid, other.mass_grid)
+            assert np.array_equal(a.grid_log_likelihood, other.grid_log_likelihood)
+            assert np.array_equal(a.grid_log_prior, other.grid_log_prior)
+    assert "4 of 4 clusters fitted by scanpdf" in capsys.readouterr().out
+
+
+def test_fitted_masses_of_the_example_are_the_true_ones(tmp_path):
+    lines = (EXAMPLES / "simulated" / "truth.csv").read_text().splitlines()[1:]
+    truth = {name: float(mass) for name, mass in (line.split(",") for line in lines)}
+    for profile in script("fit_simulated").main(tmp_path):
+        down, up = profile.errors["mass"]
+        mass = truth[profile.halo_id]
+        assert profile.mass - 3 * down < mass < profile.mass + 3 * up
+
+
+def test_data_of_the_example_come_from_their_script(tmp_path):
+    script("make_simulated").main(tmp_path)
+    made = load_gamma_theta(f"{tmp_path}/*.ecsv")
+    shipped = load_gamma_theta(f"{EXAMPLES}/simulated/*.ecsv")
+    for a, b in zip(made, shipped, strict=True):
+        assert (a.id, a.sources) == (b.id, b.sources)
+        for name in ("radius", "values", "errors", "n_galaxies"):
+            assert getattr(a, name) == pytest.approx(getattr(b, name), rel=1e-9)
+    truth = (tmp_path / "truth.csv").read_text()
+    assert truth == (EXAMPLES / "simulated" / "truth.csv").read_text()
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.stem)
+def test_configurations_are_valid_and_name_no_place(path):
+    info = load_config(path)
+    assert info["data"]["files"] is not None
+    for value in (info["data"]["files"], info["data"]["redshift_table"], info["sources"]["files"]):
+        assert value is None or not Path(value).is_absolute()
