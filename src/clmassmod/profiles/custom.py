@@ -68,8 +68,9 @@ class UserProfile(NumericProfile):
     Raises
     ------
     ParameterError
-        Values that are not finite and > 0, of wrong shape, or that fall too slowly or rise
-        too steeply to be projected; not exactly one of the three inputs; missing `inner` or
+        Values that are not finite and > 0, or of wrong shape; a slope at the centre below
+        -2.999 (rho) or -1.999 (Sigma), or one outside above -1.1 or -0.001, for which
+        nothing can be projected; not exactly one of the three inputs; missing `inner` or
         `outer`.
     NumericalError
         The function is not smooth enough for `rtol`.
@@ -236,7 +237,8 @@ def _checked_table(table: Any) -> Array:
 
 
 def _check_slopes(what: str, inner: float, outer: float, cut_off: bool) -> None:
-    steepest, shallowest = (2.0, 0.0) if what == "sigma" else (3.0, 1.0)
+    # a little off the slopes at which mass and projection diverge, where no integral settles
+    steepest, shallowest = (1.999, 0.001) if what == "sigma" else (2.999, 1.1)
     if not inner < steepest:
         raise ParameterError(
             what, -inner, f"a central slope above {-steepest:g}", "The central mass diverges."
