@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _signals():
             options.run(options)
+        sys.stdout.flush()  # a reader that has gone is noticed here, not at exit
     except KeyboardInterrupt:
         _say_interrupted(options, given)
         return INTERRUPTED
