@@ -266,7 +266,7 @@ class DK14(SplashbackHalo):
     --------
     >>> import clmassmod as clm
     >>> halo = clm.DK14(5e14, 4.0, redshift=0.3, peak_height=3.0)
-    >>> round(halo.radius_200m, 3)
+    >>> print(f"{halo.radius_200m:.3f}")
     2.005
     """
 
@@ -388,8 +388,8 @@ class Diemer23(SplashbackHalo):
     --------
     >>> import clmassmod as clm
     >>> halo = clm.Diemer23(5e14, 4.0, redshift=0.3, accretion_rate=2.0)
-    >>> round(halo.radius_200m, 3)
-    2.04
+    >>> print(f"{halo.radius_200m:.3f}")
+    2.040
     """
 
     kind = "diemer23"
