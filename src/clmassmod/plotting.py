@@ -42,6 +42,7 @@ MAX_PROFILES = 100
 """`write_figures` draws at most this many shear profiles."""
 
 _QUANTILES = (0.02275, 0.158655, 0.841345, 0.97725)
+_FILES = ("masses.png", "comparison.png", "profile_*.png", "trace_*.png", "corner_*.png")
 _UNIT_MASS = 1e14
 _MASS_LABEL = r"$10^{14}\,M_\odot$"
 _LABELS = {
@@ -77,10 +78,13 @@ def write_figures(
 
     The masses of all objects in one figure; against `reference`, if given; then for each
     object (the first 100) the shear profile, and where there are samples their traces and
-    correlations.
+    correlations. Figures that an earlier call left in the folder are removed.
     """
     require_matplotlib()
     target = Path(folder)
+    for pattern in _FILES:
+        for old in target.glob(pattern):
+            old.unlink()
     fitted = [p for p in massmod.out_data_profiles if p.status != "failed"]
     jobs: list[tuple[str, str, Any]] = [
         ("Masses", "masses", lambda: mass_posteriors(fitted, reference))
@@ -412,7 +416,7 @@ def mass_comparison(profiles: Sequence[MassProfile], reference: Reference) -> Fi
         lower.axhspan(ratio - error, ratio + error, color=VERMILLION, alpha=0.2, lw=0)
         label = f"ratio of sums {ratio:.3f} ± {error:.3f}"
         lower.axhline(ratio, color=VERMILLION, lw=1.4, label=label)
-        lower.legend(frameon=False, fontsize=8, loc="best")
+        lower.legend(edgecolor="none", fontsize=8, loc="best")
     lower.axhline(1.0, color=GREY, lw=1, ls="--")
     lower.errorbar(mass, fitted / mass, (down / mass, up / mass), **style)
     lower.set_xscale("log")

@@ -66,5 +66,7 @@ def test_data_of_the_example_come_from_their_script(tmp_path):
 def test_configurations_are_valid_and_name_no_place(path):
     info = load_config(path)
     assert info["data"]["files"] is not None
-    for value in (info["data"]["files"], info["data"]["redshift_table"], info["sources"]["files"]):
-        assert value is None or not Path(value).is_absolute()
+    files = info["data"]["files"]
+    names = [files] if isinstance(files, str) else files
+    names += [info["data"]["redshift_table"], info["sources"]["files"]]
+    assert not any(Path(name).is_absolute() for name in names if name is not None)

@@ -9,9 +9,10 @@ import pytest
 from scipy import integrate, stats
 
 import clmassmod as clm
+from clmassmod._config_schema import PROFILES
 from clmassmod.cluster.density import mass_statistics
 from clmassmod.cluster.fitting import DEFAULTS
-from clmassmod.errors import ParameterError
+from clmassmod.errors import ConfigError, ParameterError
 
 RADIUS = np.geomspace(0.3, 2.5, 9)
 MASS, CONCENTRATION, REDSHIFT, SOURCE = 6e14, 4.0, 0.3, 1.0
@@ -329,3 +330,41 @@ def test_too_few_walkers_are_a_failed_fit_with_a_reason():
     profile = fit(shear_profile(), "emcee", {"n_walkers": 3})
     assert profile.status == "failed"
     assert "n_walkers = 3" in profile.message
+
+
+# -- every halo profile -----------------------------------------------------------------------
+
+HALOES = {
+    "NFW": {},
+    "gNFW": {"inner_slope": 1.2},
+    "BMO": {"truncation": 8.0},
+    "Einasto": {"alpha": 0.2},
+    "Hernquist": {},
+    "Burkert": {},
+    "DK14": {},
+    "Diemer23": {},
+}
+
+
+def test_every_configurable_profile_is_tried():
+    assert set(HALOES) == set(PROFILES)
+
+
+@pytest.mark.parametrize("kind", HALOES)
+def test_every_profile_recovers_itself(kind):
+    info = {
+        "profile": {"kind": kind} | HALOES[kind],
+        # the relations of DK14 and Diemer23 with the peak height end near 4e15 Msun
+        "priors": {"mass": {"distribution": "uniform", "low": -1e15, "high": 3e15}},
+        "cosmology": {"sigma8": 0.8, "n_s": 0.96, "Ob0": 0.045, "Tcmb0": 2.7255},
+    }
+    massmod = massmod_of(shear_profile(), **info)
+    truth = massmod.likelihood().predict([[MASS]])[0][0]
+    profile = fit(shear_profile(truth), "curvefit", **info)
+    # the maximum is found as for NFW above, the model itself is good to rtol = 1e-6
+    assert profile.mass == pytest.approx(MASS, rel=1e-4), profile.message
+
+
+def test_a_profile_that_needs_the_power_spectrum_says_so():
+    with pytest.raises(ConfigError, match="sigma8, n_s and Ob0"):
+        massmod_of(shear_profile(), profile="DK14")

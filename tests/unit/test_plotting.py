@@ -64,6 +64,14 @@ def test_every_figure_of_a_chain_is_written(chained, tmp_path):
     assert all(is_png(file) for file in files.values())
 
 
+def test_figures_of_an_earlier_fit_do_not_stay(scanned, tmp_path):
+    for name in ("trace_sim_0000.png", "corner_gone.png", "mine.png"):
+        (tmp_path / name).write_bytes(b"")
+    files = plotting.write_figures(scanned[0], tmp_path)
+    found = {path.name for path in tmp_path.iterdir()}
+    assert found == {Path(file).name for file in files.values()} | {"mine.png"}
+
+
 def test_drawing_leaves_no_trace_in_matplotlib(chained, tmp_path):
     before = dict(mpl.rcParams)
     plotting.write_figures(chained[0], tmp_path, reference=chained[1])

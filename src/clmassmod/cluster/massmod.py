@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 import traceback
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..config import ModelInfo
-from ..errors import ClmassmodError, FitError, ParameterError
+from ..errors import ClmassmodError, ConfigError, FitError, ParameterError
 from ..observables import DeltaSigma, GammaTheta
 from ..parallel import map_tasks
 from ..provenance import digest, provenance
@@ -332,18 +333,26 @@ def halo_model(info: ModelInfo) -> HaloModel:
     from ..profiles.registry import profile_class
 
     given = info["profile"]
+    profile = profile_class(given["kind"])
     cosmology = info.make_cosmology()
+    power = _power(info, cosmology)
+    parameters = {k: v for k, v in given.items() if k != "kind" and v is not None}
+    if "power" in inspect.signature(profile).parameters:
+        if power is None:
+            raise ConfigError(
+                f"{info.file or 'configuration'}: profile {given['kind']} needs the power "
+                "spectrum: give sigma8, n_s and Ob0 in [cosmology]"
+            )
+        parameters["power"] = power
     concentration = info["concentration"]
     relation = concentration["relation"]
     return HaloModel(
-        profile=profile_class(given["kind"]),
+        profile=profile,
         mass_def=info["mass_def"],
         concentration=concentration["value"] if relation == "constant" else relation,
         cosmology=cosmology,
-        profile_parameters={
-            key: value for key, value in given.items() if key != "kind" and value is not None
-        },
-        power=_power(info, cosmology),
+        profile_parameters=parameters,
+        power=power,
         source_averaging=info["fit"]["source_average"],
     )
 

@@ -70,8 +70,8 @@ class MassProfile(NamedTuple):
 
     @property
     def mass(self) -> float:
-        """Best-fit mass [Msun]."""
-        return self.mle["mass"]
+        """Best-fit mass [Msun]; NaN of a failed fit."""
+        return self.mle.get("mass", float("nan"))
 
     @property
     def dof(self) -> int:
