@@ -13,7 +13,7 @@ from batch cimport (
     fill_sources,
 )
 
-from clmassmod._core.profile import ConvergenceError, RadiusError
+from clmassmod._core.profile import QUANTITIES, ConvergenceError, RadiusError
 
 cdef extern from "clmassmod/numeric_kinds.hpp" namespace "clmassmod" nogil:
     cdef enum class NumericKind "clmassmod::NumericKind":
@@ -150,6 +150,8 @@ def evaluate(
             &batch.profile.sources, n_rows, out.shape[1], shear, convergence,
             plane_inverse, plane_weight,
         )
+    else:
+        check(quantity < QUANTITIES["convergence"], "lensing quantities need sources")
     check(parameters.shape[0] in (1, n_rows), "parameters: (1|n, p)")
     check(<size_t>parameters.shape[1] >= numeric_parameters(kind), "parameters: (1|n, p)")
     batch.parameters = &parameters[0, 0] if parameters.shape[1] else NULL

@@ -3,15 +3,7 @@
 
 from libc.stddef cimport size_t
 
-cdef extern from "clmassmod/status.hpp" namespace "clmassmod" nogil:
-    cdef enum class StatusCode "clmassmod::StatusCode":
-        ok
-        bad_radius
-        no_convergence
-        unknown_kind
-    cdef struct Status:
-        StatusCode code
-        size_t index
+from batch cimport ProfileBatch, Status, StatusCode, check, fill_batch, fill_sources
 
 cdef extern from "clmassmod/quantity.hpp" namespace "clmassmod" nogil:
     cdef enum class Quantity "clmassmod::Quantity":
@@ -37,27 +29,6 @@ cdef extern from "clmassmod/profile_kinds.hpp" namespace "clmassmod" nogil:
         power_law
         dpie
         point_mass
-    cdef struct Strided:
-        const double* data
-        size_t row_stride
-        size_t column_stride
-    cdef struct Sources:
-        Strided shear
-        Strided convergence
-        const double* plane_inverse
-        const double* plane_weight
-        size_t plane_row_stride
-        size_t weight_row_stride
-        size_t n_planes
-    cdef struct ProfileBatch:
-        Strided radius
-        size_t n_rows
-        size_t n_columns
-        const double* density_scale
-        const double* radius_scale
-        const double* shape
-        Sources sources
-        double* out
     cdef struct ScaleBatch:
         size_t n
         const double* mass
@@ -123,20 +94,6 @@ class RadiusError(ValueError):
         super().__init__(f"radius {value} at {index}")
 
 
-cdef inline Strided _strided(const double[:, ::1] values, size_t n_rows, size_t n_columns):
-    # an axis of length one is shared
-    cdef Strided s
-    s.data = &values[0, 0]
-    s.row_stride = <size_t>values.shape[1] if values.shape[0] > 1 else 0
-    s.column_stride = 1 if values.shape[1] > 1 else 0
-    return s
-
-
-cdef _check(bint condition, str message):
-    if not condition:
-        raise ValueError(message)
-
-
 def evaluate(
     int kind,
     int quantity,
@@ -158,42 +115,16 @@ def evaluate(
     cdef Status status
     if n_rows == 0 or n_columns == 0:
         return
-    _check(density_scale.shape[0] == n_rows and radius_scale.shape[0] == n_rows, "scales: (n_rows,)")
-    _check(radius.shape[0] in (1, n_rows) and radius.shape[1] == n_columns, "radius: (1|n, m)")
-    batch.radius = _strided(radius, n_rows, n_columns)
-    batch.radius.column_stride = 1
-    batch.n_rows = n_rows
-    batch.n_columns = n_columns
-    batch.density_scale = &density_scale[0]
-    batch.radius_scale = &radius_scale[0]
-    batch.shape = NULL
+    fill_batch(&batch, radius, density_scale, radius_scale, out)
     if shape is not None:
-        _check(shape.shape[0] == n_rows, "shape: (n_rows,)")
+        check(shape.shape[0] == n_rows, "shape: (n_rows,)")
         batch.shape = &shape[0]
     if shear is not None:
-        _check(shear.shape[0] in (1, n_rows) and shear.shape[1] in (1, n_columns), "shear")
-        _check(
-            convergence.shape[0] in (1, n_rows) and convergence.shape[1] in (1, n_columns),
-            "convergence",
+        fill_sources(
+            &batch.sources, n_rows, n_columns, shear, convergence, plane_inverse, plane_weight
         )
-        batch.sources.shear = _strided(shear, n_rows, n_columns)
-        batch.sources.convergence = _strided(convergence, n_rows, n_columns)
     else:
-        _check(quantity < <int>Quantity.convergence, "lensing quantities need sources")
-    batch.sources.n_planes = 0
-    if plane_inverse is not None:
-        _check(plane_inverse.shape[0] in (1, n_rows), "plane_inverse: (1|n, k)")
-        _check(
-            plane_weight.shape[0] in (1, n_rows)
-            and plane_weight.shape[1] == plane_inverse.shape[1],
-            "plane_weight: (1|n, k)",
-        )
-        batch.sources.n_planes = plane_inverse.shape[1]
-        batch.sources.plane_inverse = &plane_inverse[0, 0]
-        batch.sources.plane_weight = &plane_weight[0, 0]
-        batch.sources.plane_row_stride = plane_inverse.shape[1] if plane_inverse.shape[0] > 1 else 0
-        batch.sources.weight_row_stride = plane_weight.shape[1] if plane_weight.shape[0] > 1 else 0
-    batch.out = &out[0, 0]
+        check(quantity < <int>Quantity.convergence, "lensing quantities need sources")
     with nogil:
         status = evaluate_profile(kind, quantity, batch, n_threads)
     if status.code != StatusCode.ok:
@@ -213,7 +144,7 @@ def scales(
     """Fill `density_scale` and `radius_scale` (n,) from masses and concentrations."""
     cdef ScaleBatch batch
     cdef size_t n = mass.shape[0]
-    _check(
+    check(
         concentration.shape[0] == n and reference_density.shape[0] == n
         and density_scale.shape[0] == n and radius_scale.shape[0] == n,
         "all arrays: (n,)",
@@ -226,7 +157,7 @@ def scales(
     batch.reference_density = &reference_density[0]
     batch.shape = NULL
     if shape is not None:
-        _check(shape.shape[0] == n, "shape: (n,)")
+        check(shape.shape[0] == n, "shape: (n,)")
         batch.shape = &shape[0]
     batch.density_scale = &density_scale[0]
     batch.radius_scale = &radius_scale[0]
@@ -255,7 +186,7 @@ def convert(
     cdef ConversionBatch batch
     cdef Status status
     cdef size_t n = mass.shape[0]
-    _check(
+    check(
         concentration.shape[0] == n and density_from.shape[0] == n and density_to.shape[0] == n
         and mass_out.shape[0] == n and concentration_out.shape[0] == n,
         "all arrays: (n,)",

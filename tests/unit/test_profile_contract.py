@@ -182,7 +182,7 @@ class TestDK14(NumericContract):
         "peak_height": (0.0, -1.0, 11.0),
         "accretion_rate": (-1.0,),
         "infall_norm": (-1.0,),
-        "infall_slope": (1.0, -1.5),
+        "infall_slope": (1.0, -1.5, 7.0),
     }
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 RTOL_RANGE = (1e-9, 1e-2)
 """Relative accuracies that can be asked for."""
 _MOST_TABLES = 8
+_MARGIN = 0.3
+"""Part of rtol that the errors found may reach: those not looked at may be larger."""
 # (2^k panels an octave, nodes of the coarse interpolant): coarser ones serve a looser accuracy
 _LEVELS = ((1, 8), (2, 11), (3, 14), (3, 18), (4, 21), (5, 24))
 _FIRST_LEVEL = ((1e-5, 0), (1e-7, 1), (0.0, 2))
@@ -38,7 +40,7 @@ def shared_table(kind: str, parameters: tuple[float, ...], rtol: float) -> core.
 
 
 def make_table(kind: str, shape: Array, rtol: float) -> tuple[core.Table | None, float]:
-    """Return the table of `shape` (p,) and its error; None when that stays above ``rtol / 2``.
+    """Return the table of `shape` (p,) and its error; None when it stays too large.
 
     The errors at points between the nodes are measured while the table is made; the
     coarsest of a fixed series of tables that is good enough is taken.
@@ -46,9 +48,9 @@ def make_table(kind: str, shape: Array, rtol: float) -> tuple[core.Table | None,
     error = math.nan
     first = next(level for least, level in _FIRST_LEVEL if rtol >= least)
     for split, nodes in _LEVELS[first:]:
-        table = core.Table(core.KINDS[kind], shape, split, nodes, 0.5 * rtol)
+        table = core.Table(core.KINDS[kind], shape, split, nodes, _MARGIN * rtol)
         error = table.error
-        if error <= 0.5 * rtol:
+        if error <= _MARGIN * rtol:
             return table, error
     return None, error
 

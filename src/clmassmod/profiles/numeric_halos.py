@@ -156,7 +156,7 @@ class Einasto(NumericHalo):
     --------
     >>> import clmassmod as clm
     >>> halo = clm.Einasto(5e14, 4.0, redshift=0.3, alpha=0.2)
-    >>> round(halo.reduced_tangential_shear(1.0, z_s=1.0), 6)
+    >>> print(f"{halo.reduced_tangential_shear(1.0, z_s=1.0):.6f}")
     0.033341
     """
 
@@ -215,7 +215,7 @@ class Burkert(NumericHalo):
     --------
     >>> import clmassmod as clm
     >>> halo = clm.Burkert(5e14, 8.0, redshift=0.3)
-    >>> round(halo.reduced_tangential_shear(1.0, z_s=1.0), 6)
+    >>> print(f"{halo.reduced_tangential_shear(1.0, z_s=1.0):.6f}")
     0.037327
     """
 

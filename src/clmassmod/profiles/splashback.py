@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .._core import numeric as core
-from .._core.profile import QUANTITIES
+from .._core.profile import QUANTITIES, ConvergenceError
 from ..cosmology import MassDef, mean_matter_density
 from ..errors import NumericalError, ParameterError
 from .base import Array, common_shape, parameter
@@ -161,7 +161,10 @@ class SplashbackHalo(NumericProfile):
         none = None, None, None, None
         quantity = QUANTITIES["enclosed_mass"]
         kind = core.KINDS[self.kind]
-        core.evaluate(kind, quantity, x, one, one, parameters, None, *none, out, 1)
+        try:
+            core.evaluate(kind, quantity, x, one, one, parameters, None, *none, out, 1)
+        except ConvergenceError:
+            raise NumericalError("the mass inside the halo's radius does not converge") from None
         return np.ascontiguousarray(out.T) / (4.0 * math.pi)
 
     def _truncation_by_rate(self) -> Array:
@@ -230,7 +233,7 @@ class DK14(SplashbackHalo):
         nu of M_200m itself, in place of `power`.
     accretion_rate : float or (n,), >= 0
         Gamma. Given, the parameters are those of haloes selected by accretion rate.
-    infall_norm, infall_slope : float or (n,), >= 0 and > 1
+    infall_norm, infall_slope : float or (n,), >= 0 and between 1.1 and 6
         b_e and s_e of the infalling matter.
     infall_maximum : float, > 0
         Largest density of the infalling matter in units of ``b_e rho_m``. ``inf`` is the
@@ -266,7 +269,7 @@ class DK14(SplashbackHalo):
     --------
     >>> import clmassmod as clm
     >>> halo = clm.DK14(5e14, 4.0, redshift=0.3, peak_height=3.0)
-    >>> round(halo.radius_200m, 3)
+    >>> print(f"{halo.radius_200m:.3f}")
     2.005
     """
 
@@ -312,7 +315,7 @@ class DK14(SplashbackHalo):
         infall = _Infall(
             _positive_or_zero(infall_norm, "infall_norm"),
             np.asarray(1.0 / infall_maximum),
-            parameter(infall_slope, "", "infall_slope", 1.0),
+            parameter(infall_slope, "", "infall_slope", 1.1, 6.0),
             1.0,
             5.0,
         )
@@ -357,11 +360,11 @@ class Diemer23(SplashbackHalo):
         Steepening of the Einasto part.
     beta : float or (n,), between 0.5 and 20
         Sharpness of the truncation.
-    infall_norm, infall_slope : float or (n,), >= 0 and > 1
+    infall_norm, infall_slope : float or (n,), >= 0 and between 1.1 and 6
         delta_1, the overdensity of the infalling matter at R_200m, and s.
     infall_maximum : float, > 0
         delta_max, its overdensity at the centre.
-    infall_smoothness : float, > 0
+    infall_smoothness : float, between 0.1 and 10
         zeta, how smoothly it gets there.
     mean_density : bool
         Whether `mass` counts the mean matter density as well, as a halo finder does.
@@ -388,8 +391,8 @@ class Diemer23(SplashbackHalo):
     --------
     >>> import clmassmod as clm
     >>> halo = clm.Diemer23(5e14, 4.0, redshift=0.3, accretion_rate=2.0)
-    >>> round(halo.radius_200m, 3)
-    2.04
+    >>> print(f"{halo.radius_200m:.3f}")
+    2.040
     """
 
     kind = "diemer23"
@@ -435,16 +438,17 @@ class Diemer23(SplashbackHalo):
         }
         super().__init__(arguments, redshift, cosmology, rtol)
         _shape_sources(power, peak_height, self.cosmology, needed=accretion_rate is None)
-        for name in ("infall_maximum", "infall_smoothness"):
-            if not arguments[name] > 0.0:
-                raise ParameterError(name, arguments[name], "> 0")
+        if not infall_maximum > 0.0:
+            raise ParameterError("infall_maximum", infall_maximum, "> 0")
+        if not 0.1 <= infall_smoothness <= 10.0:
+            raise ParameterError("infall_smoothness", infall_smoothness, "between 0.1 and 10")
         self._alpha = parameter(alpha, "", "alpha", 0.02, 10.0)
         self._beta = parameter(beta, "", "beta", 0.5, 20.0)
         norm = _positive_or_zero(infall_norm, "infall_norm")
         infall = _Infall(
             norm,
             (norm / infall_maximum) ** (1.0 / infall_smoothness),
-            parameter(infall_slope, "", "infall_slope", 1.0),
+            parameter(infall_slope, "", "infall_slope", 1.1, 6.0),
             infall_smoothness,
             1.0,
         )

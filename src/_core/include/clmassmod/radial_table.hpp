@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <iterator>
 
 #include "clmassmod/abel.hpp"
 #include "clmassmod/panels.hpp"
@@ -170,17 +171,26 @@ struct TableError {
     }
 };
 
+// Compares panels from `low` to `high` with quadrature, up to the first point that is off by more
+// than `tolerance`. False if an integral does not converge.
 template <class Profile>
 bool check_panel(const typename Profile::Shape& kernel, const RadialTable& table, double low,
-                 double high, TableError& error) noexcept {
-    constexpr int kPoints = 5;
+                 double high, int nodes, double tolerance, TableError& error) noexcept {
+    // where the error of the coarse interpolant is largest, ends first, then anywhere
+    constexpr double kPart[] = {0.0, 1.0, 0.5, 0.25, 0.75};
+    constexpr double kAnywhere[] = {0.118, 0.382, 0.854};
+    double places[std::size(kPart) + std::size(kAnywhere)];
+    double* next = places;
+    for (const double part : kPart)
+        *next++ = 0.5 - 0.5 * std::cos(std::round(part * nodes) * kPi / nodes);
+    std::copy(std::begin(kAnywhere), std::end(kAnywhere), next);
     // the density itself is no integral: it is never read from the table
     constexpr int kFunctions = Profile::kDensityFirst ? 5 : kTableFunctions;
     const PanelIndex index(table.layout);
-    for (int i = 0; i < kPoints; ++i) {
-        // golden-ratio places: no node of either interpolation
-        const double place = std::fmod(0.5 + i * 0.6180339887498949, 1.0);
-        const double x = low * std::pow(high / low, place);
+    for (const double place : places) {
+        // rounding must not lead out of the range
+        const double x =
+            std::min(std::max(low, low * std::pow(high / low, place)), high * (1.0 - 0x1p-53));
         double exact[kTableFunctions];
         const RadialValues v = Profile::evaluate(kernel, x, Wanted{});
         if (!v.converged) return false;
@@ -192,6 +202,7 @@ bool check_panel(const typename Profile::Shape& kernel, const RadialTable& table
             // NaN counts as an error
             if (!(difference <= error.value[f] * scale)) error.value[f] = difference / scale;
         }
+        if (!(error.largest() <= tolerance)) return true;
     }
     return true;
 }
@@ -232,7 +243,7 @@ bool fill_range(const typename Profile::Shape& kernel, int nodes, double toleran
     if (!coarse.template fill<Profile>(kernel, low, high, nodes)) return false;
     for (std::size_t i = begin; i < end; ++i) fill_panel(coarse, basis, i, table);
     TableError here;
-    if (!check_panel<Profile>(kernel, table, low, high, here)) return false;
+    if (!check_panel<Profile>(kernel, table, low, high, nodes, tolerance, here)) return false;
     if (here.largest() <= tolerance || end - begin < 2) {
         error.merge(here);
         return true;

@@ -41,7 +41,8 @@ struct Diemer23 {
     double power_law_below() const noexcept { return 0.0; }
     double support() const noexcept {
         if (infalling.amplitude > 0.0) return kInfinity;
-        return truncation * std::pow(beta * kNegligible, 1.0 / beta);
+        return std::min(truncation * std::pow(beta * kNegligible, 1.0 / beta),
+                        std::pow(1.0 + 0.5 * alpha * kNegligible, 1.0 / alpha));
     }
 };
 

@@ -10,12 +10,6 @@
 
 namespace clmassmod {
 
-// A power that stays finite far outside, where it no longer matters.
-CLMASSMOD_INLINE double bounded_power(double log_x, double power) noexcept {
-    const double exponent = power * log_x;
-    return exp_flushed(exponent < 600.0 ? exponent : 600.0);
-}
-
 struct Infalling {
     static constexpr std::size_t kParameters = 5;
     double amplitude, core, slope, smoothness, log_pivot;
@@ -23,9 +17,13 @@ struct Infalling {
         : amplitude(p[0]), core(p[1]), slope(p[2]), smoothness(p[3]), log_pivot(std::log(p[4])) {}
 
     CLMASSMOD_INLINE Local at(double log_x) const noexcept {
-        const double power = bounded_power(log_x - log_pivot, slope / smoothness);
-        const double base = core + power;
-        return {amplitude * exp_flushed(-smoothness * log_positive(base)), slope * (power / base)};
+        // base = e^shift (C e^-shift + e^(y - shift)): neither overflows, nor vanishes, far away
+        const double y = (log_x - log_pivot) * (slope / smoothness);
+        const double shift = y > 0.0 || !(core > 0.0) ? y : 0.0;
+        const double power = exp_flushed(y - shift);
+        const double base = core * exp_flushed(-shift) + power;
+        return {amplitude * exp_flushed(-smoothness * (shift + log_positive(base))),
+                slope * (power / base)};
     }
     // singular where (x/p)^(s/z) = -C: strip pi z/s
     double panel(double x, bool outward, double wide) const noexcept {
@@ -35,6 +33,12 @@ struct Infalling {
         return feature.panel(x, outward, wide);
     }
 };
+
+// A power that stays finite far outside, where what it is in no longer matters.
+CLMASSMOD_INLINE double bounded_power(double log_x, double power) noexcept {
+    const double exponent = power * log_x;
+    return exp_flushed(exponent < 600.0 ? exponent : 600.0);
+}
 
 // Sum of two functions with their slopes.
 CLMASSMOD_INLINE Local sum_of(Local a, Local b) noexcept {
