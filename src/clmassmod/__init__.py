@@ -37,6 +37,9 @@ _PUBLIC = {
     "DeltaSigma": ".observables",
     "CLMassMod": ".cluster.massmod",
     "compare_models": ".cluster.comparison",
+    "simulate_sample": ".cluster.simulation",
+    "run_fit": ".cluster.program",
+    "load_reference": ".cluster.reference",
 }
 # modules that are reached as attributes of the package
 _MODULES = ("errors", "utils")
@@ -47,6 +50,9 @@ if TYPE_CHECKING:
     from . import errors, utils
     from .cluster.comparison import compare_models
     from .cluster.massmod import CLMassMod
+    from .cluster.program import run_fit
+    from .cluster.reference import load_reference
+    from .cluster.simulation import simulate_sample
     from .cosmology import MassDef, critical_surface_density
     from .observables import DeltaSigma, GammaTheta
     from .power import LinearPower

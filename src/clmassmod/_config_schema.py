@@ -93,8 +93,8 @@ def _not_negative(
     return Key(("float",), default, doc, unit, low=0.0, high=high)
 
 
-def _count(default: int | None, doc: str, low: int = 1, *, decides_result: bool = True) -> Key:
-    return Key(("integer",), default, doc, low=low, decides_result=decides_result)
+def _count(default: int | None, doc: str, low: int = 1) -> Key:
+    return Key(("integer",), default, doc, low=low)
 
 
 SCHEMA: dict[str, Key | dict[str, Key]] = {
@@ -117,7 +117,11 @@ SCHEMA: dict[str, Key | dict[str, Key]] = {
         "Om0": _positive(0.3, "Matter density today over critical."),
         "Ode0": _not_negative(None, "Dark-energy density; without it the universe is flat."),
         "Ob0": _positive(None, "Baryon density; needed by relations that use the power spectrum."),
-        "Tcmb0": _not_negative(0.0, "Temperature of the microwave background.", "K"),
+        "Tcmb0": _not_negative(
+            0.0,
+            "Temperature of the microwave background; the power spectrum has 2.7255 for 0.",
+            "K",
+        ),
         "sigma8": _positive(None, "Amplitude of the matter power spectrum."),
         "n_s": _positive(None, "Slope of the primordial power spectrum."),
     },
@@ -203,7 +207,6 @@ SCHEMA: dict[str, Key | dict[str, Key]] = {
         "n_steps": _count(2000, "emcee: steps kept per walker."),
         "n_burn": _count(500, "emcee: steps discarded first.", low=0),
         "n_live": _count(1000, "nested: number of live points.", low=10),
-        "n_threads": _count(1, "Threads of the likelihood.", decides_result=False),
     },
     "output": {
         "folder": Key(("path",), "results", "Where results go.", decides_result=False),

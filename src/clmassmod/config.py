@@ -12,7 +12,7 @@ import json
 import math
 import os
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self
@@ -78,15 +78,22 @@ class ModelInfo(dict[str, Any]):
             info.folder = str(Path(info.file).parent)
         return info
 
-    def hash(self) -> str:
+    def hash(self, without: Collection[str] = ()) -> str:
         """Return a sha256 of what decides the result, in hexadecimal: the key of a resume.
 
         Two configurations that differ only in order, in spelled-out defaults, in the file
-        format, or in keys without influence on the result (name, output, number of
-        threads) have the same hash.
+        format, or in keys without influence on the result (name, output) have the same hash.
+
+        Parameters
+        ----------
+        without : collection of str
+            Sections to leave out: a fit leaves out what describes the data, since it has
+            the data themselves in its key.
         """
         content: dict[str, Any] = {}
         for name, value in self.items():
+            if name in without:
+                continue
             rule = SCHEMA[name]
             if isinstance(rule, dict):
                 free = {key for key, k in rule.items() if not k.decides_result}

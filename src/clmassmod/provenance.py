@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from .errors import FitError
+
 
 def provenance() -> dict[str, str]:
     """Return version, commit, Python, numpy and the time (UTC) as strings."""
@@ -58,3 +60,23 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def exclusive_folder(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Hold `folder` for this process; a second one is refused with a `FitError`.
+
+    The lock is the operating system's: it goes with the process, however that ends.
+    """
+    import fcntl
+
+    path = Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    with open(path / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FitError(
+                f"{path} is in use by another process; wait for it, or save to another folder"
+            ) from None
+        yield

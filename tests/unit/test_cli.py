@@ -67,7 +67,7 @@ def test_demo_leaves_every_file_it_promises(demo):
         "config.json", "data", "figures", "masses.ecsv", "profiles", "report.html", "truth.ecsv",
     ]  # fmt: skip
     ids = [f"sim_{i:04d}" for i in range(3)]
-    assert sorted(p.stem for p in (folder / "profiles").iterdir()) == ids
+    assert sorted(p.stem for p in (folder / "profiles").glob("*.h5")) == ids
     assert sorted(p.stem for p in (folder / "data").iterdir()) == ids
     assert len(list((folder / "figures").glob("*.png"))) == 5
     table = QTable.read(folder / "masses.ecsv")

@@ -161,7 +161,6 @@ def test_hash_depends_on_what_decides_the_result_and_on_nothing_else():
     same = [
         {**CONTENT, "name": "other"},
         {**CONTENT, "output": {"folder": "elsewhere", "report": False}},
-        {**CONTENT, "fit": {**CONTENT["fit"], "n_threads": 7}},
         {**CONTENT, "seed": 1, "mass_def": "M500c"},
         dict(reversed(CONTENT.items())),
     ]

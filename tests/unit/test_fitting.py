@@ -366,5 +366,5 @@ def test_every_profile_recovers_itself(kind):
 
 
 def test_a_profile_that_needs_the_power_spectrum_says_so():
-    with pytest.raises(ConfigError, match="sigma8, n_s and Ob0"):
+    with pytest.raises(ConfigError, match="DK14 needs the power spectrum: give sigma8, n_s, Ob0"):
         massmod_of(shear_profile(), profile="DK14")

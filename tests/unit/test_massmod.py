@@ -34,9 +34,9 @@ def shear_data(names=TRUTH, seed=0):
     return result
 
 
-def massmod_of(data=None, **info):
+def massmod_of(observed=None, **info):
     massmod = clm.CLMassMod({"concentration": 4.0} | info)
-    massmod.obs_gamma_theta = shear_data() if data is None else data
+    massmod.obs_gamma_theta = shear_data() if observed is None else observed
     return massmod
 
 
@@ -79,6 +79,19 @@ def test_wrong_data_are_refused():
         clm.CLMassMod({"mass_definition": "200c"})
 
 
+@pytest.mark.parametrize(
+    ("profile", "problem"),
+    [
+        ("Einasto", "Einasto needs alpha"),
+        ("BMO", "BMO needs truncation"),
+        ({"kind": "NFW", "alpha": 0.2}, "NFW has no parameter alpha"),
+    ],
+)
+def test_parameters_of_the_profile_are_checked_at_once(profile, problem):
+    with pytest.raises(ConfigError, match=problem):
+        clm.CLMassMod({"profile": profile})
+
+
 def test_radii_of_the_fit_are_a_cut():
     inside = massmod_of(fit={"r_min": 0.5, "r_max": 2.0}).likelihood("a").observables[0]
     assert inside.radius.min() >= 0.5
@@ -91,7 +104,7 @@ def test_radii_of_the_fit_are_a_cut():
 def test_results_are_saved_read_and_resumed(tmp_path):
     massmod = massmod_of()
     profiles, info = massmod.fit_mass_profiles("scanpdf", save_loc=tmp_path / "fits")
-    assert sorted(p.name for p in (tmp_path / "fits").iterdir()) == ["a.h5", "b.h5", "c.h5"]
+    assert sorted(p.name for p in (tmp_path / "fits").glob("*.h5")) == ["a.h5", "b.h5", "c.h5"]
     assert info.resumed == []
     other = clm.CLMassMod({})
     assert all(same(p, q) for p, q in zip(profiles, other.read(tmp_path / "fits"), strict=True))
@@ -170,7 +183,34 @@ def test_a_failed_write_leaves_the_last_good_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         write_profile(profiles[0]._replace(message="new"), tmp_path / "a.h5")
     assert (tmp_path / "a.h5").read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == ["a.h5"]
+    assert [p.name for p in tmp_path.glob("*a.h5*")] == ["a.h5"]
+
+
+def test_a_second_process_on_one_folder_is_refused(tmp_path):
+    code = (
+        "import sys, clmassmod.provenance as p\n"
+        "with p.exclusive_folder(sys.argv[1]):\n"
+        "    print('held', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(FitError, match="in use by another process"):
+            massmod_of().fit_mass_profiles("curvefit", save_loc=tmp_path)
+        other.kill()  # however it ends, the folder is free again
+    massmod_of().fit_mass_profiles("curvefit", save_loc=tmp_path)
+
+
+def test_the_same_data_from_another_place_are_not_fitted_again(tmp_path):
+    massmod_of(data={"files": "here/*.txt"}).fit_mass_profiles("curvefit", save_loc=tmp_path)
+    massmod = massmod_of(data={"files": "there/*.txt"})
+    _, info = massmod.fit_mass_profiles("curvefit", save_loc=tmp_path)
+    assert info.resumed == ["a", "b", "c"]
 
 
 def test_read_takes_files_globs_lists_and_refuses_nothing_found(tmp_path):

@@ -8,16 +8,15 @@ import os
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from ..config import ModelInfo
 from ..errors import ClmassmodError, ConfigError, FitError, ParameterError
 from ..observables import DeltaSigma, GammaTheta
 from ..parallel import map_tasks
-from ..provenance import digest, provenance
+from ..provenance import digest, exclusive_folder, provenance
 from .density import mass_statistics
 from .fitting import fit_cluster, method_name, method_parameters
 from .likelihood import ClusterLikelihood, HaloModel, Observable
@@ -31,6 +30,11 @@ from .results import (
     write_profile,
 )
 from .sample_likelihood import SampleLikelihood
+
+# sections that describe the data, which are in the key of a result by themselves
+_DATA_SECTIONS = ("data", "sources", "simulation", "noise", "binning")
+# relations of concentration and mass that rest on the power spectrum
+_NEED_POWER = ("bhattacharya13", "prada12", "diemer19", "ishiyama21")
 
 
 class FitTask(NamedTuple):
@@ -205,6 +209,13 @@ class CLMassMod:
             In the order of the data, failed ones included (``status == "failed"``).
         fit_info : FitInfo
             Diagnostics by halo id; the sampler object too, if fitted here.
+
+        Raises
+        ------
+        FitError
+            There are no data, or another process is writing to `save_loc`.
+        ParameterError
+            The method or one of its parameters is unknown or out of range.
         """
         method = method_name(calc_method or self.model_info["fit"]["method"])
         settings = method_parameters(method, self._settings(method, calc_params))
@@ -215,8 +226,9 @@ class CLMassMod:
         done = {task.halo_id: result for task in tasks if (result := _resumable(task))}
         info.resumed = list(done)
         rest = [task for task in tasks if task.halo_id not in done]
-        for profile in _with_bar(map_tasks(run_task, rest, executor), len(rest), progress):
-            done[profile.halo_id] = profile
+        with nullcontext() if save_loc is None else exclusive_folder(save_loc):
+            for profile in _with_bar(map_tasks(run_task, rest, executor), len(rest), progress):
+                done[profile.halo_id] = profile
         self.out_data_profiles = [done[task.halo_id] for task in tasks]
         for profile in self.out_data_profiles:
             fit = {"chi2": profile.chi2, "dof": profile.dof}
@@ -335,17 +347,17 @@ def halo_model(info: ModelInfo) -> HaloModel:
     given = info["profile"]
     profile = profile_class(given["kind"])
     cosmology = info.make_cosmology()
-    power = _power(info, cosmology)
-    parameters = {k: v for k, v in given.items() if k != "kind" and v is not None}
-    if "power" in inspect.signature(profile).parameters:
-        if power is None:
-            raise ConfigError(
-                f"{info.file or 'configuration'}: profile {given['kind']} needs the power "
-                "spectrum: give sigma8, n_s and Ob0 in [cosmology]"
-            )
-        parameters["power"] = power
     concentration = info["concentration"]
     relation = concentration["relation"]
+    parameters = {k: v for k, v in given.items() if k != "kind" and v is not None}
+    accepted = inspect.signature(profile).parameters
+    _check_profile_parameters(info, parameters, accepted)
+    power = None
+    profile_needs_power = "power" in accepted
+    if profile_needs_power or relation in _NEED_POWER:
+        power = _power(info, cosmology, given["kind"] if profile_needs_power else relation)
+    if profile_needs_power:
+        parameters["power"] = power
     return HaloModel(
         profile=profile,
         mass_def=info["mass_def"],
@@ -357,13 +369,34 @@ def halo_model(info: ModelInfo) -> HaloModel:
     )
 
 
-def _power(info: ModelInfo, cosmology: Any) -> Any:
-    given = info["cosmology"]
-    if given["sigma8"] is None or given["n_s"] is None:
-        return None
+def _check_profile_parameters(
+    info: ModelInfo, given: Mapping[str, Any], accepted: Mapping[str, inspect.Parameter]
+) -> None:
+    where = f"{info.file or 'configuration'}: [profile] {info['profile']['kind']}"
+    for name in given:
+        if name not in accepted:
+            raise ConfigError(f"{where} has no parameter {name}")
+    supplied = {"mass", "concentration", "redshift", *given, *info["parameters"]}
+    for name, parameter in accepted.items():
+        if parameter.default is parameter.empty and name not in supplied:
+            raise ConfigError(f"{where} needs {name}")
+
+
+def _power(info: ModelInfo, cosmology: Any, user: str) -> Any:
     from ..power import LinearPower
 
-    return LinearPower(cosmology, sigma8=given["sigma8"], n_s=given["n_s"])
+    given = info["cosmology"]
+    missing = [key for key in ("sigma8", "n_s", "Ob0") if given[key] is None]
+    if missing:
+        raise ConfigError(
+            f"{info.file or 'configuration'}: {user} needs the power spectrum: give "
+            f"{', '.join(missing)} in [cosmology]"
+        )
+    # without radiation in the expansion, the transfer function still needs a temperature (FIRAS)
+    temperature = 2.7255 if given["Tcmb0"] == 0.0 else None
+    return LinearPower(
+        cosmology, sigma8=given["sigma8"], n_s=given["n_s"], cmb_temperature=temperature
+    )
 
 
 def _observables(name: str, value: Any, kind: type[Any]) -> tuple[Any, ...]:
