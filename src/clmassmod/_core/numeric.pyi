@@ -1,3 +1,5 @@
+from typing import Self
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,16 +12,16 @@ class Table:
     def error(self) -> float: ...
     @property
     def limits(self) -> tuple[float, float]: ...
-    def __init__(
-        self, kind: int, parameters: _Array, split: int, nodes: int, tolerance: float
-    ) -> None: ...
+    def __new__(
+        cls, kind: int, parameters: _Array, split: int, nodes: int, tolerance: float
+    ) -> Self: ...
 
 class TableSet:
     @property
     def tables(self) -> tuple[Table, ...]: ...
-    def __init__(
-        self, tables: list[Table] | tuple[Table, ...], table_of_row: npt.NDArray[np.uintp] | None
-    ) -> None: ...
+    def __new__(
+        cls, tables: list[Table] | tuple[Table, ...], table_of_row: npt.NDArray[np.uintp] | None
+    ) -> Self: ...
 
 def evaluate(
     kind: int,
