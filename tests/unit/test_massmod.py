@@ -82,7 +82,6 @@ def test_wrong_data_are_refused():
 @pytest.mark.parametrize(
     ("profile", "problem"),
     [
-        ("Einasto", "Einasto needs alpha"),
         ("BMO", "BMO needs truncation"),
         ({"kind": "NFW", "alpha": 0.2}, "NFW has no parameter alpha"),
     ],

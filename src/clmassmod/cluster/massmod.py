@@ -265,7 +265,7 @@ class CLMassMod:
                 taken.add(name.lower())
                 path = str(Path(save_loc) / name)
             key = digest(
-                self.model_info.hash(),
+                self.model_info.hash(without=_DATA_SECTIONS),
                 method,
                 sorted(settings.items()),
                 *map(_content, observables),
