@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+VENV_BENCH ?= .venv-bench
+BENCH_PIP := $(VENV_BENCH)/bin/python -m pip install --quiet
 PIP := $(BIN)/python -m pip install --quiet
 FAST := not slow and not data and not peers
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -34,8 +36,14 @@ install-test: $(BIN)/python
 	$(PIP) --force-reinstall --no-deps .
 install-dev: $(BIN)/python
 	$(PIP) ".[dev]" "meson>=1.4" "meson-python>=0.17" ninja "Cython>=3.1"
-install-bench: install-test
-	$(PIP) -r bench/requirements.txt
+# the peers have pins of their own, so they get an environment of their own; build tools come
+# first so that the wheel is timed without downloads; a peer that does not install is skipped
+install-bench:
+	$(PYTHON) -m venv $(VENV_BENCH)
+	$(BENCH_PIP) --upgrade pip
+	$(BENCH_PIP) ".[test]" meson meson-python ninja Cython
+	$(BENCH_PIP) --force-reinstall --no-deps .
+	-$(BENCH_PIP) -r bench/requirements.txt
 
 demo: install
 	$(BIN)/python -m clmassmod demo
@@ -51,10 +59,10 @@ test-data: install-test
 	$(BIN)/python -m pytest -m data -s --data-dir "$(DATA)" tests
 
 test-peers: install-bench
-	$(BIN)/python -m pytest -m peers tests
+	$(VENV_BENCH)/bin/python -m pytest -m peers tests
 
 bench: install-bench
-	$(BIN)/python -m bench
+	$(VENV_BENCH)/bin/python -m bench $(BENCH)
 
 docs: install-test
 	$(BIN)/python docs/generate.py
@@ -77,4 +85,4 @@ develop: install-test install-dev
 	tools/develop.sh $(BIN)
 
 clean:
-	rm -rf build builddir $(VENV) src/clmassmod/_core/*.so
+	rm -rf build builddir $(VENV) $(VENV_BENCH) src/clmassmod/_core/*.so

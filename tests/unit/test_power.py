@@ -455,3 +455,18 @@ class TestObject:
     def test_repr(self, eh98):
         assert repr(eh98) == "LinearPower(FlatLambdaCDM, n_s=0.96, transfer='eh98')"
         assert "Planck18" in repr(LinearPower(Planck18, sigma8=0.81, n_s=0.97))
+
+
+def test_equality_and_pickle():
+    import pickle
+
+    from astropy.cosmology import FlatLambdaCDM
+
+    cosmology = FlatLambdaCDM(H0=70, Om0=0.3, Tcmb0=2.7255, Ob0=0.045)
+    linear = LinearPower(cosmology, sigma8=0.8, n_s=0.96)
+    k = np.geomspace(1e-4, 10.0, 200)
+    table = LinearPower.from_table(k, linear.power(k, 0.0), cosmology)
+    assert pickle.loads(pickle.dumps(linear)) == linear
+    assert pickle.loads(pickle.dumps(table)) == table
+    assert linear != LinearPower(cosmology, sigma8=0.81, n_s=0.96)
+    assert linear != table
