@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 VENV_BENCH ?= .venv-bench
 BENCH_PIP := $(VENV_BENCH)/bin/python -m pip install --quiet
 PIP := $(BIN)/python -m pip install --quiet
+LEVELS := $(if $(filter x86_64,$(shell uname -m)),bits_baseline bits_plain bits_v3 bits_v4)
 FAST := not slow and not data and not peers
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -74,12 +75,16 @@ lint: install-dev
 	$(BIN)/mypy
 	find src tests/cpp -name '*.hpp' -o -name '*.cpp' | xargs $(BIN)/clang-format --dry-run --Werror
 
+# the C++ tests twice: under sanitizers, and optimised, compared bit for bit between levels
 sanitize: install-dev
-	rm -rf build/sanitize
+	rm -rf build/sanitize build/levels
 	PATH="$(CURDIR)/$(BIN):$$PATH" meson setup build/sanitize -Dcore_tests=true -Dbuildtype=debug \
 	  -Db_sanitize=address,undefined -Db_lundef=false
 	PATH="$(CURDIR)/$(BIN):$$PATH" meson compile -C build/sanitize core_tests
 	PATH="$(CURDIR)/$(BIN):$$PATH" meson test -C build/sanitize --no-rebuild --print-errorlogs
+	PATH="$(CURDIR)/$(BIN):$$PATH" meson setup build/levels -Dcore_tests=true
+	PATH="$(CURDIR)/$(BIN):$$PATH" meson compile -C build/levels core_tests $(LEVELS)
+	PATH="$(CURDIR)/$(BIN):$$PATH" meson test -C build/levels --no-rebuild --print-errorlogs
 
 develop: install-test install-dev
 	tools/develop.sh $(BIN)
