@@ -10,8 +10,8 @@ PROFILES = ("NFW", "gNFW", "BMO", "Einasto", "Hernquist", "Burkert", "DK14", "Di
 """Cluster profiles that a fit can use."""
 RELATIONS = ("duffy08", "bhattacharya13", "prada12", "diemer19", "ishiyama21", "constant")
 """Relations of concentration and mass."""
-METHODS = ("curvefit", "minuit", "scanpdf", "emcee", "pymc", "nested")
-"""Ways to fit; ``pymc`` is an alias of ``emcee``."""
+METHODS = ("curvefit", "minuit", "scanpdf", "emcee", "pymc", "mcmc", "nested")
+"""Ways to fit; ``pymc`` and ``mcmc`` are aliases of ``emcee``."""
 PARAMETERS = ("mass", "concentration", "shear_calibration")
 """Parameters that can be free."""
 PRIORS: dict[str, tuple[str, ...]] = {
@@ -228,8 +228,27 @@ def _concentration(value: Any) -> Any:
     return {"relation": value} if isinstance(value, str) else value
 
 
+def _cosmology(value: Any) -> Any:
+    """Return the section of an astropy FlatLambdaCDM or LambdaCDM without massive neutrinos."""
+    parameters = getattr(value, "parameters", {})
+    if type(value).__name__ not in ("FlatLambdaCDM", "LambdaCDM"):
+        return value
+    section = {
+        key: float(getattr(parameters[key], "value", parameters[key]))
+        for key in ("H0", "Om0", "Ode0", "Ob0", "Tcmb0")
+        if parameters.get(key) is not None
+    }
+    if section.get("Ob0") == 0.0:
+        del section["Ob0"]
+    if section["Tcmb0"] > 0.0 and (value.has_massive_nu or value.Neff != 3.04):
+        return value  # what a section cannot say
+    return section
+
+
 SECTION_SHORTHAND: dict[str, Callable[[Any], Any]] = {
     "profile": _profile,
     "concentration": _concentration,
+    "cosmology": _cosmology,
 }
-"""Sections that may be a single value: ``profile = "NFW"``, ``concentration = 4.0``."""
+"""Sections that may be a single value: ``profile = "NFW"``, ``concentration = 4.0``, an
+astropy cosmology without massive neutrinos."""

@@ -53,12 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if options.debug:
             raise
-        return _explained(error)
+        return _explained(error, getattr(options, "results", None))
     return OK
 
 
-def _explained(error: Exception) -> int:
+def _explained(error: Exception, folder: str | None) -> int:
     """Print one line about an error; return its exit code."""
+    if folder is not None and _concerns(error, folder):
+        error = _unusable(error, folder)
     if isinstance(error, ConfigError | FormatError | ParameterError | FitError):
         code = BAD_DATA
     elif isinstance(error, MissingExtraError):
@@ -70,6 +72,26 @@ def _explained(error: Exception) -> int:
         text = f"{type(error).__name__}: {text} (--debug shows where)"
     print(f"clmassmod: {text}", file=sys.stderr)
     return code
+
+
+def _concerns(error: Exception, folder: str) -> bool:
+    """Whether `error` is the operating system's about a file in the folder of results."""
+    if not isinstance(error, OSError) or isinstance(error, ClmassmodError):
+        return False
+    if error.filename is None:
+        return True  # HDF5 and a full disk name no file, and files of data have their own errors
+    place, name = os.path.abspath(folder), os.path.abspath(error.filename)
+    return os.path.commonpath([place, name]) in (place, name)  # mkdir may name one above
+
+
+def _unusable(error: Exception, folder: str) -> FitError:
+    reason = getattr(error, "strerror", None) or str(error)
+    if Path(folder).exists() and not Path(folder).is_dir():
+        reason = "it is a file"
+    return FitError(
+        f"results cannot be written into the folder {folder} ({reason}); give one that can be "
+        "written to, with --folder or as [output] folder"
+    )
 
 
 @contextmanager
@@ -251,15 +273,22 @@ class _Version(argparse.Action):
         parser.exit()
 
 
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
 def _positive(text: str) -> int:
-    number = int(text)
+    number = _whole(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")
     return number
 
 
 def _not_negative(text: str) -> int:
-    number = int(text)
+    number = _whole(text)
     if number < 0:
         raise argparse.ArgumentTypeError(f"{text} is not at least 0")
     return number

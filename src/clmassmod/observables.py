@@ -10,9 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -33,6 +31,7 @@ from ._checks import (
 )
 from .cosmology import Array, angular_diameter_distance
 from .errors import ParameterError, nearest
+from .provenance import atomic_path
 from .sources import BetaMoments, SourceDistribution, Sources, checked_sources
 
 if TYPE_CHECKING:
@@ -216,17 +215,8 @@ class RadialObservable:
 
         text = io.StringIO()
         self.to_table().write(text, format="ascii.ecsv")
-        target = Path(path)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(text.getvalue())
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, target)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        with atomic_path(path) as temporary:
+            temporary.write_text(text.getvalue(), encoding="utf-8")
 
     def _header(self) -> dict[str, Any]:
         raise NotImplementedError

@@ -197,17 +197,25 @@ def test_signal_handlers_are_put_back(capsys):
         (["fit"], 2, "CONFIG"),
         (["demo", "--n-clusters", "0"], 2, "not at least 1"),
         (["demo", "--seed", "-1"], 2, "not at least 0"),
+        (["demo", "--seed", "a"], 2, "'a' is not a whole number"),
         (["demo", "--method", "emceee"], 2, "invalid choice"),
         (["fit", "absent.toml"], 65, "absent.toml"),
         (["fit", "typo.toml"], 65, "Did you mean 'mass_def'"),
         (["fit", "empty.toml"], 65, "[data] files is missing"),
         (["fit", "nodata.toml"], 65, "nowhere.txt"),
-        (["demo", "--folder", "empty.toml", "--no-report"], 70, "empty.toml"),
+        (["demo", "--folder", "empty.toml", "--no-report"], 65, "empty.toml (it is a file)"),
+        (["fit", "data.toml", "--folder", "data.toml"], 65, "data.toml (it is a file)"),
+        (["fit", "data.toml", "--folder", "data.toml/deep"], 65, "with --folder"),
+        (["fit", "data.toml", "--folder", "/proc/x"], 65, "folder /proc/x (No such file"),
     ],
 )
 def test_errors_have_their_code_and_one_line(arguments, code, words, tmp_path):
     (tmp_path / "typo.toml").write_text('mas_def = "200c"\n')
     (tmp_path / "empty.toml").write_text("")
+    (tmp_path / "data.toml").write_text(
+        '[data]\nfiles = "a.csv"\nredshift = 0.3\n[sources]\nredshift = 1.0\n'
+    )
+    (tmp_path / "a.csv").write_text("r [Mpc],gt,gt_err\n0.5,0.06,0.01\n1.0,0.03,0.01\n")
     (tmp_path / "nodata.toml").write_text('[data]\nfiles = "nowhere.txt"\nredshift = 0.3\n')
     done = run(*arguments, folder=tmp_path, expect=code)
     assert words in done.stderr
@@ -292,6 +300,14 @@ def test_reference_table(tmp_path):
     assert load_reference(path, "M500", unit="Msun", mass_def="500c").masses == {"a": 5.0}
     with pytest.raises(FormatError, match="masses are 500c, those of the fit 200m"):
         load_reference(path, "M500", unit="Msun", mass_def="200m")
+    path.write_text("name,M500,mass_def\na,5.0,M500c\n")
+    assert load_reference(path, "M500", unit="Msun", mass_def="500c").masses == {"a": 5.0}
+    path.write_text("name,M500,mass_def\na,5.0,crit\n")
+    with pytest.raises(FormatError, match="mass_def.*'crit'"):
+        load_reference(path, "M500", unit="Msun", mass_def="500c")
+    path.write_text("name,M500\na,5.0\nb,1.0\na,6.0\n")
+    with pytest.raises(FormatError, match="name: 'a' occurs 2 times"):
+        load_reference(path, "M500", unit="Msun")
     with pytest.raises(FormatError, match=r"absent\.csv"):
         load_reference(tmp_path / "absent.csv")
 
@@ -310,6 +326,12 @@ def test_comparison_is_what_it_says(tmp_path):
     assert found["coverage_68"] == np.mean(np.abs(pull) < 1.0)
     assert found["mean_pull"] == pytest.approx(pull.mean(), rel=1e-9)
     assert len(summary_lines(found)) == 5
+    one = outcome.profiles[0]
+    flat = one._replace(mle={"mass": 6e14}, errors={"mass": (0.0, 1e14)})
+    pulled = comparison([flat], Reference({one.halo_id: 5e14}))
+    assert pulled["mean_pull"] == pytest.approx(1.0, rel=1e-12)
+    bare = flat._replace(errors={"mass": (0.0, 0.0)})
+    assert comparison([bare], Reference({one.halo_id: 5e14}))["n_compared"] == 0
     nothing = comparison(outcome.profiles, Reference({"other": 1e15}))
     assert nothing["n_compared"] == 0
     assert np.isnan(nothing["ratio"])

@@ -329,3 +329,10 @@ def test_failed_write_leaves_the_last_good_file(tmp_path, monkeypatch):
         gamma_theta().write(path)
     assert load_gamma_theta(path) == FULL_GAMMA
     assert os.listdir(tmp_path) == ["profile.ecsv"]
+
+
+def test_written_files_have_the_usual_permissions(tmp_path):
+    path, other = tmp_path / "a.ecsv", tmp_path / "b"
+    GammaTheta([0.5], [0.1], [0.01], redshift=0.3).write(path)
+    other.touch()
+    assert path.stat().st_mode == other.stat().st_mode

@@ -362,7 +362,8 @@ def test_the_text_that_the_bad_ones_are_made_of_is_good(tmp_path):
         ("# only a comment\n", "content", "no data lines"),
         (HEAD + "0.3 100 10\n0.6 50\n", "line 3", "has 2 values where line 2 has 3"),
         (HEAD + "0.3 100 10\n0.6 5x 9\n", "values", "entry 1 is '5x', not a number"),
-        (HEAD + "0.3 100 10\n0.6 nan 9\n", "values", r"values\[1\] = nan"),
+        ("R,ds,ds_err\n", "content", "line 1 is all there is, and holds no number"),
+        (HEAD + "0.3 100 10\n0.6 nan 9\n", "values", r"values\[1\] = nan.* the column 'ds'\."),
         (HEAD + "0.3 100 10\n0.6 1e999 9\n", "values", r"values\[1\] = inf"),
         (HEAD + "0.3 100 10\n0.6 1e200 9\n", "values", r"values\[1\] = 1e\+212"),
         (HEAD + "0.3 100 10\n0.2 50 9\n", "radius", r"radius\[1\] = 0.2 .* increasing"),
@@ -420,6 +421,36 @@ def test_bad_arguments_are_named(arguments, error, message, tmp_path):
     path.write_text(HEAD + GOOD)
     with pytest.raises(error, match=message):
         load_delta_sigma(path, **{"redshift": 0.2, **arguments})
+
+
+def test_a_bad_covariance_is_the_fault_of_its_own_file(tmp_path):
+    (tmp_path / "x.txt").write_text(HEAD + GOOD)
+    np.savetxt(tmp_path / "c_x.txt", np.ones((3, 3)))
+    for covariance in (tmp_path / "c_{id}.txt", {"x": tmp_path / "c_x.txt"}):
+        with pytest.raises(FormatError, match="positive definite") as caught:
+            load_delta_sigma(tmp_path / "x.txt", redshift=0.2, covariance=covariance)
+        assert caught.value.file == str(tmp_path / "c_x.txt")
+        assert caught.value.field == "covariance"
+
+
+def test_columns_of_other_fields_are_no_suggestion(tmp_path):
+    (tmp_path / "x.txt").write_text("# R [Mpc] gt_err\n0.3 0.1\n")
+    with pytest.raises(FormatError, match="no column is known as this") as caught:
+        load_gamma_theta(tmp_path / "x.txt", redshift=0.2)
+    assert "Did you mean" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["source_redshift", "z_s"])
+def test_a_source_redshift_in_the_metadata_is_read(key, tmp_path):
+    table = Table({"r_mpc": R, "gt": DS / 1e3, "gt_err": ERR / 1e3})
+    table.meta |= {"redshift": 0.2, key: 1.1}
+    table.write(tmp_path / "x.ecsv")
+    assert load_gamma_theta(tmp_path / "x.ecsv").sources == 1.1
+    assert load_gamma_theta(tmp_path / "x.ecsv", sources=0.9).sources == 0.9
+    table.meta[key] = -1.0
+    table.write(tmp_path / "x.ecsv", overwrite=True)
+    with pytest.raises(FormatError, match=r"x\.ecsv: sources"):
+        load_gamma_theta(tmp_path / "x.ecsv")
 
 
 def test_files_that_are_none(tmp_path):

@@ -114,12 +114,26 @@ def test_noise_is_standard_normal_in_units_of_the_errors():
 
 
 def test_sources_of_a_distribution_dilute_the_signal():
-    near = simulate_sample(quiet(sources={"distribution": "chang2013"}))
+    # brute force: shear and convergence of every node by itself, averaged over n(z) and the bin
+    binning = {"r_min": 0.3, "r_max": 2.0, "n_bins": 3}
+    near = simulate_sample(quiet(sources={"distribution": "chang2013"}, binning=binning))
+    sources = clm.SourceDistribution.chang2013()
+    edges = np.geomspace(0.3, 2.0, 4)
+    x, w = np.polynomial.legendre.leggauss(24)
     for data, row in zip(near.observables, near.truth, strict=True):
         halo = clm.NFW(row["mass"].to_value("Msun"), row["concentration"], row["redshift"])
-        expected = halo.reduced_tangential_shear(data.radius, clm.SourceDistribution.chang2013())
-        assert data.values == pytest.approx(expected, rel=0.02)
-        assert data.sources == clm.SourceDistribution.chang2013()
+        for i, (a, b) in enumerate(pairwise(edges)):
+            radius = 0.5 * (a + b) + 0.5 * (b - a) * x
+            total = np.zeros(radius.size)
+            for z, weight in zip(sources.redshift, sources.weight, strict=True):
+                if z > row["redshift"]:  # sources in front have no shear, and count
+                    shear = halo.tangential_shear(radius, float(z))
+                    total += weight * shear / (1.0 - halo.convergence(radius, float(z)))
+            expected = np.sum(w * radius * total) / np.sum(w * radius)
+            assert data.values[i] == pytest.approx(expected, rel=2e-7)
+        alone = halo.reduced_tangential_shear(data.radius, float(sources.redshift.max()))
+        assert (data.values < alone).all()
+        assert data.sources == sources
 
 
 @pytest.mark.parametrize("sources", [{}, {"files": "nz_{id}.txt"}])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ..errors import FormatError, nearest
+from ..cosmology import MassDef
+from ..errors import FormatError, ParameterError, nearest
 from .results import MassProfile
 
 _ID_NAMES = ("halo_id", "id", "name")
@@ -64,8 +66,8 @@ def load_reference(
     Raises
     ------
     FormatError
-        If the file is not a table, a column or a unit is missing, or the masses are of
-        another definition.
+        If the file is not a table, a column or a unit is missing, an id occurs twice, or the
+        masses are of another definition.
     """
     from astropy.table import Table
 
@@ -73,12 +75,13 @@ def load_reference(
         table = Table.read(path)
     except Exception as error:  # readers of tables raise anything on a damaged file
         raise FormatError(path, "table", f"cannot be read ({error})") from error
-    stated = {str(name) for name in table["mass_def"]} if "mass_def" in table.colnames else set()
-    if mass_def is not None and stated - {mass_def}:
-        other = ", ".join(sorted(stated - {mass_def}))
-        raise FormatError(path, "mass_def", f"masses are {other}, those of the fit {mass_def}")
+    if mass_def is not None and "mass_def" in table.colnames:
+        _check_mass_def(path, table["mass_def"], mass_def)
     ids = id_column or next((n for n in _ID_NAMES if n in table.colnames), table.colnames[0])
     names = [str(name) for name in _column(path, table, ids)]
+    again = next((name for name, n in Counter(names).items() if n > 1), None)
+    if again is not None:
+        raise FormatError(path, ids, f"{again!r} occurs {names.count(again)} times")
     masses = _masses(path, table, column, unit)
     errors = {} if error_column is None else _masses(path, table, error_column, unit)
     return Reference(
@@ -86,6 +89,16 @@ def load_reference(
         dict(zip(names, errors, strict=False)),
         label or ("true mass" if column == "mass" else column),
     )
+
+
+def _check_mass_def(path: Any, stated: Any, wanted: str) -> None:
+    for name in dict.fromkeys(map(str, stated)):
+        try:
+            same = MassDef.from_name(name) == MassDef.from_name(wanted)
+        except ParameterError as error:
+            raise FormatError(path, "mass_def", str(error)) from error
+        if not same:
+            raise FormatError(path, "mass_def", f"masses are {name}, those of the fit {wanted}")
 
 
 def _column(path: Any, table: Any, name: str) -> Any:
@@ -120,17 +133,23 @@ def comparison(profiles: Sequence[MassProfile], reference: Reference) -> dict[st
         the fraction of objects whose 68.3 % interval (with the error of the reference added
         in quadrature) holds the reference mass, and ``coverage_68_error``, its binomial error
         where 68.3 % is true; ``mean_pull`` and ``sd_pull`` of (fitted - reference) / error.
-        Objects without errors do not count; NaN if none can be compared.
+        The error is that on the side of the reference; where it is zero (a best fit at the
+        end of its interval), that of the other side. Objects without errors do not count;
+        NaN if none can be compared.
     """
-    pairs = [p for p in compared(profiles, reference) if np.isfinite(p[1:]).all()]
+    pairs = [
+        p
+        for p in compared(profiles, reference)
+        if np.isfinite(p[1:]).all() and max(p[2], p[3], p[5]) > 0.0
+    ]
     if not pairs:
         names = ("ratio", "ratio_error", "coverage_68", "coverage_68_error")
         return {"n_compared": 0} | dict.fromkeys((*names, "mean_pull", "sd_pull"), math.nan)
     fitted, down, up, mass, sd = np.array([pair[1:] for pair in pairs]).T
     n = len(pairs)
     toward = np.where(mass < fitted, down, up)
-    total = np.sqrt(toward**2 + sd**2)
-    pull = np.divide(fitted - mass, total, out=np.full(n, np.nan), where=total > 0.0)
+    toward = np.where(toward > 0.0, toward, np.maximum(down, up))
+    pull = (fitted - mass) / np.sqrt(toward**2 + sd**2)
     ratio = fitted.sum() / mass.sum()
     variance = np.sum((0.5 * (down + up)) ** 2) + ratio**2 * np.sum(sd**2)
     return {

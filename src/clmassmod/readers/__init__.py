@@ -65,7 +65,9 @@ def load_gamma_theta(
         Redshift of the object, or of each by id, or a table for `load_redshifts`; else
         what the file states.
     sources : float, SourceDistribution, BetaMoments, path or mapping, optional
-        The sources; a path is read by `load_source_distribution` and may contain
+        The sources; by default the number that the metadata of the file (ECSV, FITS header,
+        HDF5 attributes) states as ``source_redshift``, ``z_source``, ``z_s`` or ``zs``. A
+        path is read by `load_source_distribution` and may contain
         ``{id}``; a mapping gives any of these by id.
     kind : {"reduced_shear", "shear"}, optional
         What the values are; by default what our own ECSV states, else reduced shear.

@@ -148,7 +148,9 @@ def find_columns(
 def missing_column(table: RawTable, kind: str, field: str) -> FormatError:
     """Return the error that says how to name the column of `field`."""
     names = [column.name for column in table.columns]
-    hints = [nearest(name, names) for name in SYNONYMS[kind][field]]
+    others = {n for other, known in SYNONYMS[kind].items() if other != field for n in known}
+    free = [name for name in names if _normal(name) not in others]
+    hints = [nearest(name, free) for name in SYNONYMS[kind][field]]
     hint = next((h for h in hints if h), "")
     problem = (
         f"no column is known as this; the columns are {', '.join(map(repr, names))}. "

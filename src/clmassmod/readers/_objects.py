@@ -43,6 +43,7 @@ _TARGETS: dict[str, dict[str, str]] = {
     },
 }
 _UNIT_OF_VALUES = ("errors", "cross", "cross_errors")
+_SOURCE_KEYS = ("source_redshift", "z_source", "z_s", "zs")
 _REDSHIFT_KEYS = ("redshift", "z", "z_lens", "z_cl", "zlens")
 _HEADER_KEYS = {"observable", "n_points", "redshift", "id", "metadata"}
 
@@ -208,11 +209,18 @@ def _make(
         arguments["covariance"] = scaled(file, "covariance", covariance, factor)
     _check_conversion(file, units, conversion)
     arguments["metadata"] = _how_it_was_read(content, units, conversion)
-    return _build(file, request, {**arguments, "redshift": redshift, "id": name}, name)
+    arguments |= {"redshift": redshift, "id": name}
+    if request.kind == "gamma_theta":
+        arguments["sources"] = _stated(table, _SOURCE_KEYS)
+    return _build(file, request, arguments, name, content)
 
 
 def _build(
-    file: str, request: Request, arguments: dict[str, Any], name: str
+    file: str,
+    request: Request,
+    arguments: dict[str, Any],
+    name: str,
+    content: Mapping[str, Column],
 ) -> GammaTheta | DeltaSigma:
     """Make the container; what is wrong with it is wrong with the file."""
     try:
@@ -229,7 +237,19 @@ def _build(
             )
         return DeltaSigma(**arguments, file=file)
     except ParameterError as error:
-        raise FormatError(file, error.name.split("[", maxsplit=1)[0], str(error)) from error
+        key = error.name.split("[", maxsplit=1)[0]
+        problem = str(error)
+        if key == "covariance" and request.covariance is not None:
+            file = _covariance_file(request, name) or file
+        elif key in content and content[key].name != key:
+            problem += f" This is the column {content[key].name!r}."
+        raise FormatError(file, key, problem) from error
+
+
+def _stated(table: RawTable, known: tuple[str, ...]) -> Any:
+    """Return the entry of the metadata that goes by one of the names, or None."""
+    keys = {str(key).lower(): key for key in table.meta}
+    return next((table.meta[keys[k]] for k in known if k in keys), None)
 
 
 def _redshift(table: RawTable, content: Mapping[str, Column], request: Request, name: str) -> float:
@@ -243,8 +263,7 @@ def _redshift(table: RawTable, content: Mapping[str, Column], request: Request, 
             raise FormatError(table.file, "redshift", problem)
         value = data[0]
     else:
-        keys = {str(key).lower(): key for key in table.meta}
-        value = next((table.meta[keys[k]] for k in _REDSHIFT_KEYS if k in keys), None)
+        value = _stated(table, _REDSHIFT_KEYS)
     if value is None:
         problem = (
             f"the file states none; pass redshift= (a number, a mapping from the id, here "
@@ -291,6 +310,12 @@ def _covariance(
         column = content["covariance"]
         return np.asarray(column.data), unit or column.unit
     return None, None
+
+
+def _covariance_file(request: Request, name: str) -> str | None:
+    """Return the file the covariance was read from, if it was."""
+    given = _filled(per_object(request.covariance, name, "", "covariance"), name)
+    return given if isinstance(given, str) else None
 
 
 def _sources(sources: Any, name: str, file: str) -> Any:
@@ -364,7 +389,7 @@ def _own_object(
         arguments["metadata"] = _own_metadata(file, header["metadata"])
         if request.covariance is not None:
             arguments["covariance"] = _own_covariance(file, request, name)
-        return _build(file, request, arguments, name)
+        return _build(file, request, arguments, name, found)
     except TypeError as error:
         raise FormatError(file, "header", f"holds an unknown entry ({error})") from error
     except ParameterError as error:
