@@ -36,6 +36,8 @@ _PUBLIC = {
     "GammaTheta": ".observables",
     "DeltaSigma": ".observables",
     "CLMassMod": ".cluster.massmod",
+    "FitInfo": ".cluster.massmod",
+    "MassProfile": ".cluster.results",
     "compare_models": ".cluster.comparison",
     "simulate_sample": ".cluster.simulation",
     "run_fit": ".cluster.program",
@@ -49,9 +51,10 @@ __all__ = ["__version__", *_PUBLIC, *_MODULES]
 if TYPE_CHECKING:
     from . import errors, utils
     from .cluster.comparison import compare_models
-    from .cluster.massmod import CLMassMod
+    from .cluster.massmod import CLMassMod, FitInfo
     from .cluster.program import run_fit
     from .cluster.reference import load_reference
+    from .cluster.results import MassProfile
     from .cluster.simulation import simulate_sample
     from .cosmology import MassDef, critical_surface_density
     from .observables import DeltaSigma, GammaTheta

@@ -257,7 +257,7 @@ def _checked_section(
     if not isinstance(value, Mapping) and name in SECTION_SHORTHAND:
         value = SECTION_SHORTHAND[name](value)
     if not isinstance(value, Mapping):
-        place.fail(f"is {value!r}, where a section with keys is needed")
+        place.fail(f"is {value!r}, where a section with the keys {', '.join(keys)} is needed")
     for key in value:
         if key not in keys:
             place.unknown(key, keys)

@@ -71,8 +71,12 @@ def exclusive_folder(folder: str | os.PathLike[str]) -> Iterator[None]:
     import fcntl
 
     path = Path(folder)
-    path.mkdir(parents=True, exist_ok=True)
-    with open(path / ".lock", "w") as lock:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = open(path / ".lock", "w")  # noqa: SIM115 - closed by the with below
+    except OSError as error:
+        raise FitError(f"{path} cannot be used as a folder of results: {error}") from error
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -164,8 +164,10 @@ def test_errors_are_those_of_the_fisher_matrix():
     slope = (model_shear(MASS * (1 + step)) - model_shear(MASS * (1 - step))) / (2 * step * MASS)
     expected = 0.01 / np.sqrt(np.sum(slope**2))
     profile = fit(shear_profile(), "curvefit")
-    # finite-difference Jacobian of scipy: 1e-7; the one here: 1e-8
-    assert profile.errors["mass"][0] == pytest.approx(expected, rel=1e-5)
+    # slopes over one standard deviation, 7 % of the mass: they differ in second order
+    assert profile.errors["mass"][0] == pytest.approx(expected, rel=2e-3)
+    deep = fit(shear_profile(sd=1e-4), "curvefit").errors["mass"][0]
+    assert deep == pytest.approx(0.01 * expected, rel=1e-6)
     # the likelihood is not exactly a parabola: HESSE and MINOS agree with it to percents
     other = fit(shear_profile(), "minuit")
     assert math.sqrt(other.covariance[0, 0]) == pytest.approx(expected, rel=0.01)
@@ -191,7 +193,7 @@ def test_calibration_prior_widens_the_mass_as_marginalisation_does():
     jacobian = np.stack([slope, model_shear()], axis=1)
     fisher = jacobian.T @ jacobian / 0.01**2 + np.diag([0.0, 0.05**-2])
     expected = np.sqrt(np.linalg.inv(fisher)[0, 0])
-    assert profile.errors["mass"][0] == pytest.approx(expected, rel=1e-4)
+    assert profile.errors["mass"][0] == pytest.approx(expected, rel=5e-3)
     assert profile.mle["shear_calibration"] == pytest.approx(0.0, abs=1e-6)
 
 
@@ -238,7 +240,7 @@ def test_scan_marginalises_other_parameters_over_their_priors():
         "parameters": ["mass", "shear_calibration"],
         "priors": {"shear_calibration": {"distribution": "normal", "mean": 0.01, "sd": 0.03}},
     }
-    profile = fit(data, "scanpdf", {"n_nuisance": 201}, **info)
+    profile = fit(data, "scanpdf", **info)
     at = int(np.argmax(profile.grid_log_likelihood)) + 60
     mass = profile.mass_grid[at]
 
@@ -248,8 +250,8 @@ def test_scan_marginalises_other_parameters_over_their_priors():
         return math.exp(-0.5 * chi2 - norm) * stats.norm(0.01, 0.03).pdf(m)
 
     expected, _ = integrate.quad(integrand, -0.2, 0.2, epsabs=0, epsrel=1e-10)
-    # mid-point rule in the prior's quantiles: 201 nodes leave a few 1e-4
-    assert math.exp(profile.grid_log_likelihood[at]) == pytest.approx(expected, rel=2e-3)
+    # the trapezoid over what is not negligible: 1e-13 is left out
+    assert math.exp(profile.grid_log_likelihood[at]) == pytest.approx(expected, rel=1e-9)
 
 
 def test_chain_and_nested_samples_agree_with_the_scan():
@@ -368,3 +370,106 @@ def test_every_profile_recovers_itself(kind):
 def test_a_profile_that_needs_the_power_spectrum_says_so():
     with pytest.raises(ConfigError, match="DK14 needs the power spectrum: give sigma8, n_s, Ob0"):
         massmod_of(shear_profile(), profile="DK14")
+
+
+# -- scans over other parameters, weak signals, poor data ---------------------------------------
+
+
+def brute_marginal(massmod, mass, others):
+    """ln of the mean likelihood over points of the prior, by plain summation."""
+    likelihood = massmod.likelihood()
+    grid = np.stack(np.broadcast_arrays(mass[:, None], others[None, :]), axis=-1)
+    value = likelihood.log_likelihood(grid.reshape(-1, 2)).reshape(mass.size, -1)
+    return np.logaddexp.reduce(value, axis=1) - math.log(others.size)
+
+
+@pytest.mark.parametrize("sd", [0.02, 0.005, 0.001])
+def test_scan_resolves_a_degenerate_concentration(sd):
+    data = noisy(3, sd=sd)
+    massmod = massmod_of(data, **two_free())
+    profile = massmod.fit_mass_profiles("scanpdf")[0][0]
+    assert "resolved" not in profile.message
+    density = np.exp(profile.grid_log_likelihood - profile.grid_log_likelihood.max())
+    peaks = np.sum((density[1:-1] > density[:-2]) & (density[1:-1] > density[2:]))
+    assert peaks == 1
+    # 6000 points of the prior: the conditional width of c is 0.02 at sd = 0.001, 8 steps
+    uniform = 1.0 + 14.0 * (np.arange(6000) + 0.5) / 6000
+    brute = brute_marginal(massmod, profile.mass_grid[::10], uniform)
+    kept = brute > brute.max() - 12.0
+    difference = (profile.grid_log_likelihood[::10] - brute)[kept]
+    # far out the range of c ends within its density, where the trapezoid on 41 nodes keeps 1e-3
+    assert np.abs(difference).max() < 2e-3
+    assert np.abs(difference[brute[kept] > brute.max() - 2.0]).max() < 1e-3
+
+
+@pytest.mark.parametrize("sd", [0.01, 0.002, 0.0002])
+def test_scan_resolves_a_degenerate_calibration(sd):
+    prior = {"distribution": "normal", "mean": 0.0, "sd": 0.05}
+    massmod = massmod_of(
+        shear_profile(sd=sd),
+        parameters=["mass", "shear_calibration"],
+        priors={"shear_calibration": prior},
+    )
+    profile = massmod.fit_mass_profiles("scanpdf")[0][0]
+    assert profile.status == "ok", profile.message
+    fisher = massmod.fit_mass_profiles("curvefit")[0][0].errors["mass"][0]
+    found = math.sqrt(profile.covariance[0, 0])
+    # the posterior is normal to second order in its relative width, 8 % at most
+    assert found == pytest.approx(fisher, rel=0.04)
+
+
+def test_errors_of_a_vanishing_signal():
+    nothing = shear_profile(np.zeros(RADIUS.size))
+    scan = fit(nothing, "scanpdf")
+    for method in ("curvefit", "minuit"):
+        errors = fit(nothing, method).errors["mass"]
+        # the likelihood has a sharp peak at zero, where its curvature means nothing
+        assert np.mean(errors) == pytest.approx(np.mean(scan.errors["mass"]), rel=0.6)
+
+
+def test_pulls_of_weak_signals():
+    truth = 5e13
+    data = [noisy(500 + i, truth, sd=0.03, name=f"p{i}") for i in range(200)]
+    profiles, _ = massmod_of(data).fit_mass_profiles("curvefit")
+    pulls = np.array([(p.mass - truth) / p.errors["mass"][0] for p in profiles])
+    # 200 draws give the sd of a normal to 5 %; the estimate is skewed, which widens it a little
+    assert 0.8 < pulls.std() < 1.25
+    assert np.abs(pulls).max() < 5.0
+
+
+def test_masses_beyond_a_profile_are_impossible_not_an_error():
+    info = {
+        "profile": "Diemer23",
+        "cosmology": {"sigma8": 0.8, "n_s": 0.96, "Ob0": 0.045, "Tcmb0": 2.7255},
+    }
+    massmod = massmod_of(shear_profile(), **info)  # the default prior reaches 1e16 Msun
+    limit = massmod.likelihood().greatest_mass
+    assert 2e15 < limit < 1e16
+    values = massmod.likelihood().log_likelihood([[0.9 * limit], [1.1 * limit], [-1.1 * limit]])
+    assert np.isfinite(values[0])
+    assert np.all(np.isneginf(values[1:]))
+    for method in ("curvefit", "scanpdf"):
+        profile = fit(shear_profile(), method, **info)
+        assert profile.status == "ok", profile.message
+
+
+def test_sources_in_front_of_the_lens_cannot_be_fitted():
+    data = shear_profile().replace(sources=0.2)
+    profile = fit(data, "curvefit")
+    assert profile.status == "failed"
+    assert "behind the lens" in profile.message
+
+
+@pytest.mark.parametrize("method", ["curvefit", "minuit"])
+def test_too_few_data_are_a_failed_fit(method):
+    data = shear_profile().select(r_max=0.32)
+    assert len(data) == 1
+    profile = fit(data, method, **two_free())
+    assert profile.status == "failed"
+    assert "1 data points cannot determine mass, concentration" in profile.message
+
+
+def test_a_poor_fit_is_a_warning():
+    profile = fit(shear_profile(2.0 - model_shear()), "curvefit")
+    assert profile.status == "warning"
+    assert "poor fit" in profile.message

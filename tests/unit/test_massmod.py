@@ -259,6 +259,14 @@ def failing_sample():
     return [good[0], bad, good[1]]
 
 
+def test_an_object_outside_the_radii_of_the_fit_does_not_stop_the_others():
+    inner = shear_data("b")[0].select(r_max=0.5)
+    massmod = massmod_of([shear_data("a")[0], inner], fit={"r_min": 1.0})
+    profiles, info = massmod.fit_mass_profiles("curvefit")
+    assert [p.status for p in profiles] == ["ok", "failed"]
+    assert "r_min" in info.failed["b"]
+
+
 def test_a_failing_halo_does_not_stop_the_others(tmp_path):
     profiles, info = massmod_of(failing_sample()).fit_mass_profiles("curvefit", save_loc=tmp_path)
     assert [p.status for p in profiles] == ["ok", "failed", "ok"]
@@ -323,8 +331,14 @@ def test_compare_models_refuses_what_cannot_be_compared():
     with pytest.raises(FitError, match="no results"):
         clm.compare_models([fitted, other])
     other.fit_mass_profiles("curvefit")
-    with pytest.raises(FitError, match="different objects"):
+    with pytest.raises(FitError, match="different objects or data"):
         clm.compare_models([fitted, other])
+    same_size = massmod_of(shear_data(seed=5))
+    same_size.fit_mass_profiles("curvefit")
+    with pytest.raises(FitError, match="different objects or data"):
+        clm.compare_models([fitted, same_size])
+    with pytest.raises(ParameterError, match="a list of fitted"):
+        clm.compare_models(fitted)
     failed = massmod_of(failing_sample())
     failed.fit_mass_profiles("curvefit")
     with pytest.raises(FitError, match="failed for b"):
@@ -380,6 +394,49 @@ def test_density_of_weighted_samples_follows_the_weights():
     assert found["sd"] == pytest.approx(1e14, rel=0.03)
     mass, density = mass_density(profile)
     assert np.trapezoid(density, mass) == pytest.approx(1.0)
+
+
+def test_results_of_another_mass_definition_are_refused(tmp_path):
+    massmod_of().fit_mass_profiles("curvefit", save_loc=tmp_path)
+    with pytest.raises(ParameterError, match="mass_def"):
+        clm.CLMassMod({"mass_def": "500c"}).read(tmp_path)
+
+
+def test_a_folder_of_the_command_line_is_read(tmp_path):
+    massmod_of().fit_mass_profiles("curvefit", save_loc=tmp_path / "profiles")
+    assert len(clm.CLMassMod().read(tmp_path)) == 3
+
+
+def test_a_file_in_the_place_of_the_folder_is_a_clear_error(tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(FitError, match="cannot be used as a folder"):
+        massmod_of().fit_mass_profiles("curvefit", save_loc=tmp_path / "taken")
+
+
+def test_truth_is_checked():
+    massmod = massmod_of()
+    massmod.fit_mass_profiles("curvefit")
+    assert np.isnan(massmod.statistics({"other": 1e14})["pit"]).all()
+    for bad in ([1e14], {"a": -1.0}, {"a": math.nan}):
+        with pytest.raises(ParameterError, match="truth"):
+            massmod.statistics(bad)
+
+
+def test_an_astropy_cosmology_is_taken_if_a_section_can_say_it():
+    from astropy.cosmology import FlatLambdaCDM, LambdaCDM, Planck18
+
+    for given in (FlatLambdaCDM(68, 0.31, Ob0=0.05), LambdaCDM(70, 0.3, 0.65)):
+        made = clm.CLMassMod({"cosmology": given}).model.cosmology
+        assert made.comoving_distance(1.0) == given.comoving_distance(1.0)
+    with pytest.raises(ConfigError, match="keys H0, Om0"):
+        clm.CLMassMod({"cosmology": Planck18})
+
+
+def test_short_representations():
+    massmod = massmod_of()
+    profiles, _ = massmod.fit_mass_profiles("scanpdf")
+    assert len(repr(profiles[0])) < 120
+    assert "200c" in repr(massmod)
 
 
 def test_no_density_of_a_failed_fit():

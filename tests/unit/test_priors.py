@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import integrate
+from scipy import integrate, stats
 
 from clmassmod.errors import ParameterError
 from clmassmod.inference.priors import LogUniform, Normal, Uniform, prior_from_dict
@@ -56,3 +56,13 @@ def test_dictionary_round_trip(prior):
 def test_wrong_priors_are_refused(content, word):
     with pytest.raises(ParameterError, match=word):
         prior_from_dict(content)
+
+
+def test_quantiles_in_the_upper_tail_keep_their_digits():
+    prior = Normal(0.0, 1.0, low=6.9, high=9.0)
+    for probability in (0.0, 0.5, 0.999, 1.0):
+        x = float(prior.quantile(probability))
+        # by the survival function, which keeps its digits up there
+        above = stats.norm.sf(x) - stats.norm.sf(9.0)
+        all_of_it = stats.norm.sf(6.9) - stats.norm.sf(9.0)
+        assert 1.0 - above / all_of_it == pytest.approx(probability, abs=1e-9)

@@ -81,3 +81,11 @@ def test_what_does_not_fit_together_is_refused():
         massmod.sample_likelihood()
     with pytest.raises(ParameterError, match=r"\(3, B, 1\)"):
         massmod_of(sample("plane")).sample_likelihood().log_likelihood(np.ones((2, 4, 1)))
+
+
+def test_kinds_of_observables_do_not_mix():
+    shear, excess = sample("n(z)")[:1], sample("delta_sigma")[1:2]
+    massmod = massmod_of(shear)
+    massmod.obs_delta_sigma = excess
+    with pytest.raises(ParameterError, match="of the same kind"):
+        massmod.sample_likelihood()

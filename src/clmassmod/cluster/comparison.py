@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import FitError
+from ..errors import FitError, ParameterError
 from .massmod import CLMassMod
 
 
@@ -16,12 +16,13 @@ def compare_models(massmods: Sequence[CLMassMod]) -> Any:
     Parameters
     ----------
     massmods : sequence of CLMassMod
-        Each with results for the same objects and the same number of data points.
+        Each with results for the same data.
 
     Returns
     -------
     astropy.table.Table
-        ``model``; ``max_log_likelihood`` summed over objects; ``k`` the number of free
+        ``model``; ``max_log_likelihood`` at the best fits (which include informative priors),
+        summed over objects; ``k`` the number of free
         parameters in all; ``n_data``; ``aic = 2 k - 2 ln L``; ``bic = k ln n - 2 ln L``;
         ``log_evidence``, the sum of ln Z, NaN unless every fit is by 'nested'; and the
         differences of each criterion from the best model.
@@ -33,22 +34,25 @@ def compare_models(massmods: Sequence[CLMassMod]) -> Any:
     """
     from astropy.table import Table
 
+    if isinstance(massmods, CLMassMod):
+        raise ParameterError("massmods", massmods, "a list of fitted CLMassMod")
     rows = [_row(massmod, i) for i, massmod in enumerate(massmods)]
     if not rows:
         raise FitError("compare_models needs at least one fitted CLMassMod")
     for row in rows[1:]:
-        if (row["objects"], row["n_data"]) != (rows[0]["objects"], rows[0]["n_data"]):
+        if row["data"] != rows[0]["data"]:
             raise FitError(
                 f"{row['model']} and {rows[0]['model']} are fitted to different objects or data"
             )
     rows.sort(key=lambda row: row["aic"])
     best_bic = min(row["bic"] for row in rows)
-    best_evidence = max((row["log_evidence"] for row in rows), default=math.nan)
+    evidences = [row["log_evidence"] for row in rows]
+    best_evidence = math.nan if any(map(math.isnan, evidences)) else max(evidences)
     for row in rows:
         row["delta_aic"] = row["aic"] - rows[0]["aic"]
         row["delta_bic"] = row["bic"] - best_bic
         row["delta_log_evidence"] = row["log_evidence"] - best_evidence
-        del row["objects"]
+        del row["data"]
     return Table(rows=rows)
 
 
@@ -65,7 +69,7 @@ def _row(massmod: CLMassMod, index: int) -> dict[str, Any]:
     n = sum(p.n_data for p in profiles)
     return {
         "model": name,
-        "objects": sorted(p.halo_id for p in profiles),
+        "data": sorted((p.halo_id, p.metadata.get("data")) for p in profiles),
         "max_log_likelihood": log_likelihood,
         "k": k,
         "n_data": n,

@@ -1,6 +1,6 @@
 """Fitting methods: each turns the likelihood of one cluster into a `MassProfile`.
 
-``curvefit``  least squares (scipy), symmetric errors from the curvature;
+``curvefit``  least squares (scipy), symmetric errors from slopes over one standard deviation;
 ``minuit``    maximum likelihood with asymmetric errors (iminuit, MINOS);
 ``scanpdf``   the likelihood on a grid of masses, negative ones included;
 ``emcee``     Markov chain, vectorised over walkers (``pymc`` is an alias);
@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from ..errors import FitError, MissingExtraError, ParameterError, nearest
 from .density import weighted_quantile
 from .likelihood import ClusterLikelihood
 from .results import MassProfile
+from .scan import scan
 
 Array = npt.NDArray[np.float64]
 
@@ -46,6 +47,10 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 
 _LEVEL_68 = (0.158655, 0.841345)
 _EDGE = 1e-3
+# for the 68 % interval to 5 % of its width
+_LEAST_ESS = 400
+# chance of a chi2 this large from a right model, below which a fit is called poor
+_LEAST_P_VALUE = 1e-4
 
 
 def method_name(calc_method: str) -> str:
@@ -80,9 +85,36 @@ def fit_cluster(
     likelihood: ClusterLikelihood, method: str, parameters: Mapping[str, Any], start: MassProfile
 ) -> MassProfile:
     """Return `start` filled with the fit of one cluster."""
+    if method in ("curvefit", "minuit"):
+        _check_determined(likelihood)
     best = find_maximum(likelihood)
     start = _with_best(start, likelihood, best)
-    return _METHODS[method](likelihood, dict(parameters), start, best)
+    return _with_quality(_METHODS[method](likelihood, dict(parameters), start, best))
+
+
+def _check_determined(likelihood: ClusterLikelihood) -> None:
+    informative = sum(p.prior.informative for p in likelihood.parameters.parameters)
+    if likelihood.n_data + informative < len(likelihood.parameters):
+        raise FitError(
+            f"{likelihood.n_data} data points cannot determine "
+            f"{', '.join(likelihood.parameters.names)}; fix some, or give informative priors"
+        )
+
+
+def _with_quality(profile: MassProfile) -> MassProfile:
+    """Return the result with a warning if the model does not describe the data."""
+    if profile.dof < 1:
+        return profile
+    from scipy.stats import chi2
+
+    probability = float(chi2.sf(profile.chi2, profile.dof))
+    profile.diagnostics["p_value"] = probability
+    if probability > _LEAST_P_VALUE:
+        return profile
+    message = f"poor fit: chi2 = {profile.chi2:.1f} for {profile.dof} degrees of freedom"
+    return profile._replace(
+        status="warning", message="; ".join(filter(None, [profile.message, message]))
+    )
 
 
 # -- the best fit --------------------------------------------------------------------------------
@@ -210,7 +242,7 @@ def _curvefit(
         return np.concatenate([likelihood.whitened_residual(values), extra])
 
     n = likelihood.n_data + len(informative)
-    low, high = zip(*(p.bounds for p in free.parameters), strict=True)
+    low, high = _bounds(likelihood)
     inside = np.clip(best, np.array(low) + 1e-9, np.array(high) - 1e-9)
     with warnings.catch_warnings():
         warnings.simplefilter("error", OptimizeWarning)
@@ -228,11 +260,60 @@ def _curvefit(
             )
         except OptimizeWarning as warning:
             raise FitError(f"least squares found no covariance: {warning}") from warning
+    covariance = _covariance_over_errors(residuals, found, covariance, low, high)
     start = _with_best(start, likelihood, found)
     covariance = _in_values(likelihood, found, covariance)
     return _warned(
         start._replace(covariance=covariance, errors=_symmetric_errors(free.names, covariance)), []
     )
+
+
+def _bounds(likelihood: ClusterLikelihood) -> tuple[list[float], list[float]]:
+    """Ends of the supports, coordinates; that of the mass ends where the profile does."""
+    low, high = [], []
+    for p in likelihood.parameters.parameters:
+        first, last = p.prior.low, p.prior.high
+        if p.name == "mass":
+            first = max(first, -likelihood.greatest_mass)
+            last = min(last, likelihood.greatest_mass)
+        low.append(float(p.to_coordinate(first)))
+        high.append(float(p.to_coordinate(last)))
+    return low, high
+
+
+def _covariance_over_errors(
+    residuals: Callable[..., Array],
+    found: Array,
+    covariance: Array,
+    low: Sequence[float],
+    high: Sequence[float],
+) -> Array:
+    """Return the covariance by slopes over steps of one standard deviation, found by iteration.
+
+    The shear of a halo changes infinitely fast with its mass at mass zero (a dense, small
+    halo), so that the slope at the best fit says little about a weak signal. Over its own
+    error it does; far from zero the two agree.
+    """
+    for _ in range(30):
+        step = np.sqrt(np.diag(covariance))
+        above = np.minimum(found + step, high)
+        below = np.maximum(found - step, low)
+        columns = []
+        for i in range(found.size):
+            up, down = found.copy(), found.copy()
+            up[i], down[i] = above[i], below[i]
+            columns.append((residuals(None, *up) - residuals(None, *down)) / (up[i] - down[i]))
+        jacobian = np.stack(columns, axis=-1)
+        scaled = jacobian * step
+        if not np.isfinite(scaled).all() or np.linalg.cond(scaled) > 1e6:
+            raise FitError("the data do not constrain all parameters together")
+        following = np.linalg.inv(jacobian.T @ jacobian)
+        change = np.max(np.abs(np.sqrt(np.diag(following)) / step - 1.0))
+        # half-way between the two on the log scale: plain iteration can swing
+        covariance = following * np.outer(*[np.sqrt(step / np.sqrt(np.diag(following)))] * 2)
+        if change < 1e-4:
+            return following
+    return covariance
 
 
 def _minuit(
@@ -286,90 +367,8 @@ def _minos(
 def _scanpdf(
     likelihood: ClusterLikelihood, parameters: dict[str, Any], start: MassProfile, best: Array
 ) -> MassProfile:
-    free = likelihood.parameters
-    index = free.names.index("mass")
-    mass_parameter = free.parameters[index]
-    low, high = mass_parameter.bounds
-    if not math.isfinite(high - low):
-        raise ParameterError("parameters.mass", mass_parameter.prior, "bounded for 'scanpdf'")
-    low, high = _scan_range(likelihood, best, low, high)
-    mass = mass_parameter.to_value(np.linspace(low, high, int(parameters["n_grid"])))
-    others = [p for i, p in enumerate(free.parameters) if i != index]
-    nodes, log_weight = _nuisance_nodes(others, int(parameters["n_nuisance"]))
-    grid = np.empty((mass.size, nodes.shape[0], len(free)))
-    grid[:, :, index] = mass[:, None]
-    columns = [i for i in range(len(free)) if i != index]
-    grid[:, :, columns] = nodes[None, :, :]
-    ln_l = likelihood.log_likelihood(grid.reshape(-1, len(free))).reshape(mass.size, -1)
-    joint = ln_l + log_weight
-    marginal = np.logaddexp.reduce(joint, axis=1)
-    log_prior = mass_parameter.prior.log_density(mass)
-    profile = start._replace(mass_grid=mass, grid_log_likelihood=marginal, grid_log_prior=log_prior)
-    return _scan_summary(profile, joint, nodes, [p.name for p in others])
-
-
-def _scan_range(
-    likelihood: ClusterLikelihood, best: Array, low: float, high: float
-) -> tuple[float, float]:
-    """Return the coordinates of mass between which ln L, at best for each mass, is not negligible.
-
-    Outside, ln L is more than 40 below its maximum (a density of 1e-17), so that a grid of a
-    given size resolves a deep stack as well as a noisy cluster.
-    """
-    index = likelihood.parameters.names.index("mass")
-    coarse = np.unique(np.concatenate([np.linspace(low, high, 400), [best[index]]]))
-    points = np.tile(best, (coarse.size, 1))
-    points[:, index] = coarse
-    points = np.concatenate([points, _scan_points(likelihood)])
-    value = objective(likelihood, points)
-    kept = points[value > objective(likelihood, best)[0] - 40.0, index]
-    step = (high - low) / 200.0
-    for _ in range(12):  # narrow in on a peak finer than the coarse grid
-        span = kept.max() - kept.min()
-        if span > 4.0 * step:
-            break
-        step = max(span, step) / 50.0
-        points = np.tile(best, (201, 1))
-        points[:, index] = np.clip(best[index] + step * np.arange(-100, 101), low, high)
-        kept = points[objective(likelihood, points) > objective(likelihood, best)[0] - 40.0, index]
-    return max(low, float(kept.min() - step)), min(high, float(kept.max() + step))
-
-
-def _nuisance_nodes(others: list[Any], n: int) -> tuple[Array, Array]:
-    """Return nodes (K, P - 1) at the prior's quantile mid-points and their log weights (K,)."""
-    if not others:
-        return np.zeros((1, 0)), np.zeros(1)
-    u = (np.arange(n) + 0.5) / n
-    mesh = np.meshgrid(*(p.prior.quantile(u) for p in others), indexing="ij")
-    nodes = np.stack([m.ravel() for m in mesh], axis=-1)
-    return nodes, np.full(nodes.shape[0], -math.log(nodes.shape[0]))
-
-
-def _scan_summary(
-    profile: MassProfile, joint: Array, nodes: Array, others: list[str]
-) -> MassProfile:
-    from .density import distribution_function, mass_density
-
-    mass, density = mass_density(profile)
-    grid, cumulative = distribution_function(profile)
-    low, high = np.interp(_LEVEL_68, cumulative, grid)
-    errors = {"mass": (max(profile.mass - float(low), 0.0), max(float(high) - profile.mass, 0.0))}
-    weight = np.exp(joint - joint.max()) * np.exp(profile.grid_log_prior)[:, None]
-    node_weight = weight.sum(axis=0) / weight.sum()
-    for i, name in enumerate(others):
-        q = weighted_quantile(nodes[:, i], node_weight, _LEVEL_68)
-        centre = profile.mle[name]
-        errors[name] = (max(centre - float(q[0]), 0.0), max(float(q[1]) - centre, 0.0))
-    mean = np.trapezoid(mass * density, mass)
-    covariance = np.full((len(profile.parameters),) * 2, np.nan)
-    index = profile.parameters.index("mass")
-    covariance[index, index] = np.trapezoid((mass - mean) ** 2 * density, mass)
-    messages = []
-    if max(density[0], density[-1]) > 1e-3 * density.max():
-        messages.append("the pdf of the mass is cut by the range of the scan")
-    if np.sum(density > 0.1 * density.max()) < 8:
-        messages.append("the scan is too coarse for this pdf: raise n_grid or narrow the range")
-    return _warned(profile._replace(covariance=covariance, errors=errors), messages)
+    profile = scan(likelihood, parameters, start, best)
+    return _warned(profile, [profile.message] if profile.message else [])
 
 
 def _walker_start(
@@ -419,6 +418,8 @@ def _emcee(
         raise FitError("the chain did not move: its autocorrelation time is not finite")
     thin = int(parameters["thin"]) or max(1, int(0.5 * tau))
     messages = []
+    if sampler.iteration * walkers < _LEAST_ESS * tau:
+        messages.append(f"fewer than {_LEAST_ESS} effective samples: raise n_steps or max_steps")
     if not sampler.iteration > 50.0 * tau:
         messages.append(
             f"the chain is short: {sampler.iteration} steps, autocorrelation time {tau:.0f}"

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from .._core import likelihood as core
 from .._core.profile import QUANTITIES
 from ..cosmology import resolve_cosmology
-from ..errors import ParameterError
+from ..errors import ClmassmodError, ParameterError
 from ..observables import DeltaSigma, GammaTheta
 from ..profiles.lensing import SourceArrays, resolve_sources
 from ..sources import SourceDistribution
@@ -143,8 +143,9 @@ class ClusterLikelihood:
     Notes
     -----
     ``ln L = -1/2 (d - (1 + m) f)^T C^-1 (d - (1 + m) f) - 1/2 ln det(2 pi C)`` with f the
-    model and m the shear calibration. A negative mass means a surface density of the
-    opposite sign, ``Sigma(-M) = -Sigma(M)``, with the concentration of |M|.
+    model and m the shear calibration, one for all observables. A negative mass means a
+    surface density of the opposite sign, ``Sigma(-M) = -Sigma(M)``, with the concentration
+    of |M|.
     """
 
     def __init__(
@@ -176,6 +177,41 @@ class ClusterLikelihood:
         """Number of data points."""
         return sum(d.values.size for d in self.data)
 
+    @cached_property
+    def greatest_mass(self) -> float:
+        """Greatest size of a mass that the profile is defined for [Msun]; inf as a rule.
+
+        The relations of DK14 and Diemer23 with the peak height end at a mass.
+        """
+        if not getattr(self.model.profile, "ends_with_peak_height", False):
+            return math.inf
+        free = dict(zip(self.parameters.names, self.parameters.parameters, strict=True))
+        if "concentration" in free:
+            lowest = max(free["concentration"].prior.low, 1e-3)
+            c: Any = lambda mass: np.full(np.shape(mass), lowest)  # noqa: E731
+        else:
+            c = self.concentration
+        prior = free["mass"].prior
+        low, high = 8.0, math.log10(max(abs(prior.low), abs(prior.high)))
+        if not math.isfinite(high):
+            high = 18.0
+        if self._defined(10.0**high, c):
+            return math.inf
+        for _ in range(40):
+            middle = 0.5 * (low + high)
+            low, high = (middle, high) if self._defined(10.0**middle, c) else (low, middle)
+        # a batch iterates its haloes together, and those near the end pass beyond it on the way
+        return 0.8 * float(10.0**low)
+
+    def _defined(self, mass: float, concentration: Any) -> bool:
+        # far beyond the end, quantities on the way to the answer may overflow
+        with np.errstate(all="ignore"):
+            try:
+                self.model.halo_of(np.array([mass]), self.redshift, concentration)
+            except ClmassmodError:
+                return False
+        return True
+
     def halo(self, values: Any) -> tuple[RadialMass, Array, Array]:
         """Return the haloes of parameter vectors (B, P), their signs and amplitudes (B,)."""
         columns = dict(zip(self.parameters.names, np.asarray(values).T, strict=True))
@@ -184,6 +220,12 @@ class ClusterLikelihood:
         c = columns.pop("concentration", self.concentration)
         halo, sign = self.model.halo_of(mass, self.redshift, c, **columns)
         return halo, sign, amplitude
+
+    def __repr__(self) -> str:
+        return (
+            f"<ClusterLikelihood z = {self.redshift:g}, {self.n_data} points, free "
+            f"{', '.join(self.parameters.names)}>"
+        )
 
     def predict(self, values: Any, *, n_threads: int = 1) -> list[Array]:
         """Return the model of each observable, (B, m) each, for parameter vectors (B, P)."""
@@ -204,8 +246,22 @@ class ClusterLikelihood:
         return np.asarray(amplitude[:, None] * _model(halo, sign, other, 1))
 
     def log_likelihood(self, values: Any, *, n_threads: int = 1) -> Array:
-        """Return ln L, (B,), for parameter vectors (B, P)."""
-        halo, sign, amplitude = self.halo(np.atleast_2d(values))
+        """Return ln L, (B,), for parameter vectors (B, P).
+
+        -inf for a mass that the profile is not defined for, and where the model is not a
+        number: where part of the sources behind a supercritical centre makes the mean of the
+        reduced shear meaningless.
+        """
+        table = np.atleast_2d(np.asarray(values, dtype=np.float64))
+        mass = table[:, self.parameters.names.index("mass")]
+        inside = np.abs(mass) <= self.greatest_mass
+        total = np.full(mass.size, -np.inf)
+        if inside.any():
+            total[inside] = self._log_likelihood(table[inside], n_threads)
+        return np.where(np.isnan(total), -np.inf, total)
+
+    def _log_likelihood(self, values: Array, n_threads: int) -> Array:
+        halo, sign, amplitude = self.halo(values)
         total = np.zeros(sign.size)
         owner = np.zeros(sign.size, dtype=np.int64)
         amplitude = np.ascontiguousarray(amplitude)
@@ -221,7 +277,8 @@ class ClusterLikelihood:
     def chi2(self, values: Any) -> Array:
         """Return chi squared, (B,), for parameter vectors (B, P)."""
         norm = sum(float(d.log_norm[0]) for d in self.data)
-        return np.asarray(-2.0 * (self.log_likelihood(values) + norm))
+        # a perfect fit may come out below zero by rounding
+        return np.maximum(-2.0 * (self.log_likelihood(values) + norm), 0.0)
 
     def whitened_residual(self, values: Any) -> Array:
         """Return the residuals of one parameter vector in standard deviations, (n_data,)."""
@@ -327,4 +384,10 @@ def _quantity_and_sources(
     arrays = resolve_sources(
         sources, observable.redshift, (), (n_points,), resolve_cosmology(model.cosmology)
     )
+    if not (arrays.shear > 0.0).any():
+        raise ParameterError(
+            "sources",
+            observable.sources,
+            f"behind the lens at z = {observable.redshift:g}: sources in front of it see no shear",
+        )
     return quantity, arrays

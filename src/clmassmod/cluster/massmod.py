@@ -46,6 +46,8 @@ class FitTask(NamedTuple):
     parameters: ParameterSet
     method: str
     calc_params: dict[str, Any]
+    limits: tuple[float | None, float | None]
+    """Innermost and outermost radius used [Mpc]."""
     key: str
     path: str
     """File to write, or ""."""
@@ -136,13 +138,12 @@ class CLMassMod:
         self.fit_info = None
 
     def objects(self) -> dict[str, tuple[Observable, ...]]:
-        """Return the observables of each object, cut to the radii of the fit, by id.
+        """Return the observables of each object by id, as they were assigned.
 
         Several observables of one object join by its id and are fitted together, as
         independent data. An observable without an id is called by its place.
         """
         joined: dict[str, list[Observable]] = {}
-        fit = self.model_info["fit"]
         groups: tuple[Sequence[Observable], ...] = (self._gamma_theta, self._delta_sigma)
         for group in groups:
             seen: set[str] = set()
@@ -151,9 +152,7 @@ class CLMassMod:
                 if name in seen:
                     raise ParameterError("id", name, "different for every object of one observable")
                 seen.add(name)
-                joined.setdefault(name, []).append(
-                    observable.select(fit["r_min"], fit["r_max"], self.model.cosmology)
-                )
+                joined.setdefault(name, []).append(observable)
         return {name: tuple(parts) for name, parts in joined.items()}
 
     def likelihood(self, halo_id: str | None = None) -> ClusterLikelihood:
@@ -163,15 +162,18 @@ class CLMassMod:
             halo_id = next(iter(objects))
         if halo_id not in objects:
             raise ParameterError("halo_id", halo_id, f"one of {', '.join(objects) or '(no data)'}")
-        return ClusterLikelihood(self.model, self.parameters, objects[halo_id])
+        return self._likelihood_of(objects[halo_id])
 
     def sample_likelihood(self) -> SampleLikelihood:
         """Return the likelihoods of all objects as one, for one observable each."""
         return SampleLikelihood(
-            [
-                ClusterLikelihood(self.model, self.parameters, observables)
-                for observables in self.objects().values()
-            ]
+            [self._likelihood_of(observables) for observables in self.objects().values()]
+        )
+
+    def _likelihood_of(self, observables: Sequence[Observable]) -> ClusterLikelihood:
+        fit = self.model_info["fit"]
+        return cut_likelihood(
+            self.model, self.parameters, observables, (fit["r_min"], fit["r_max"])
         )
 
     # -- fits ------------------------------------------------------------------------------------
@@ -199,7 +201,8 @@ class CLMassMod:
             Folder for one file per halo, each written whole as its fit ends. A rerun takes
             the results whose data, model and parameters are the same and fits the rest.
         executor : None, int or concurrent.futures.Executor, optional
-            Here, by that many processes, or by the executor; the results are the same.
+            Here, by that many processes, or by the executor; the results are the same. A
+            script that asks for processes needs the guard ``if __name__ == "__main__":``.
         progress : bool, optional
             Show a progress bar.
 
@@ -277,6 +280,7 @@ class CLMassMod:
                 parameters=self.parameters,
                 method=method,
                 calc_params=settings,
+                limits=(self.model_info["fit"]["r_min"], self.model_info["fit"]["r_max"]),
                 key=key,
                 path=path,
                 keep_sampler=keep_sampler,
@@ -293,23 +297,43 @@ class CLMassMod:
         return [p.loc for p in self.out_data_profiles]
 
     def read(self, location: Any) -> list[MassProfile]:
-        """Read saved results: a folder, a file, a glob, or a list of these."""
-        self.out_data_profiles = [read_profile(path) for path in find_profiles(location)]
+        """Read saved results: a folder, a file, a glob, or a list of these.
+
+        Raises
+        ------
+        FormatError
+            No result found, or one that cannot be read.
+        ParameterError
+            A result in another mass definition than this model's.
+        """
+        profiles = [read_profile(path) for path in find_profiles(location)]
+        for profile in profiles:
+            if profile.mass_def != self.model.mass_def:
+                raise ParameterError(
+                    "mass_def",
+                    profile.mass_def,
+                    f"{self.model.mass_def}, as of this model",
+                    f"It is that of {profile.loc}.",
+                )
+        self.out_data_profiles = profiles
         self.fit_info = None
         return self.out_data_profiles
 
     def statistics(self, truth: Mapping[str, float] | None = None) -> Any:
         """Return a table of statistics of every fitted mass, an astropy Table.
 
-        Columns as `clmassmod.cluster.density.mass_statistics`, with ``pit`` where `truth`
-        (id -> true mass, Msun) holds the halo. Failed fits have NaN.
+        Columns as `clmassmod.cluster.density.mass_statistics`, with ``pit`` if `truth`
+        (id -> true mass [Msun], > 0) is given. Failed fits, and haloes not in `truth`, have NaN.
         """
         from astropy.table import Table
 
         self._need_results()
+        _check_truth(truth)
         rows = []
         for profile in self.out_data_profiles:
             row: dict[str, Any] = {"halo_id": profile.halo_id, "status": profile.status}
+            if truth is not None:
+                row["pit"] = math.nan
             if profile.status != "failed":
                 true_mass = None if truth is None else truth.get(profile.halo_id)
                 row |= mass_statistics(profile, true_mass)
@@ -399,6 +423,16 @@ def _power(info: ModelInfo, cosmology: Any, user: str) -> Any:
     )
 
 
+def _check_truth(truth: Any) -> None:
+    if truth is None:
+        return
+    if not isinstance(truth, Mapping):
+        raise ParameterError("truth", truth, "a mapping of halo id to true mass [Msun]")
+    for halo_id, mass in truth.items():
+        if not (math.isfinite(mass) and mass > 0.0):
+            raise ParameterError(f"truth[{halo_id!r}]", mass, "finite and > 0 Msun")
+
+
 def _observables(name: str, value: Any, kind: type[Any]) -> tuple[Any, ...]:
     if value is None:
         return ()
@@ -434,16 +468,30 @@ def _resumable(task: FitTask) -> MassProfile | None:
     return profile if same else None
 
 
+def cut_likelihood(
+    model: HaloModel,
+    parameters: ParameterSet,
+    observables: Sequence[Observable],
+    limits: tuple[float | None, float | None],
+) -> ClusterLikelihood:
+    """Return the likelihood of the points of an object between two radii [Mpc]."""
+    cut = [observable.select(*limits, model.cosmology) for observable in observables]
+    return ClusterLikelihood(model, parameters, cut)
+
+
 def run_task(task: FitTask) -> MassProfile:
     """Fit one halo; a failure is a result with ``status == "failed"`` and its reason."""
     redshift = task.observables[0].redshift
     start = empty_profile(task.halo_id, task.method, redshift, task.model.mass_def)
     start.metadata.update(provenance(), key=task.key)
     try:
-        likelihood = ClusterLikelihood(task.model, task.parameters, task.observables)
+        likelihood = cut_likelihood(task.model, task.parameters, task.observables, task.limits)
+        start.metadata["data"] = digest(*map(_content, likelihood.observables))
         profile = fit_cluster(likelihood, task.method, task.calc_params, start)
     except ImportError:
         raise  # a missing package is not a property of this halo
+    except ClmassmodError as error:
+        profile = start._replace(status="failed", message=str(error))
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         message = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"

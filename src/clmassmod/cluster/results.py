@@ -73,6 +73,14 @@ class MassProfile(NamedTuple):
         """Best-fit mass [Msun]; NaN of a failed fit."""
         return self.mle.get("mass", float("nan"))
 
+    def __repr__(self) -> str:
+        values = []
+        for name, value in self.mle.items():
+            down, up = self.errors.get(name, (float("nan"), float("nan")))
+            values.append(f"{name} = {value:.4g} -{down:.2g} +{up:.2g}")
+        result = ", ".join(values) or self.message
+        return f"<MassProfile {self.halo_id!r} {self.method} {self.status}: {result}>"
+
     @property
     def dof(self) -> int:
         """Data points minus free parameters."""
@@ -188,13 +196,18 @@ def _check_format(path: Any, attributes: Any) -> None:
 
 
 def find_profiles(location: Any) -> list[str]:
-    """Return the result files of a folder, a glob, a file, or a list of these, sorted."""
+    """Return the result files of a folder, a glob, a file, or a list of these, sorted.
+
+    A folder that the command line wrote is searched in its ``profiles/``.
+    """
     import glob
 
     if isinstance(location, str | os.PathLike):
         path = Path(location)
         if path.is_dir():
-            found = sorted(str(p) for p in path.glob(f"*{SUFFIX}") if not p.name.startswith("."))
+            # the command line keeps them in a folder of their own
+            here = [*path.glob(f"*{SUFFIX}")] or [*path.glob(f"profiles/*{SUFFIX}")]
+            found = sorted(str(p) for p in here if not p.name.startswith("."))
         elif path.exists():
             found = [str(path)]
         else:

@@ -29,7 +29,8 @@ class SampleLikelihood:
     -----
     Profiles of all clusters and parameter vectors are one paired batch of the core, and so
     are their residuals. Shorter profiles are filled up with points of no weight, so that a
-    value agrees with that of the cluster alone to rounding (the order of a sum).
+    value agrees with that of the cluster alone to rounding (the order of a sum); profiles by
+    quadrature to their rtol, as many shapes at once are not tabulated.
     """
 
     def __init__(self, likelihoods: Sequence[ClusterLikelihood]) -> None:
@@ -39,7 +40,9 @@ class SampleLikelihood:
         first = self._likelihoods[0]
         self.parameters = first.parameters
         for other in self._likelihoods:
-            if len(other.data) != 1 or other.data[0].quantity != first.data[0].quantity:
+            kinds = {type(one.observables[0]) for one in (first, other)}
+            quantities = {one.data[0].quantity for one in (first, other)}
+            if len(other.data) != 1 or len(kinds) != 1 or len(quantities) != 1:
                 raise ParameterError(
                     "likelihoods", "several kinds", "one observable each, of the same kind"
                 )
@@ -69,6 +72,9 @@ class SampleLikelihood:
             for i, name in enumerate(self.parameters.names)
         }
         mass = columns.pop("mass")
+        limit = np.repeat([one.greatest_mass for one in self._likelihoods], size)
+        inside = np.abs(mass) <= limit
+        mass = np.where(inside, mass, 0.0)
         amplitude = 1.0 + columns.pop("shear_calibration", np.zeros_like(mass))
         redshift = np.repeat([one.redshift for one in self._likelihoods], size)
         c = columns.pop("concentration", self._concentration)
@@ -79,7 +85,7 @@ class SampleLikelihood:
         core.gaussian(
             model, amplitude, owner, self._values, self._whitening, self._log_norm, out, n_threads
         )
-        return out.reshape(n, size)
+        return np.where(inside & ~np.isnan(out), out, -np.inf).reshape(n, size)
 
     def _concentration(self, mass: Array) -> Array:
         """c of masses (n B,), each by the relation at its cluster's redshift."""

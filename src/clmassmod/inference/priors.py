@@ -133,9 +133,15 @@ class Normal(Prior):
 
     def quantile(self, probability: Any) -> Array:
         """Value below which a fraction `probability` in [0, 1] of the mass lies."""
-        below = self._cdf(self.low)
-        u = below + np.asarray(probability) * (self._cdf(self.high) - below)
-        return np.asarray(np.clip(self.mean + self.sd * special.ndtri(u), self.low, self.high))
+        # measured from the end with the smaller tail, where differences of the cdf keep digits
+        sign = 1.0 if self.low + self.high <= 2.0 * self.mean or math.isinf(self.high) else -1.0
+        u = np.asarray(probability, dtype=np.float64)
+        start, end = (self.low, self.high) if sign > 0.0 else (self.high, self.low)
+        below = special.ndtr(sign * (start - self.mean) / self.sd)
+        above = special.ndtr(sign * (end - self.mean) / self.sd)
+        mass = below + (u if sign > 0.0 else 1.0 - u) * (above - below)
+        value = self.mean + sign * self.sd * special.ndtri(mass)
+        return np.asarray(np.clip(value, self.low, self.high))
 
 
 _PRIORS: dict[str, type[Prior]] = {

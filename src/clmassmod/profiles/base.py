@@ -7,7 +7,7 @@ convergence, shear, reduced shear and magnification follow here.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +54,8 @@ class RadialMass(ABC):
 
     redshift: Any
     cosmology: FLRW
+    ends_with_peak_height: ClassVar[bool] = False
+    """Whether the profile is undefined above some mass, by its relation with the peak height."""
 
     def __init__(self, arguments: dict[str, Any], redshift: Any, cosmology: FLRW | None) -> None:
         self._arguments = {name: _kept(value) for name, value in arguments.items()}
@@ -144,11 +146,16 @@ class RadialMass(ABC):
         Over a distribution of sources it is the exact mean of ``beta_s gamma_inf /
         (1 - beta_s kappa_inf)``; with `BetaMoments` it is
         ``<beta_s> gamma_inf / (1 - <beta_s^2>/<beta_s> kappa_inf)`` (Seitz & Schneider 1997).
+        NaN where the convergence of part of the sources reaches 1: the mean has a pole there.
         """
         return self._lensing("reduced_tangential_shear", R, z_s, n_threads)
 
     def magnification(self, R: Any, z_s: Any, *, n_threads: int = 1) -> Any:
-        """Magnification ``1 / ((1 - kappa)^2 - gamma_t^2)``, signed."""
+        """Magnification ``1 / ((1 - kappa)^2 - gamma_t^2)``, signed.
+
+        Over a distribution of sources it is NaN where part of them lie beyond the critical
+        curve, ``kappa + |gamma_t| >= 1``: the mean has a pole there.
+        """
         return self._lensing("magnification", R, z_s, n_threads)
 
     # -- the way to the core --------------------------------------------------------------------

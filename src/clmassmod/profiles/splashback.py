@@ -45,6 +45,7 @@ class _Edge(NamedTuple):
 class SplashbackHalo(NumericProfile):
     """A halo of orbiting and infalling matter, given by mass and concentration."""
 
+    ends_with_peak_height = True
     mass: Any
     concentration: Any
     mass_def: MassDef

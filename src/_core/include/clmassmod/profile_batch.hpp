@@ -158,19 +158,35 @@ inline void finish_block(Quantity q, Block& b, std::size_t n) noexcept {
     }
 }
 
-// Mean of the observable over source planes: exact for any n(z) given as planes and weights.
+// Whether the observable has a pole between a source at the lens and one on this plane: for the
+// reduced shear where kappa reaches 1, for the magnification where kappa + |gamma| does.
+CLMASSMOD_INLINE bool beyond_pole(Quantity q, double sigma, double excess,
+                                  double inverse) noexcept {
+    const double kappa = sigma * inverse;
+    const double gamma = q == Quantity::magnification ? std::fabs(excess * inverse) : 0.0;
+    return kappa + gamma >= 1.0;
+}
+
+// Mean of the observable over source planes: exact for any n(z) given as planes and weights. The
+// mean over sources on both sides of a pole would depend on where the planes lie: not a number.
 CLMASSMOD_TARGETS
 inline double average_over_planes(Quantity q, double sigma, double excess, const double* inverse,
                                   const double* weight, std::size_t n) noexcept {
     // eight fixed partial sums: the order of addition is the same on every instruction set
     double partial[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+    bool pole = false;
     const std::size_t whole = n / 8 * 8;
     for (std::size_t k = 0; k < whole; k += 8)
-        for (std::size_t j = 0; j < 8; ++j)
+        for (std::size_t j = 0; j < 8; ++j) {
             partial[j] +=
                 weight[k + j] * observable(q, sigma, excess, inverse[k + j], inverse[k + j]);
-    for (std::size_t k = whole; k < n; ++k)
+            pole |= weight[k + j] > 0.0 && beyond_pole(q, sigma, excess, inverse[k + j]);
+        }
+    for (std::size_t k = whole; k < n; ++k) {
         partial[0] += weight[k] * observable(q, sigma, excess, inverse[k], inverse[k]);
+        pole |= weight[k] > 0.0 && beyond_pole(q, sigma, excess, inverse[k]);
+    }
+    if (pole) return kNaN;
     return ((partial[0] + partial[1]) + (partial[2] + partial[3])) +
            ((partial[4] + partial[5]) + (partial[6] + partial[7]));
 }
