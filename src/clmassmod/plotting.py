@@ -15,6 +15,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ._figure_tools import (
+    BLUE,
+    GREY,
+    UNIT_LABEL,
+    UNIT_MASS,
+    VERMILLION,
+    label_of,
+    legend_above,
+    log_ticks,
+    mass_symbol,
+    mass_text,
+    new_figure,
+    plain,
+    require_matplotlib,
+    save_figure,
+)
 from .cluster.density import (
     distribution_function,
     highest_density_interval,
@@ -26,7 +42,6 @@ from .cluster.reference import Reference, compared, comparison
 from .cluster.results import MassProfile, file_name
 from .errors import FitError, MissingExtraError, ParameterError
 from .observables import DeltaSigma, GammaTheta
-from .provenance import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,37 +49,18 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
-BLUE, VERMILLION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
-DPI = 110
 N_DRAWS = 400
 N_RADII = 80
+MAX_LABELLED = 40
+"""Up to this many masses are written out in `mass_posteriors`."""
 MAX_PROFILES = 100
 """`write_figures` draws at most this many shear profiles."""
 
 _QUANTILES = (0.02275, 0.158655, 0.841345, 0.97725)
+_RESIDUALS = 3.5
+_LEAST_ON_LOG = 0.2
+_NARROW = 0.006
 _FILES = ("masses.png", "comparison.png", "profile_*.png", "trace_*.png", "corner_*.png")
-_UNIT_MASS = 1e14
-_MASS_LABEL = r"$10^{14}\,M_\odot$"
-_LABELS = {
-    "mass": r"$M$ [$10^{14}\,M_\odot$]",
-    "concentration": "concentration",
-    "shear_calibration": "shear calibration $m$",
-}
-
-
-def require_matplotlib() -> None:
-    """Raise `MissingExtraError` if matplotlib is not installed."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("matplotlib", "plot", "a figure") from None
-
-
-def save_figure(figure: Figure, path: str | os.PathLike[str], dpi: float = DPI) -> str:
-    """Write a figure as PNG, whole or not at all; return the file."""
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=dpi, metadata={"Software": "clmassmod"})
-    return str(path)
 
 
 def write_figures(
@@ -118,13 +114,6 @@ def _with_bar(jobs: list[Any], progress: bool) -> Any:
     return tqdm(jobs, desc="figures", unit="figure")
 
 
-def _figure(width: float, height: float) -> Figure:
-    require_matplotlib()
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
 # -- the profile of one object -------------------------------------------------------------------
 
 
@@ -150,7 +139,7 @@ def shear_profile(massmod: CLMassMod, profile: MassProfile | str) -> Figure:
     draws = parameter_draws(massmod, p)
     full = _all_data(massmod, p.halo_id)
     n = len(likelihood.observables)
-    figure = _figure(5.2 * n, 4.8)
+    figure = new_figure(5.2 * n, 4.8)
     grid = figure.subplots(2, n, sharex="col", squeeze=False, height_ratios=(3, 1.2))
     for i, (used, data) in enumerate(zip(likelihood.observables, full, strict=True)):
         unit = 1e12 if isinstance(data, DeltaSigma) else 1.0
@@ -165,9 +154,9 @@ def shear_profile(massmod: CLMassMod, profile: MassProfile | str) -> Figure:
         _points(upper, massmod, used, data, unit)
         model = likelihood.predict(best)[i][0]
         _residuals(lower, radius, (used.values - model) / used.errors)
-        _profile_axes(upper, lower, used, line)
+        _profile_axes(upper, lower, used)
     grid[0, 0].set_title(_title(p), fontsize=10, loc="left")
-    grid[0, 0].legend(frameon=False, fontsize=8)
+    legend_above(figure, grid[0, 0])
     return figure
 
 
@@ -253,11 +242,11 @@ def _residuals(axes: Axes, radius: Array, residual: Array) -> None:
     axes.axhspan(-1, 1, color=BLUE, alpha=0.20, lw=0)
     axes.axhline(0, color=BLUE, lw=1)
     axes.errorbar(radius, residual, 1.0, fmt="o", color="black", ms=4.5, elinewidth=1.1)
-    limit = max(3.0, 1.3 + float(np.max(np.abs(residual))))
+    limit = max(_RESIDUALS, 1.3 + float(np.max(np.abs(residual))))
     axes.set_ylim(-limit, limit)
 
 
-def _profile_axes(upper: Axes, lower: Axes, data: GammaTheta | DeltaSigma, line: Array) -> None:
+def _profile_axes(upper: Axes, lower: Axes, data: GammaTheta | DeltaSigma) -> None:
     if isinstance(data, DeltaSigma):
         upper.set_ylabel(r"$\Delta\Sigma$ [$M_\odot\,{\rm pc}^{-2}$]")
     elif data.kind == "shear":
@@ -267,43 +256,13 @@ def _profile_axes(upper: Axes, lower: Axes, data: GammaTheta | DeltaSigma, line:
     lower.set_ylabel("(data − fit)\n/ error")
     lower.set_xlabel("projected radius [physical Mpc]")
     lower.set_xscale("log")
-    _log_ticks(lower.xaxis, *lower.get_xlim())
-    clear = bool(np.all(data.values > 2.0 * data.errors)) and line.min() > 0.0
-    if clear:
-        upper.set_yscale("log")
-        _log_ticks(upper.yaxis, *upper.get_ylim())
-    else:
-        upper.axhline(0, color=GREY, lw=0.8, ls=":")
-
-
-def _log_ticks(axis: Any, low: float, high: float) -> None:
-    """Put plain numbers on a logarithmic axis, at least three of them where that can be."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
-
-    for digits in ((1,), (1, 2, 5), (1, 2, 3, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)):
-        marks = [f * 10.0**e for e in range(-5, 8) for f in digits]
-        marks = [mark for mark in marks if low <= mark <= high]
-        if len(marks) >= (3 if digits == (1,) else 4):
-            break
-    axis.set_major_locator(FixedLocator(marks))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
+    log_ticks(lower.xaxis, *lower.get_xlim())
+    upper.axhline(0, color=GREY, lw=0.8, ls=":")
 
 
 def _title(p: MassProfile) -> str:
-    down, up = (e / _UNIT_MASS for e in p.errors["mass"])
-    mass = (
-        rf"$M_{{\rm {p.mass_def}}} = {p.mass / _UNIT_MASS:.2f}_{{-{down:.2f}}}^{{+{up:.2f}}}$"
-        rf" $\times 10^{{14}}\,M_\odot$"
-    )
-    return (
-        f"{_plain(p.halo_id)}   z = {p.redshift:.3f}\n{mass}   $\\chi^2$ = {p.chi2:.1f} / {p.dof}"
-    )
-
-
-def _plain(text: str) -> str:
-    """Return `text` for matplotlib, which reads a dollar as the start of mathematics."""
-    return text.replace("$", r"\$")
+    mass = rf"{mass_symbol(p.mass_def)} = {mass_text(p)} $\times$ {UNIT_LABEL}"
+    return f"{plain(p.halo_id)}   z = {p.redshift:.3f}\n{mass}   $\\chi^2$ = {p.chi2:.1f} / {p.dof}"
 
 
 # -- masses --------------------------------------------------------------------------------------
@@ -313,21 +272,21 @@ def mass_posteriors(profiles: Sequence[MassProfile], reference: Reference | None
     """Return the posterior densities of all masses, one object per row.
 
     Darker inside the 68.3 % highest-density interval; a line at the best fit; a diamond at
-    the reference mass where there is one.
+    the reference mass where there is one. Masses and errors stand at the right. A posterior
+    too narrow for the axis is a bar of fixed width.
     """
     shown = [p for p in profiles if p.status != "failed"]
     if not shown:
         raise FitError("no fitted mass to draw")
     row_height = 0.42 if len(shown) <= 20 else 0.42 * (20 / len(shown)) ** 0.45
-    figure = _figure(6.4, 1.2 + row_height * len(shown))
+    figure = new_figure(6.4, 1.2 + row_height * len(shown))
     axes = figure.subplots()
-    for row, p in enumerate(shown):
-        _one_posterior(axes, row, p)
+    intervals = [_one_posterior(axes, row, p) for row, p in enumerate(shown)]
     if reference is not None:
         known = [(reference.masses.get(p.halo_id, math.nan), i) for i, p in enumerate(shown)]
         mass, rows = np.array(known).T
         axes.plot(
-            mass / _UNIT_MASS,
+            mass / UNIT_MASS,
             rows,
             ls="none",
             marker="D",
@@ -335,27 +294,36 @@ def mass_posteriors(profiles: Sequence[MassProfile], reference: Reference | None
             mfc=VERMILLION,
             mec="white",
             mew=0.6,
-            label=_plain(reference.label),
+            label=plain(reference.label),
             zorder=5,
         )
-    axes.set_yticks(range(len(shown)), [_plain(p.halo_id) for p in shown])
-    axes.tick_params(axis="y", labelsize=8 if len(shown) <= 40 else 5, length=0)
+    axes.set_yticks(range(len(shown)), [plain(p.halo_id) for p in shown])
+    axes.tick_params(axis="y", labelsize=8 if len(shown) <= MAX_LABELLED else 5, length=0)
     axes.set_ylim(len(shown) - 0.4, -0.8)
-    axes.set_xlabel(rf"$M_{{\rm {shown[0].mass_def}}}$ [{_MASS_LABEL}]")
+    axes.set_xlabel(label_of(shown[0], "mass"))
     axes.grid(axis="x", color="#dddddd", lw=0.6)
     axes.set_axisbelow(True)
     for side in ("left", "right", "top"):
         axes.spines[side].set_visible(False)
     if axes.get_xlim()[0] < 0.0:
         axes.axvline(0.0, color=GREY, lw=0.8, ls=":")
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, fontsize=8)
+    if len(shown) <= MAX_LABELLED:
+        right = axes.secondary_yaxis("right")
+        right.set_yticks(range(len(shown)), [mass_text(p) for p in shown])
+        right.tick_params(axis="y", labelsize=8, length=0)
+        right.spines["right"].set_visible(False)
+    left, right_end = axes.get_xlim()
+    for row, (low, high) in enumerate(intervals):
+        if high - low < _NARROW * (right_end - left):
+            centre = 0.5 * (low + high)
+            axes.vlines(centre, row - 0.4, row + 0.4, color=BLUE, alpha=0.5, lw=5, zorder=2)
+    legend_above(figure, axes)
     return figure
 
 
-def _one_posterior(axes: Axes, row: int, p: MassProfile) -> None:
-    """Draw one row; a result without errors is its best fit alone."""
-    best = p.mass / _UNIT_MASS
+def _one_posterior(axes: Axes, row: int, p: MassProfile) -> tuple[float, float]:
+    """Draw one row, a result without errors as its best fit alone; return its 68 % interval."""
+    best = p.mass / UNIT_MASS
     axes.plot(
         [best, best],
         [row - 0.45, row + 0.45],
@@ -367,7 +335,7 @@ def _one_posterior(axes: Axes, row: int, p: MassProfile) -> None:
     try:
         mass, density = mass_density(p)
     except FitError:
-        return
+        return math.nan, math.nan
     low, high = highest_density_interval(mass, density, 0.6827)
     height = 0.45 * density / density.max()
     for where, alpha, label in (
@@ -375,7 +343,7 @@ def _one_posterior(axes: Axes, row: int, p: MassProfile) -> None:
         ((mass >= low) & (mass <= high), 0.5, "68 %"),
     ):
         axes.fill_between(
-            mass / _UNIT_MASS,
+            mass / UNIT_MASS,
             row - height,
             row + height,
             where=where,
@@ -384,50 +352,55 @@ def _one_posterior(axes: Axes, row: int, p: MassProfile) -> None:
             lw=0,
             label=label if row == 0 else None,
         )
+    return low / UNIT_MASS, high / UNIT_MASS
 
 
 def mass_comparison(profiles: Sequence[MassProfile], reference: Reference) -> Figure:
     """Return fitted against reference masses, and their ratio below.
 
-    The band is the ratio of the sums with its error. Axes are logarithmic where all fitted
-    masses are positive.
+    The band is the ratio of the sums with its error. Axes are logarithmic where every error
+    bar can be drawn whole on them, and else linear.
     """
     pairs = compared(profiles, reference)
     if not pairs:
         raise FitError("no object has both a fitted and a reference mass")
-    fitted, down, up, mass, sd = np.array([pair[1:] for pair in pairs]).T / _UNIT_MASS
+    fitted, down, up, mass, sd = np.array([pair[1:] for pair in pairs]).T / UNIT_MASS
     numbers = comparison(profiles, reference)
-    figure = _figure(5.6, 6.4)
+    figure = new_figure(5.6, 6.4)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 1))
     size = 5.0 if len(pairs) <= 40 else 3.5
     style: dict[str, Any] = {"fmt": "o", "color": BLUE, "ms": size, "elinewidth": 1.0}
-    span = np.array([mass.min() / 1.25, mass.max() * 1.25])
+    low = np.minimum(fitted - np.nan_to_num(down), mass - sd).min()
+    high = np.maximum(fitted + np.nan_to_num(up), mass + sd).max()
+    logarithmic = low > _LEAST_ON_LOG * mass.min()
+    if logarithmic:
+        span = np.array([(mass - sd).min() / 1.25, (mass + sd).max() * 1.25])
+        upper.set_yscale("log")
+        upper.set_ylim(0.9 * min(span[0], low), 1.1 * max(span[1], high))
+        log_ticks(upper.yaxis, *upper.get_ylim())
+        lower.set_xscale("log")
+        log_ticks(lower.xaxis, *span)
+    else:
+        margin = 0.06 * (high - low)
+        span = np.array([(mass - sd).min() - margin, (mass + sd).max() + margin])
+        upper.set_ylim(min(low, span[0]) - margin, high + margin)
+        upper.axhline(0, color=GREY, lw=0.8, ls=":")
+    lower.set_xlim(span)
     upper.plot(span, span, color=GREY, lw=1, ls="--", label="equal")
     upper.errorbar(mass, fitted, (down, up), xerr=sd if sd.any() else None, **style)
-    if (fitted > 0.0).all():
-        upper.set_yscale("log")
-        upper.set_ylim(
-            0.8 * min(span[0], fitted.min()),
-            1.25 * max(span[1], (fitted + np.nan_to_num(up)).max()),
-        )
-        _log_ticks(upper.yaxis, *upper.get_ylim())
     if numbers["n_compared"]:
         ratio, error = numbers["ratio"], numbers["ratio_error"]
         lower.axhspan(ratio - error, ratio + error, color=VERMILLION, alpha=0.2, lw=0)
         label = f"ratio of sums {ratio:.3f} ± {error:.3f}"
         lower.axhline(ratio, color=VERMILLION, lw=1.4, label=label)
-        lower.legend(edgecolor="none", fontsize=8, loc="best")
     lower.axhline(1.0, color=GREY, lw=1, ls="--")
     lower.errorbar(mass, fitted / mass, (down / mass, up / mass), **style)
-    lower.set_xscale("log")
-    lower.set_xlim(span)
-    _log_ticks(lower.xaxis, *span)
-    name = rf"$M_{{\rm {profiles[0].mass_def}}}$"
-    label = _plain(reference.label)
-    upper.set_ylabel(f"fitted {name} [{_MASS_LABEL}]")
-    lower.set_xlabel(f"{label} [{_MASS_LABEL}]")
+    name = mass_symbol(profiles[0].mass_def)
+    label = plain(reference.label)
+    upper.set_ylabel(f"fitted {name} [{UNIT_LABEL}]")
+    lower.set_xlabel(f"{label} [{UNIT_LABEL}]")
     lower.set_ylabel(f"fitted / {label.removesuffix(' mass')}")
-    upper.legend(frameon=False, fontsize=8, loc="upper left")
+    legend_above(figure, upper, lower)
     return figure
 
 
@@ -443,18 +416,18 @@ def trace(profile: MassProfile) -> Figure:
     if not profile.samples.size:
         raise FitError(f"{profile.halo_id}: there are no samples ({profile.method})")
     n_parameters = len(profile.parameters)
-    figure = _figure(6.4, 1.2 + 1.6 * n_parameters)
+    figure = new_figure(6.4, 1.2 + 1.6 * n_parameters)
     rows = figure.subplots(n_parameters, 1, sharex=True, squeeze=False)[:, 0]
     n = len(profile.samples)
     shown = np.unique(np.linspace(0, n - 1, min(n, 4000)).astype(int))
     edges = np.linspace(0, n, min(50, n) + 1).astype(int)
     for i, axes in enumerate(rows):
         name = profile.parameters[i]
-        values = profile.samples[:, i] / (_UNIT_MASS if name == "mass" else 1.0)
+        values = profile.samples[:, i] / (UNIT_MASS if name == "mass" else 1.0)
         axes.plot(shown, values[shown], ls="none", marker=".", ms=1.5, color=BLUE, alpha=0.35)
         middle = [np.median(values[a:b]) for a, b in pairwise(edges)]
         axes.plot(0.5 * (edges[:-1] + edges[1:]), middle, color="black", lw=1.3)
-        axes.set_ylabel(_LABELS.get(name, name))
+        axes.set_ylabel(label_of(profile, name))
     rows[-1].set_xlabel("sample (all walkers, in order of steps)")
     facts = [
         f"{text} {profile.diagnostics[key]:{form}}"
@@ -465,7 +438,7 @@ def trace(profile: MassProfile) -> Figure:
         )
         if key in profile.diagnostics
     ]
-    rows[0].set_title("   ".join([_plain(profile.halo_id), *facts]), fontsize=10, loc="left")
+    rows[0].set_title("   ".join([plain(profile.halo_id), *facts]), fontsize=10, loc="left")
     return figure
 
 
@@ -484,12 +457,12 @@ def corner_plot(profile: MassProfile) -> Figure:
         raise MissingExtraError("corner", "plot", "a corner plot") from None
     from matplotlib.figure import Figure
 
-    scale = [_UNIT_MASS if name == "mass" else 1.0 for name in profile.parameters]
+    scale = [UNIT_MASS if name == "mass" else 1.0 for name in profile.parameters]
     figure = Figure(figsize=(2.6 * len(scale), 2.6 * len(scale)))
     corner.corner(
         profile.samples / scale,
         weights=sample_weights(profile),
-        labels=[_LABELS.get(name, name) for name in profile.parameters],
+        labels=[label_of(profile, name) for name in profile.parameters],
         truths=[profile.mle[name] / s for name, s in zip(profile.parameters, scale, strict=True)],
         truth_color=VERMILLION,
         color=BLUE,
@@ -499,5 +472,5 @@ def corner_plot(profile: MassProfile) -> Figure:
         plot_datapoints=False,
         fig=figure,
     )
-    figure.suptitle(_plain(profile.halo_id), fontsize=10, x=0.98, ha="right")
+    figure.axes[0].set_title(plain(profile.halo_id), fontsize=10, loc="left")
     return figure

@@ -16,6 +16,7 @@ from ._config_schema import SCHEMA, Key
 from .cluster.massmod import CLMassMod
 from .cluster.results import MassProfile
 from .provenance import atomic_path, provenance
+from .rounding import rounded
 
 _CSS = """
 :root { color-scheme: light; }
@@ -207,7 +208,8 @@ def _value(p: MassProfile, name: str, unit: float) -> tuple[str, str]:
     if name not in p.mle:
         return "", ""
     down, up = p.errors.get(name, (math.nan, math.nan))
-    return f"{p.mle[name] / unit:.3f}", f"-{down / unit:.3f} +{up / unit:.3f}"
+    best, lower, upper = rounded(p.mle[name] / unit, down / unit, up / unit)
+    return best, f"-{lower} +{upper}"
 
 
 def _figures(figures: Mapping[str, str], n_fitted: int) -> str:
@@ -276,7 +278,8 @@ def _reproduce(command: str) -> str:
     return (
         "<p>The folder of this file also holds <code>config.json</code>, the complete "
         "configuration, <code>profiles/</code>, one HDF5 file per object, and "
-        "<code>masses.ecsv</code>, the table above. With the same version and the same data</p>"
+        "<code>masses.ecsv</code>, the table above. Change into that folder; with the same version "
+        "and the same data</p>"
         f"<pre>{_text(line)}</pre>"
         "<p>gives the same numbers.</p>"
     )

@@ -303,7 +303,7 @@ def test_reference_table(tmp_path):
     path.write_text("name,M500,mass_def\na,5.0,M500c\n")
     assert load_reference(path, "M500", unit="Msun", mass_def="500c").masses == {"a": 5.0}
     path.write_text("name,M500,mass_def\na,5.0,crit\n")
-    with pytest.raises(FormatError, match="mass_def.*'crit'"):
+    with pytest.raises(FormatError, match=r"mass_def.*'crit'"):
         load_reference(path, "M500", unit="Msun", mass_def="500c")
     path.write_text("name,M500\na,5.0\nb,1.0\na,6.0\n")
     with pytest.raises(FormatError, match="name: 'a' occurs 2 times"):

@@ -218,3 +218,43 @@ def test_a_missing_package_is_named(package, chained, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=rf"{package}.*clmassmod\[plot\]"):
         plotting.corner_plot(chained[0].out_data_profiles[0])
+
+
+def test_profiles_share_their_scales(scanned):
+    massmod, _ = scanned
+    for p in massmod.out_data_profiles:
+        upper, lower = plotting.shear_profile(massmod, p).axes
+        assert upper.get_yscale() == "linear"
+        low, high = lower.get_ylim()
+        largest = max(abs(lower.lines[-1].get_ydata())) if lower.lines else 0.0
+        assert high == -low
+        assert high == pytest.approx(max(3.5, 1.3 + largest))
+
+
+def test_error_bars_of_the_comparison_are_drawn_whole(scanned):
+    massmod, reference = scanned
+    first, *rest = massmod.out_data_profiles
+    for down in (0.1e14, 0.9999 * first.mass, 3 * first.mass):
+        wide = first._replace(errors={"mass": (down, 4e14)})
+        upper = plotting.mass_comparison([wide, *rest], reference).axes[0]
+        low, high = upper.get_ylim()
+        assert low < (first.mass - down) / 1e14
+        assert high > (first.mass + 4e14) / 1e14
+    assert upper.get_yscale() == "linear"
+
+
+def test_narrow_posteriors_are_seen_and_written_out():
+    massmod, _ = fitted("curvefit", 2, noise={"density": 1e9})
+    figure = plotting.mass_posteriors(massmod.out_data_profiles)
+    figure.draw_without_rendering()
+    assert sum("LineCollection" in type(c).__name__ for c in figure.axes[0].collections) == 2
+    labels = [t.get_text() for a in figure.axes[0].child_axes for t in a.get_yticklabels()]
+    assert len(labels) == 2
+    assert all("^" in text for text in labels)
+
+
+def test_masses_are_labelled_with_their_definition(chained):
+    texts = [
+        axes.get_xlabel() for axes in plotting.corner_plot(chained[0].out_data_profiles[0]).axes
+    ]
+    assert any(r"M_{\rm 200c}" in text for text in texts)

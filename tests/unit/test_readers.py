@@ -362,7 +362,7 @@ def test_the_text_that_the_bad_ones_are_made_of_is_good(tmp_path):
         ("# only a comment\n", "content", "no data lines"),
         (HEAD + "0.3 100 10\n0.6 50\n", "line 3", "has 2 values where line 2 has 3"),
         (HEAD + "0.3 100 10\n0.6 5x 9\n", "values", "entry 1 is '5x', not a number"),
-        ("R,ds,ds_err\n", "content", "line 1 is all there is, and holds no number"),
+        ("R,ds,ds_err\n", "content", "line 1 alone, without any number"),
         (HEAD + "0.3 100 10\n0.6 nan 9\n", "values", r"values\[1\] = nan.* the column 'ds'\."),
         (HEAD + "0.3 100 10\n0.6 1e999 9\n", "values", r"values\[1\] = inf"),
         (HEAD + "0.3 100 10\n0.6 1e200 9\n", "values", r"values\[1\] = 1e\+212"),

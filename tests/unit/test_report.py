@@ -11,6 +11,7 @@ import pytest
 import clmassmod as clm
 from clmassmod import plotting, report
 from clmassmod.cluster.simulation import simulate_sample
+from clmassmod.rounding import rounded
 
 EVIL = '<script>alert("1")</script> & "quoted"'
 VOID = {"meta", "img", "br"}
@@ -93,8 +94,9 @@ def test_results_and_their_state_are_shown(massmod):
         assert profile.halo_id in text
     good = massmod.out_data_profiles[0]
     down, up = good.errors["mass"]
-    assert f"{good.mass / 1e14:.3f}" in text
-    assert f"-{down / 1e14:.3f} +{up / 1e14:.3f}" in text
+    best, lower, upper = rounded(good.mass / 1e14, down / 1e14, up / 1e14)
+    assert f">{best}<" in text
+    assert f">-{lower} +{upper}<" in text
     assert '<tr class="failed">' in text
     assert '<tr class="warning">' in text
 

@@ -109,7 +109,7 @@ def run_fit(
     target = Path(info["output"]["folder"] if folder is None else folder)
     wanted = info["output"]["report"] if report is None else report
     if wanted:
-        from ..plotting import require_matplotlib
+        from .._figure_tools import require_matplotlib
 
         require_matplotlib()  # now, not after a long fit
     massmod = CLMassMod(info)

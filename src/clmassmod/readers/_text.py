@@ -48,7 +48,7 @@ def read_text(file: str) -> list[TextColumn]:
     rows = [(number, _cells(line, comma)) for number, line in data]
     if len(rows) == 1 and not any(_is_number(cell) for cell in rows[0][1]):
         raise FormatError(
-            file, "content", f"line {rows[0][0]} is all there is, and holds no number"
+            file, "content", f"line {rows[0][0]} alone, without any number"
         )
     comments = [line for number, line in lines if line.startswith("#") and number < data[0][0]]
     header = _names(comments[-1].lstrip("#").strip(), comma) if comments else []

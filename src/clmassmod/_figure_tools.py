@@ -1,0 +1,94 @@
+"""What the figures share: colours, labels, axes, and writing a figure whole."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from .errors import MissingExtraError
+from .provenance import atomic_path
+from .rounding import rounded
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from .cluster.results import MassProfile
+
+BLUE, VERMILLION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
+DPI = 160
+UNIT_MASS = 1e14
+UNIT_LABEL = r"$10^{14}\,M_\odot$"
+
+
+def require_matplotlib() -> None:
+    """Raise `MissingExtraError` if matplotlib is not installed."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("matplotlib", "plot", "a figure") from None
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str], dpi: float = DPI) -> str:
+    """Write a figure as PNG, whole or not at all; return the file."""
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=dpi, metadata={"Software": "clmassmod"})
+    return str(path)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def legend_above(figure: Figure, *axes: Any) -> None:
+    """Put the legend of `axes` above everything, where it covers no data."""
+    found: dict[str, Any] = {}
+    for one in axes:
+        handles, labels = one.get_legend_handles_labels()
+        found |= dict(zip(labels, handles, strict=True))
+    figure.legend(
+        found.values(), found, loc="outside upper center", ncols=5, frameon=False, fontsize=8
+    )
+
+
+def log_ticks(axis: Any, low: float, high: float) -> None:
+    """Put plain numbers on a logarithmic axis, at least three of them where that can be."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+
+    for digits in ((1,), (1, 2, 5), (1, 2, 3, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)):
+        marks = [f * 10.0**e for e in range(-5, 8) for f in digits]
+        marks = [mark for mark in marks if low <= mark <= high]
+        if len(marks) >= (3 if digits == (1,) else 4):
+            break
+    axis.set_major_locator(FixedLocator(marks))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def plain(text: str) -> str:
+    """Return `text` for matplotlib, which reads a dollar as the start of mathematics."""
+    return text.replace("$", r"\$")
+
+
+def mass_symbol(mass_def: str) -> str:
+    """Return the symbol of a mass with its definition, such as M_200m."""
+    return rf"$M_{{\rm {mass_def}}}$"
+
+
+def label_of(profile: MassProfile, name: str) -> str:
+    """Return the label of an axis that shows the parameter `name`."""
+    if name == "mass":
+        return f"{mass_symbol(profile.mass_def)} [{UNIT_LABEL}]"
+    return {"shear_calibration": "shear calibration $m$"}.get(name, name)
+
+
+def mass_text(profile: MassProfile) -> str:
+    """Return the best-fit mass and its errors in 1e14 Msun, as mathematics."""
+    best, down, up = rounded(
+        profile.mass / UNIT_MASS, *(e / UNIT_MASS for e in profile.errors["mass"])
+    )
+    if not "".join((down, up)).replace(".", "").isdigit():
+        return f"${best}$"
+    return f"${best}_{{-{down}}}^{{+{up}}}$"
