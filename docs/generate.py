@@ -1,8 +1,10 @@
-"""Write the generated parts of the documentation: configuration.md and figures/demo.png.
+"""Write the generated parts of the documentation: configuration.md, profiles.md, figures/demo.png.
 
 Usage: python docs/generate.py [FOLDER]     (FOLDER: this one by default)
 """
 
+import inspect
+import re
 import sys
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from clmassmod.cluster.reference import Reference
 from clmassmod.cluster.simulation import simulate_sample
 from clmassmod.config import describe_config
 from clmassmod.plotting import mass_posteriors, save_figure
+from clmassmod.profiles.registry import profile_class, profile_names
 
 HEAD = """\
 # Configuration
@@ -30,6 +33,56 @@ def configuration_page():
     return HEAD + describe_config()
 
 
+PROFILES = """\
+# Profiles
+
+Written by `docs/generate.py` from the docstrings. Every profile is `clmassmod.<name>`; in a
+configuration it is `[profile] kind`, upper and lower case being the same. Each can be asked for its
+density, enclosed and projected mass, surface density, convergence, shear, reduced shear and
+magnification. Density and surface density are in Msun and physical Mpc.
+
+{which}
+have a mass and a concentration and can be fitted; in a configuration `BMO` also needs `truncation`,
+and `DK14` and `Diemer23` need `sigma8`, `n_s` and `Ob0` in `[cosmology]`. The others are for
+computing, and for `Composite`.
+"""
+
+
+def profiles_page():
+    """Return the text of profiles.md: form, parameters, normalisation and references of each."""
+    classes = {name: profile_class(name) for name in profile_names()}
+    fitted = [
+        f"`{n}`" for n, kind in classes.items() if {"mass", "concentration"} <= accepted(kind)
+    ]
+    parts = [PROFILES.format(which=", ".join(fitted))]
+    for name, kind in classes.items():
+        first, *sections = re.split(r"\n\n(?=\w+\n-+\n)", inspect.getdoc(kind))
+        content = dict(part.split("\n", 1) for part in sections)
+        parts += [f"## {name}\n", f"{first}\n", *parameter_list(content["Parameters"])]
+        if "Notes" in content:
+            parts.append("\n" + content["Notes"].split("\n", 1)[1].strip() + "\n")
+        else:
+            parts.append("")
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def accepted(kind):
+    """Return the names of the arguments of a profile."""
+    return set(inspect.signature(kind).parameters)
+
+
+def parameter_list(text):
+    """Return a Markdown list of the parameters of a docstring, the lines of each joined."""
+    items = []
+    for line in text.split("\n")[1:]:
+        if line.startswith(" "):
+            items[-1] += " " + line.strip()
+        elif line:
+            names, _, what = line.partition(" : ")
+            items.append(", ".join(f"`{n}`" for n in names.split(", ")) + (what and f": {what}."))
+    return [f"- {item}" for item in items]
+
+
 def demo_figure():
     """Return the figure of the README: the sample of `clmassmod demo`, scanned."""
     info = demo_configuration(method="scanpdf")
@@ -41,9 +94,10 @@ def demo_figure():
 
 
 def main(folder):
-    """Write the page and the figure."""
+    """Write the pages and the figure."""
     target = Path(folder)
     (target / "configuration.md").write_text(configuration_page(), encoding="utf-8")
+    (target / "profiles.md").write_text(profiles_page(), encoding="utf-8")
     save_figure(demo_figure(), target / "figures" / "demo.png")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 import re
 import shlex
@@ -14,6 +15,8 @@ import pytest
 
 import clmassmod
 from clmassmod import cli
+from clmassmod.cluster.fitting import ALIASES, DEFAULTS
+from clmassmod.profiles.registry import profile_class, profile_names
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -62,6 +65,16 @@ def test_example_of_the_readme_gives_what_it_says(tmp_path, monkeypatch, capsys)
     assert 0 < float(down) < float(up) < 2e14
 
 
+def test_recipe_of_the_quick_start_gives_a_mass(tmp_path, monkeypatch):
+    page = ROOT / "docs" / "quickstart.md"
+    (tmp_path / "cluster.csv").write_text(blocks(page, "text")[0])
+    (tmp_path / "cluster.toml").write_text(blocks(page, "toml")[0])
+    monkeypatch.chdir(tmp_path)
+    command = next(line for line in blocks(page, "console")[2].splitlines())
+    assert cli.main([*shlex.split(command)[1:], "--no-report"]) == 0
+    assert len(list(tmp_path.glob("cluster-output/profiles/*.h5"))) == 1
+
+
 @pytest.mark.parametrize("page", PAGES, ids=identifier)
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
@@ -81,6 +94,41 @@ def test_page_of_the_configuration_is_current():
     spec.loader.exec_module(generate)
     page = (ROOT / "docs" / "configuration.md").read_text("utf-8")
     assert page == generate.configuration_page(), "run: make docs"
+
+
+def test_every_profile_is_on_its_page_with_its_parameters():
+    page = (ROOT / "docs" / "profiles.md").read_text("utf-8")
+    assert re.findall("^## (.*)$", page, re.M) == list(profile_names())
+    for part in page.split("\n## ")[1:]:
+        for name in inspect.signature(profile_class(part.split("\n", 1)[0])).parameters:
+            assert f"`{name}`" in part, name
+
+
+def test_profiles_that_are_said_to_be_fitted_can_be():
+    page = (ROOT / "docs" / "profiles.md").read_text("utf-8")
+    (line,) = re.findall(r"^(`.*)\nhave a mass and a concentration", page, re.M)
+    radius = [0.4, 1.0]
+    cosmology = {"Ob0": 0.05, "sigma8": 0.8, "n_s": 0.96}
+    for name in re.findall("`(.*?)`", line):
+        profile = {"kind": name} | ({"truncation": 10.0} if name == "BMO" else {})
+        massmod = clmassmod.CLMassMod(
+            {"profile": profile, "concentration": 4.0, "cosmology": cosmology}
+        )
+        massmod.obs_gamma_theta = clmassmod.GammaTheta(
+            radius, [0.08, 0.04], [0.01, 0.01], redshift=0.3, sources=1.0
+        )
+        (result,), _ = massmod.fit_mass_profiles("curvefit")
+        assert result.status == "ok", name
+
+
+def test_every_method_is_described_with_its_parameters():
+    page = (ROOT / "docs" / "methods.md").read_text("utf-8")
+    assert all(f"`{alias}`" in page for alias in ALIASES)
+    section = page.split("## Parameters of each method", 1)[1].split("\n## ")[0]
+    for method, parameters in DEFAULTS.items():
+        row = next(line for line in section.splitlines() if line.startswith(f"| `{method}` |"))
+        for name, default in parameters.items():
+            assert name == "seed" or f"`{name}` ({default})" in row, (method, name)
 
 
 def test_figures_are_small():
