@@ -38,10 +38,13 @@ class TestComposite:
         for name in LENSING_QUANTITIES:
             planes = [getattr(self.both, name)(RADII, z) for z in sources.redshift]
             expected = np.average(planes, axis=0, weights=sources.weight)
-            # the planes cancel where 1 - kappa changes sign
-            scale = np.max(np.abs(planes), axis=0)
-            difference = np.abs(getattr(self.both, name)(RADII, sources) - expected)
-            assert np.all(difference <= 1e-12 * scale)
+            found = getattr(self.both, name)(RADII, sources)
+            # within the critical curve of part of the sources there is no mean of these two
+            nonlinear = name in ("reduced_tangential_shear", "magnification")
+            assert np.isfinite(found[RADII > 0.5]).all()
+            good = np.isfinite(found)
+            assert nonlinear or good.all()
+            np.testing.assert_allclose(found[good], expected[good], rtol=1e-12)
 
     def test_broadcasts(self):
         mass = np.array([1e14, 5e14, 1e15])
