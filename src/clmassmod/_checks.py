@@ -162,3 +162,13 @@ def frozen(array: Array) -> Array:
     """Return `array`, made read-only."""
     array.setflags(write=False)
     return array
+
+
+def checked_threads(n_threads: Any) -> None:
+    """Raise ParameterError unless `n_threads` is an integer >= 0."""
+    # the first test is enough for nearly every call
+    if type(n_threads) is int and n_threads >= 0:
+        return
+    if isinstance(n_threads, np.integer) and n_threads >= 0:
+        return
+    raise ParameterError("n_threads", n_threads, "an integer >= 0 (0 for all threads)")

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ._background import MAX_REDSHIFT, background_of
 from .errors import ParameterError, nearest
+from .units import refuse_mask
 
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
@@ -60,7 +61,11 @@ def resolve_cosmology(cosmology: FLRW | None) -> FLRW:
 
 def checked_redshift(redshift: Any, name: str = "redshift") -> Array:
     """Return `redshift` as a float array; it must be finite and >= 0."""
-    z = np.asarray(redshift, dtype=np.float64)
+    refuse_mask(redshift, name)
+    try:
+        z = np.asarray(redshift, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ParameterError(name, redshift, "a number or an array of numbers, >= 0") from None
     if not np.all(np.isfinite(z) & (z >= 0.0)):
         bad = z[~(np.isfinite(z) & (z >= 0.0))].flat[0]
         raise ParameterError(name, float(bad), "finite and >= 0")
@@ -256,7 +261,7 @@ class MassDef:
         text = str(name).strip().lower().lstrip("m")
         if text in ("vir", "virial"):
             return cls(None, "virial")
-        match = re.fullmatch(r"(\d+(?:\.\d*)?)([cm])", text)
+        match = re.fullmatch(r"(\d+(?:\.\d*)?(?:e[+-]?\d+)?)([cm])", text)
         if match is None:
             raise ParameterError(
                 "mass_def", name, "a number followed by 'c' or 'm' (200c, 500c, 200m) or 'vir'"
@@ -265,10 +270,12 @@ class MassDef:
 
     @property
     def name(self) -> str:
-        """Short name, such as ``200c``, ``200m`` or ``vir``."""
+        """Short name, such as ``200c``, ``200m`` or ``vir``; `from_name` gives the same back."""
         if self.delta is None:
             return "vir"
-        return f"{self.delta:g}{self.reference[0]}"
+        # the fewest digits that give the same number back
+        digits = repr(float(self.delta)).removesuffix(".0")
+        return f"{digits}{self.reference[0]}"
 
     def density(self, redshift: Any, cosmology: FLRW | None = None) -> Array:
         """Mean density inside the radius [Msun / Mpc^3], physical, at each `redshift`."""

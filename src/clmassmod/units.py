@@ -36,8 +36,22 @@ def to_value(value: Any, unit: str, name: str) -> Any:
         ) from None
 
 
+def refuse_mask(value: Any, name: str) -> None:
+    """Raise ParameterError for a masked array: its mask would be lost."""
+    if isinstance(value, np.ma.MaskedArray) or (has_unit(value) and hasattr(value, "mask")):
+        raise ParameterError(
+            name,
+            type(value).__name__,
+            "an array without a mask",
+            "Give the unmasked values, such as a.compressed().",
+        )
+
+
 def as_float_array(value: Any, unit: str, name: str) -> Array:
     """Return `value` as a float64 array in `unit`."""
+    refuse_mask(value, name)
+    if value is None:
+        raise ParameterError(name, value, f"a number or an array of numbers [{unit}]")
     try:
         return np.asarray(to_value(value, unit, name), dtype=np.float64)
     except (TypeError, ValueError) as error:

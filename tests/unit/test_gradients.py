@@ -41,7 +41,7 @@ def test_lensing(name, sources):
 
 @pytest.mark.parametrize("name", ["density", "excess_surface_density", "enclosed_mass_2d"])
 def test_many_haloes(name):
-    halo = clm.BMO(np.array([1e14, 1e15]), np.array([7.0, 3.0]), 5.0, redshift=0.3)
+    halo = clm.BMO(np.array([1e14, 1e15]), np.array([7.0, 3.0]), redshift=0.3, truncation=5.0)
     for parameter, actual in halo.gradient(name, R).items():
         expected = differences(halo, name, parameter)
         assert actual.shape == (2, R.size)

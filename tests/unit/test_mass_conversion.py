@@ -122,7 +122,7 @@ def test_core_refuses_wrong_lengths():
 PROFILES = (
     clm.NFW(np.array([1e13, 5e14]), np.array([2.0, 9.0]), 0.3),
     clm.Hernquist(np.array([1e13, 5e14]), 4.0, np.array([0.1, 1.0])),
-    clm.BMO(5e14, 4.0, np.array([0.1, 10.0]), 0.3),
+    clm.BMO(5e14, 4.0, 0.3, np.array([0.1, 10.0])),
     clm.SIS(np.array([300.0, 1200.0]), 0.3),
     clm.PowerLaw(1e14, np.array([1.1, 2.9]), 0.3),
     clm.DPIE(np.array([1e13, 1e15]), 0.02, 0.3, 0.3),

@@ -31,7 +31,7 @@ class TestHernquist(ProfileContract):
 
 
 class TestBMO(ProfileContract):
-    profile = clm.BMO(5e14, 4.0, truncation=8.0, redshift=0.3, mass_def="200m")
+    profile = clm.BMO(5e14, 4.0, redshift=0.3, truncation=8.0, mass_def="200m")
     several = {
         "mass": np.array([1e14, 5e14, 2e15]),
         "concentration": np.array([6.0, 4.0, 3.0]),

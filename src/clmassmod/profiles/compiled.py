@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .._checks import checked_threads
 from .._core import profile as core
 from ..cosmology import MassDef
 from ..errors import ParameterError
@@ -33,6 +34,7 @@ class CompiledProfile(RadialMass):
     def _evaluate(
         self, quantity: int, radius: Array, sources: SourceArrays | None, n_threads: int
     ) -> Array:
+        checked_threads(n_threads)
         out = np.empty((self._density_scale.size, radius.shape[1]))
         shear = convergence = planes = weights = None
         if sources is not None:

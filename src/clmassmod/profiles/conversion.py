@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._checks import checked_threads
 from .._core import profile as core
 from .._core.profile import QUANTITIES
 from ..cosmology import MassDef, checked_redshift, resolve_cosmology
@@ -74,6 +75,7 @@ def convert_mass(
     >>> print(f"{m500:.4e} {c500:.4f}")
     6.9192e+14 2.6067
     """
+    checked_threads(n_threads)
     m = parameter(mass, "Msun", "mass", 0.0)
     c = parameter(concentration, "", "concentration", 0.0)
     z = checked_redshift(redshift)

@@ -11,7 +11,7 @@ import numpy as np
 from .._core import numeric as core
 from ..errors import NumericalError, ParameterError, nearest
 from .base import Array, common_shape
-from .numeric import NumericProfile, make_table
+from .numeric import RTOL_RANGE, NumericProfile, make_table
 
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
@@ -24,6 +24,11 @@ _SPLITS = (2, 3, 4, 5, 6)
 _GAUSS_PANELS = (2.0, 1.0, 0.5, 0.25, 0.125)
 _ROUNDING = 1e-12
 """Of ln f: few functions are smoother."""
+_SLOPE_ROUNDING = 1e-13
+"""Of d ln f / d ln r of four panels an octave, from values rounded to 1e-16."""
+_DEFAULT_RANGE = (1e-9, 1e4)
+_NOTHING_LEFT = 1e-60
+"""Of the largest r^2 f: what a falling exponential may be cut to where it underflows."""
 _INNER = ("power", "constant")
 _OUTER = ("power", "zero")
 
@@ -53,7 +58,8 @@ class UserProfile(NumericProfile):
         Radii [physical Mpc], increasing, and densities [Msun / Mpc^3], > 0: cubic splines of ln rho
         in ln r. Exactly one of `rho`, `sigma` and `table` is given.
     radius_range : (float, float), physical Mpc
-        Where the function is called, (1e-9, 1e4) by default; not for a table.
+        Where the function is called. By default (1e-9, 1e4), or up to where an exponential
+        fall has left nothing (1e-60 of the largest ``r^2 f``); not for a table.
     inner : {"power", "constant"}
         How the profile goes on below the first radius: with its slope there, or constant.
         Must be given with a table.
@@ -78,8 +84,11 @@ class UserProfile(NumericProfile):
     Notes
     -----
     The function is sampled once, at Chebyshev points in parts of octaves, finely enough for
-    `rtol`. A function given by Sigma is deprojected as a sphere (Abel inversion). Sigma must
-    fall with radius for its density to be positive.
+    `rtol`. In a constant core, where rounding leaves no digits of the slope, the slope goes on
+    as the power of radius that it is just outside; accuracies are those of this continuation,
+    and the slope of a density got from Sigma is good to `rtol` of the density. A function given
+    by Sigma is deprojected as a sphere (Abel inversion). Sigma must fall with radius for its
+    density to be positive.
 
     Examples
     --------
@@ -127,21 +136,26 @@ class UserProfile(NumericProfile):
         if table is None:
             function = rho if rho is not None else sigma
             assert function is not None
-            low, high = _checked_range(radius_range)
-            log_function = _log_of(function, given[0])
+            if radius_range is None:
+                low, high = _default_range(function)
+            else:
+                low, high = _checked_range(radius_range)
+            log_function, unit = _log_of(function, given[0], low)
         else:
             if radius_range is not None:
                 raise ParameterError("radius_range", radius_range, "None with a table")
             low, high = float(table[0, 0]), float(table[0, -1])
-            log_function = _log_spline(table)
+            log_function, unit = _log_spline(table), 1.0
         # integrals need the first derivative of ln f, Abel inversion the second, in which errors
         # grow by 2 k^2 times the number of panels in an e-fold
         tolerance = (1e-5 if sigma is not None else 1e-3) * self.rtol
-        samples = _sample(log_function, low, high, table is None, tolerance)
+        samples = _sample(log_function, low, high, table is None, tolerance, self.rtol)
+        if table is None and inner == "power":
+            samples = _smooth_core(samples, self.rtol)
         inner_slope = 0.0 if inner == "constant" else samples.slopes[0]
         _check_slopes(given[0], inner_slope, samples.slopes[1], outer == "zero")
         n = self._shape[0] if self._shape else 1
-        self._density_scale = np.ones(n)
+        self._density_scale = np.full(n, unit)
         self._radius_scale = np.full(n, high)
         # Sigma is rho_s r_s S: with a surface density of its own, rho_s = 1 / r_s
         if sigma is not None:
@@ -167,7 +181,7 @@ class UserProfile(NumericProfile):
         if table is None:
             raise NumericalError(
                 f"the profile cannot be tabulated to rtol={self.rtol:g} (reached {error:.1e}): it "
-                "is not smooth enough; use a larger rtol"
+                f"is not smooth enough. {_remedy(self.rtol)}"
             )
         self._tables = core.TableSet([table], None)
 
@@ -176,19 +190,28 @@ class UserProfile(NumericProfile):
         x = np.exp(np.linspace(math.log(low), 0.0, 25)[1:-1])
         names = ("surface_density", "excess_surface_density", "enclosed_mass", "density")
         before: Array | None = None
+        worst = np.full((len(names), x.size), np.nan)
         for panel in (*_GAUSS_PANELS, 0.5 * _GAUSS_PANELS[-1]):
             parameters[0] = panel
             self._parameters = parameters[None, :]
             values = np.array([self._integrated(name, x) for name in names])
-            if before is not None and np.all(
-                np.abs(values - before) <= 0.05 * self.rtol * np.abs(values)
-            ):
-                return 2.0 * panel
+            if before is not None:
+                difference = np.abs(values - before)
+                if np.all(difference <= 0.05 * self.rtol * np.abs(values)):
+                    return 2.0 * panel
+                worst = difference / np.abs(values)
             before = values
+        name, at = np.unravel_index(int(np.argmax(np.nan_to_num(worst, nan=np.inf))), worst.shape)
         raise NumericalError(
-            f"integrals over the profile do not settle to rtol={self.rtol:g}: it is not smooth "
-            "enough; use a larger rtol"
+            f"the integral for {names[name]} at {x[at] * self._radius_scale[0]:.3g} Mpc does not "
+            f"settle to rtol={self.rtol:g} (reached {worst[name, at]:.1e}): the profile is not "
+            f"smooth enough. {_remedy(self.rtol)}"
         )
+
+
+def _remedy(rtol: float) -> str:
+    looser = f", or a larger rtol (up to {RTOL_RANGE[1]:g})" if rtol < RTOL_RANGE[1] else ""
+    return f"Give a narrower radius_range, where the function is smooth{looser}."
 
 
 # -- checks ------------------------------------------------------------------------------------
@@ -206,12 +229,34 @@ def _choice(name: str, value: str | None, allowed: tuple[str, ...], needed: bool
 
 def _checked_range(radius_range: Any) -> tuple[float, float]:
     try:
-        low, high = (1e-9, 1e4) if radius_range is None else map(float, radius_range)
+        low, high = map(float, radius_range)
     except (TypeError, ValueError):
         raise ParameterError("radius_range", radius_range, "two radii [Mpc]") from None
     if not (0.0 < low < math.inf and 4.0 * low <= high < math.inf):
         raise ParameterError("radius_range", radius_range, "0 < first, 4 first <= last < inf")
     return low, high
+
+
+def _default_range(function: Function) -> tuple[float, float]:
+    """Return the default range, or less of it where the function underflows outside."""
+    low, high = _DEFAULT_RANGE
+    r = np.geomspace(low, high, 600)
+    try:
+        with np.errstate(all="ignore"):
+            values = np.asarray(function(r.copy()), dtype=np.float64)
+            weight = values * r**2
+    except (TypeError, ValueError):
+        return low, high  # found, and said, where the function is sampled
+    if values.shape != r.shape or not 0.0 <= values[-1] < 1e-200:
+        return low, high
+    largest = np.max(weight)
+    if not math.isfinite(largest):
+        return low, high
+    last = int(np.argmin(weight > _NOTHING_LEFT * largest)) - 1
+    # zero from some radius on is a cut-off, at which a function is not smooth
+    if last < 1 or not 0.0 < values[last + 1] < values[last]:
+        return low, high
+    return low, float(r[last])
 
 
 def _checked_table(table: Any) -> Array:
@@ -255,11 +300,19 @@ def _check_slopes(what: str, inner: float, outer: float, cut_off: bool) -> None:
 # -- sampling ----------------------------------------------------------------------------------
 
 
-def _log_of(function: Function, name: str) -> Callable[[Array], Array]:
-    """Return ln f of radii, with the values checked."""
+def _log_of(function: Function, name: str, low: float) -> tuple[Callable[[Array], Array], float]:
+    """Return ln(f / f_0) of radii, with the values checked, and f_0, the value at `low`."""
 
-    def log_function(r: Array) -> Array:
-        values = np.asarray(function(r.copy()), dtype=np.float64)
+    def checked(r: Array) -> Array:
+        try:
+            values = np.asarray(function(r.copy()), dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ParameterError(
+                name,
+                function,
+                f"a function of an array of radii (it raised {type(error).__name__}: {error})",
+                "Use numpy functions such as numpy.where, or numpy.vectorize(function).",
+            ) from error
         if values.shape != r.shape:
             raise ParameterError(
                 f"{name}(r).shape",
@@ -276,9 +329,20 @@ def _log_of(function: Function, name: str) -> Callable[[Array], Array]:
                 "finite and > 0",
                 "Set radius_range to where the profile is positive.",
             )
-        return np.log(values)
+        return values
 
-    return log_function
+    # two radii: a function of one number must not pass
+    unit = float(checked(np.array([low, 2.0 * low]))[0])
+
+    def log_function(r: Array) -> Array:
+        values = checked(r)
+        with np.errstate(over="ignore", under="ignore"):
+            ratio = values / unit
+        # about a constant core ln(f / f_0) keeps the digits that ln f rounds away
+        near = (ratio > 0.5) & (ratio < 2.0)
+        return np.where(near, np.log(np.where(near, ratio, 1.0)), np.log(values) - math.log(unit))
+
+    return log_function, unit
 
 
 def _log_spline(table: Array) -> Callable[[Array], Array]:
@@ -289,7 +353,12 @@ def _log_spline(table: Array) -> Callable[[Array], Array]:
 
 
 def _sample(
-    log_function: Callable[[Array], Array], low: float, high: float, strict: bool, tolerance: float
+    log_function: Callable[[Array], Array],
+    low: float,
+    high: float,
+    strict: bool,
+    tolerance: float,
+    rtol: float,
 ) -> _Samples:
     """Sample ln f in octaves below `high`, as finely as `tolerance` needs.
 
@@ -298,7 +367,7 @@ def _sample(
     """
     ratio = math.log2(high / low)
     octaves = math.floor(ratio) if strict else math.ceil(ratio)
-    error = math.nan
+    error = worst_radius = math.nan
     for split in _SPLITS:
         edges = _panel_edges(octaves, split)
         middle, half = 0.5 * (edges[1:] + edges[:-1]), 0.5 * np.diff(edges)
@@ -309,15 +378,72 @@ def _sample(
         places = np.array([-0.85, -0.3, 0.31, 0.87])  # between the nodes
         exact = log_function((middle[:, None] + half[:, None] * places).ravel() * high)
         found = coefficients @ np.vander(places, _ORDER, increasing=True).T
-        error = float(np.max(np.abs(found - exact.reshape(found.shape))))
+        errors = np.abs(found - exact.reshape(found.shape))
+        error = float(np.max(errors))
+        worst_radius = float(middle[int(np.argmax(np.max(errors, axis=1)))] * high)
         if error <= max(tolerance, _ROUNDING):
             first = max(low / high, float(edges[0]))
             slopes = tuple(_slope(coefficients, edges, x) for x in (first, 1.0))
             return _Samples(coefficients, first, octaves, split, (slopes[0], slopes[1]))
     raise NumericalError(
-        f"ln of the function cannot be sampled to {tolerance:.1e} (reached {error:.1e}): it is not "
-        "smooth enough, or noisy; use a larger rtol"
+        f"ln of the function cannot be sampled to {tolerance:.1e} (reached {error:.1e}, at "
+        f"{worst_radius:.3g} Mpc): it is not smooth enough there, or noisy. "
+        f"{_remedy(rtol)}"
     )
+
+
+def _smooth_core(samples: _Samples, rtol: float) -> _Samples:
+    """Replace the slopes of a constant core, where they drown in rounding, by a power law.
+
+    Where the function is constant to rounding its slope g, of which density and excess
+    surface density are integrals, has no digits left. Below the first octave in which g
+    has them, ``g = A x^p (1 + B x^p)`` with p and B of the octave above.
+    """
+    parts = 2**samples.split
+    edges = _panel_edges(samples.octaves, samples.split)
+    least = _SLOPE_ROUNDING * parts / 4 / (0.05 * rtol)
+    at_octaves = np.array(
+        [
+            _slope(samples.coefficients, edges, edges[k * parts] * (1.0 + 0.5 / parts))
+            for k in range(samples.octaves)
+        ]
+    )
+    resolved = np.abs(at_octaves) > least
+    if resolved[0] or not resolved.any():
+        return samples
+    first = int(np.argmax(resolved))
+    if first + 2 >= samples.octaves or not at_octaves[first] > 0.0:
+        return samples
+    # the slope at a panel's middle is the best known
+    start = edges[first * parts] * (1.0 + 0.5 / parts)
+    power = math.log2(at_octaves[first + 1] / at_octaves[first])
+    if not 0.1 < power < 8.0:
+        return samples
+    bend = 0.0
+    if abs(2.0 * power - round(2.0 * power)) < 0.02:
+        # a half-integer power: what the octave above is off by is the next term of a series
+        power = 0.5 * round(2.0 * power)
+        off = at_octaves[first + 1] / at_octaves[first] / 2.0**power - 1.0
+        bend = off / (2.0**power - 1.0)
+    # g = amplitude y^p (1 + bend y^p), y = x / start
+    amplitude = at_octaves[first] / (1.0 + bend)
+    panels = slice(0, first * parts)
+    middle = 0.5 * (edges[1:] + edges[:-1])[panels]
+    half = 0.5 * np.diff(edges)[panels]
+    nodes = np.polynomial.chebyshev.chebpts1(_ORDER)
+    to_powers = np.linalg.inv(np.vander(nodes, increasing=True)).T
+    x = middle[:, None] + half[:, None] * nodes
+    coefficients = samples.coefficients.copy()
+    rise = (x / start) ** power
+    coefficients[panels] = (-amplitude / power * rise * (1.0 + 0.5 * bend * rise)) @ to_powers
+    # continuous where the two meet
+    border = first * parts
+    at_end = float(np.sum(coefficients[border - 1]))
+    at_start = float(np.sum(coefficients[border] * (-1.0) ** np.arange(_ORDER)))
+    coefficients[panels, 0] += at_start - at_end
+    rise = (samples.low / start) ** power
+    slope = float(amplitude * rise * (1.0 + bend * rise))
+    return samples._replace(coefficients=coefficients, slopes=(slope, samples.slopes[1]))
 
 
 def _panel_edges(octaves: int, split: int) -> Array:

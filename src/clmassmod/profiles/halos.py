@@ -132,9 +132,9 @@ class BMO(SphericalOverdensityHalo):
         Mass of the truncated profile inside the radius of `mass_def`.
     concentration : float or (n,), > 0
         ``R_Delta / r_s`` of the same definition.
+    redshift : float or (n,), >= 0
     truncation : float or (n,), 0.001 < tau < 1e6
         ``tau = r_t / r_s``.
-    redshift : float or (n,), >= 0
     mass_def : str or MassDef
         ``"200c"``, ``"500c"``, ``"200m"``, ``"vir"`` or any ``MassDef``.
     cosmology : astropy cosmology or None
@@ -154,7 +154,7 @@ class BMO(SphericalOverdensityHalo):
     Examples
     --------
     >>> import clmassmod as clm
-    >>> halo = clm.BMO(5e14, 4.0, truncation=10.0, redshift=0.3)
+    >>> halo = clm.BMO(5e14, 4.0, redshift=0.3, truncation=10.0)
     >>> print(f"{halo.enclosed_mass(4.0 * halo.scale_radius):.6e}")
     5.000000e+14
     """
@@ -165,16 +165,16 @@ class BMO(SphericalOverdensityHalo):
         self,
         mass: Any,
         concentration: Any,
-        truncation: Any,
         redshift: Any,
+        truncation: Any,
         mass_def: str | MassDef = "200c",
         cosmology: FLRW | None = None,
     ) -> None:
         arguments = {
             "mass": mass,
             "concentration": concentration,
-            "truncation": truncation,
             "redshift": redshift,
+            "truncation": truncation,
             "mass_def": mass_def,
             "cosmology": cosmology,
         }

@@ -11,11 +11,18 @@ import numpy.typing as npt
 from ..cosmology import inverse_critical_surface_density
 from ..errors import ParameterError
 from ..sources import BetaMoments, SourceDistribution
+from ..units import refuse_mask
 
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
 
 Array = npt.NDArray[np.float64]
+
+
+_Z_S_ALLOWED = (
+    "a source redshift, an array of redshifts, a SourceDistribution (or a list of them, one for "
+    "each lens) or BetaMoments"
+)
 
 
 class SourceArrays(NamedTuple):
@@ -89,7 +96,13 @@ def _from_redshifts(
     radius_shape: tuple[int, ...],
     cosmology: FLRW,
 ) -> SourceArrays:
-    redshift = np.asarray(z_s, dtype=np.float64)
+    refuse_mask(z_s, "z_s")
+    try:
+        redshift = None if z_s is None else np.asarray(z_s, dtype=np.float64)
+    except (TypeError, ValueError):
+        redshift = None
+    if redshift is None:
+        raise ParameterError("z_s", z_s, _Z_S_ALLOWED)
     if redshift.ndim == 0:
         inverse = inverse_critical_surface_density(z_l, redshift, cosmology)
         inverse = np.ascontiguousarray(np.atleast_1d(inverse)[:, None])

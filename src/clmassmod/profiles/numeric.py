@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from .._checks import checked_threads
 from .._core import numeric as core
 from .._core.profile import QUANTITIES, ConvergenceError, RadiusError
 from ..errors import NumericalError, ParameterError
@@ -134,6 +135,7 @@ class NumericProfile(RadialMass):
         sources: SourceArrays | None,
         n_threads: int,
     ) -> Array:
+        checked_threads(n_threads)
         out = np.empty((scales[0].size, radius.shape[1]))
         shear = convergence = planes = weights = None
         if sources is not None:
@@ -158,7 +160,12 @@ class NumericProfile(RadialMass):
                 "radius", error.value, f"finite and > 0 Mpc (at index {error.index})"
             ) from None
         except ConvergenceError as error:
+            row, column = divmod(error.index, radius.shape[1])
+            at = radius[row if radius.shape[0] > 1 else 0, column]
+            name = next(key for key, value in QUANTITIES.items() if value == quantity)
             raise NumericalError(
-                f"an integral of {self!r} does not converge (at index {error.index})"
+                f"the integral for {name} of {type(self).__name__} at radius {at:.6g} "
+                f"{'Mpc' if scales[1] is self._radius_scale else 'scale radii'} (index "
+                f"{error.index}) does not converge: the profile is too steep or not smooth there"
             ) from None
         return out

@@ -122,7 +122,7 @@ class gNFW(NumericHalo):
             "tabulate": tabulate,
         }
         super().__init__(arguments, redshift, cosmology, rtol)
-        slope = parameter(inner_slope, "", "inner_slope", -math.ulp(0.0), 3.0)
+        slope = parameter(inner_slope, "", "inner_slope", 0.0, 3.0, low_allowed=True)
         self.inner_slope = slope[()]
         self._set_halo(mass, concentration, mass_def, {"inner_slope": slope}, tabulate)
 

@@ -40,7 +40,7 @@ struct RadialValues {
     bool converged = true;
 };
 
-constexpr int kMostPanels = 200;
+constexpr int kMostPanels = 800;
 
 // Width of a panel that begins where the function falls as x^-slope.
 template <class Kernel>
