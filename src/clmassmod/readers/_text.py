@@ -47,9 +47,7 @@ def read_text(file: str) -> list[TextColumn]:
     comma = "," in data[0][1] or Path(file).suffix.lower() == ".csv"
     rows = [(number, _cells(line, comma)) for number, line in data]
     if len(rows) == 1 and not any(_is_number(cell) for cell in rows[0][1]):
-        raise FormatError(
-            file, "content", f"line {rows[0][0]} alone, without any number"
-        )
+        raise FormatError(file, "content", f"line {rows[0][0]} alone, without any number")
     comments = [line for number, line in lines if line.startswith("#") and number < data[0][0]]
     header = _names(comments[-1].lstrip("#").strip(), comma) if comments else []
     if not any(_is_number(cell) for cell in rows[0][1]) and len(rows) > 1:
