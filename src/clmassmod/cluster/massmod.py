@@ -505,7 +505,7 @@ def run_task(task: FitTask) -> MassProfile:
 
 
 def _with_bar(results: Iterator[MassProfile], total: int, progress: bool) -> Iterator[MassProfile]:
-    if not progress:
+    if not progress or total == 0:
         yield from results
         return
     from tqdm import tqdm
