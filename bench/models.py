@@ -43,6 +43,7 @@ VALUES: dict[str, Any] = {
     "index": INDEX,
     "sersic_index": INDEX,
     "n": INDEX,
+    "peak_height": 3.0,
 }
 """Argument of a constructor -> its value."""
 

@@ -196,6 +196,16 @@ inline bool is_nonlinear(Quantity q) noexcept { return q >= Quantity::reduced_ta
 
 inline bool good_radius(double r) noexcept { return r > 0.0 && r < kInfinity; }
 
+inline void spread(const Strided& from, std::size_t row, std::size_t column, double* to,
+                   std::size_t n) noexcept {
+    const double* data = from.data + row * from.row_stride + column * from.column_stride;
+    if (from.column_stride == 1) {
+        std::copy_n(data, n, to);
+    } else {
+        std::fill_n(to, n, *data);
+    }
+}
+
 // Spreads the parameters of a row over its points k .. k + n of the block, at columns from column.
 inline Status fill_row(Quantity q, const ProfileBatch& batch, std::size_t row, std::size_t column,
                        Block& b, std::size_t k, std::size_t n) noexcept {
@@ -220,10 +230,8 @@ inline Status fill_row(Quantity q, const ProfileBatch& batch, std::size_t row, s
             b.scale[k + j] *= (b.x[k + j] * r_s) * (b.x[k + j] * r_s);
     if (batch.shape != nullptr) std::fill_n(b.shape + k, n, batch.shape[row]);
     if (needs_sources(q)) {
-        for (std::size_t j = 0; j < n; ++j) {
-            b.inverse_shear[k + j] = batch.sources.shear.at(row, column + j);
-            b.inverse_convergence[k + j] = batch.sources.convergence.at(row, column + j);
-        }
+        spread(batch.sources.shear, row, column, b.inverse_shear + k, n);
+        spread(batch.sources.convergence, row, column, b.inverse_convergence + k, n);
     }
     if (all_good) return {};
     std::size_t bad = column;
