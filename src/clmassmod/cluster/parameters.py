@@ -87,13 +87,6 @@ class ParameterSet:
     def __len__(self) -> int:
         return len(self.parameters)
 
-    def to_coordinates(self, values: Any) -> Array:
-        """Return the coordinates (..., P) of `values` (..., P)."""
-        x = np.asarray(values, dtype=np.float64)
-        return np.stack(
-            [p.to_coordinate(x[..., i]) for i, p in enumerate(self.parameters)], axis=-1
-        )
-
     def to_values(self, coordinates: Any) -> Array:
         """Return the values (..., P) at `coordinates` (..., P)."""
         u = np.asarray(coordinates, dtype=np.float64)
