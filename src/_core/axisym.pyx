@@ -88,6 +88,7 @@ cdef extern from "clmassmod/lens_scales.hpp" namespace "clmassmod" nogil:
         const double* inverse_sigma_critical
         double* amplitude
         double* radius
+    double gnfw_enclosed_mass "clmassmod::Gnfw::enclosed_mass"(double x, double inner_slope)
     void fill_halo_scales "clmassmod::halo_scales"(const HaloScaleBatch& batch, int n_threads)
 
 cdef extern from "clmassmod/lens_inversion.hpp" namespace "clmassmod" nogil:
@@ -333,6 +334,15 @@ def halo_scales(
     batch.radius = &radius[0]
     with nogil:
         fill_halo_scales(batch, n_threads)
+
+
+def enclosed_mass(const double[::1] x, const double[::1] inner_slope, double[::1] out):
+    """Fill `out` (n,) with M(x) / (4 pi rho_s r_s^3) of generalised NFW haloes."""
+    cdef size_t i
+    check(x.shape[0] == out.shape[0] and inner_slope.shape[0] == out.shape[0], "(n,)")
+    with nogil:
+        for i in range(<size_t>out.shape[0]):
+            out[i] = gnfw_enclosed_mass(x[i], inner_slope[i])
 
 
 def values(LensArrays lenses, const double[::1] x, double[:, ::1] out, int n_threads):

@@ -1,10 +1,11 @@
 // An axisymmetric lens: kbar = alpha/x, the mean convergence inside x, and its derivatives.
 //
-// With ' = d/d ln x: kappa = kbar + kbar'/2, gamma = -kbar'/2, d alpha/dx = kbar + kbar' =: stretch,
-// 1/mu = T R with T = 1 - kbar (tangential) and R = 1 - stretch (radial).
-// A lens is a struct with
+// With ' = d/d ln x: kappa = kbar + kbar'/2, gamma = -kbar'/2, d alpha/dx = kbar + kbar' =:
+// stretch, 1/mu = T R with T = 1 - kbar (tangential) and R = 1 - stretch (radial). A lens is a
+// struct with
 //   LensPoint at(double x) const        kbar, kbar', kbar'' and the stretch of its first part
-//   static constexpr bool kSimpleParts  whether it is the sum of two parts whose stretches each fall
+//   static constexpr bool kSimpleParts  whether it is the sum of two parts whose stretches each
+//   fall
 //                                       from the centre to one minimum and rise beyond it
 //   double innermost() const            where a search inwards ends
 //   double typical() const              where a search for the Einstein radius begins

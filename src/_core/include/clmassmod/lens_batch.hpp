@@ -106,8 +106,8 @@ CLMASSMOD_TARGETS void central_block(const LensBatch& batch, const double* beta,
     for (std::size_t i = begin; i < end; ++i) {
         const auto lens = make(batch, i);
         const LensStructure s = structure_of(lens);
-        const LensImage c = s.status == LensStatus::ok ? central_image(lens, s, beta[i])
-                                                       : no_image(s.status);
+        const LensImage c =
+            s.status == LensStatus::ok ? central_image(lens, s, beta[i]) : no_image(s.status);
         out.x_c[i] = -c.radius;
         out.mu_c[i] = c.magnification;
     }

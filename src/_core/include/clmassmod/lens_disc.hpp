@@ -42,8 +42,7 @@ inline double partial_area(const Lens& lens, double beta, double r, double side,
 
 // |mu| of image A averaged over the disc.
 template <class Lens>
-inline double disc_outer(const Lens& lens, const LensStructure& s, double beta,
-                         double r) noexcept {
+inline double disc_outer(const Lens& lens, const LensStructure& s, double beta, double r) noexcept {
     const double nearest = std::fabs(beta - r);
     const double low = outer_image(lens, s, nearest).radius;
     const double high = outer_image(lens, s, beta + r).radius;
@@ -55,8 +54,7 @@ inline double disc_outer(const Lens& lens, const LensStructure& s, double beta,
 
 // |mu| of image B averaged over the disc, of which only what is inside the caustic has an image.
 template <class Lens>
-inline double disc_inner(const Lens& lens, const LensStructure& s, double beta,
-                         double r) noexcept {
+inline double disc_inner(const Lens& lens, const LensStructure& s, double beta, double r) noexcept {
     const auto image = [&](double offset) {
         return offset < s.caustic ? inner_image(lens, s, offset).radius : s.radial.x;
     };

@@ -53,8 +53,7 @@ CLMASSMOD_INLINE LensImage outer_image(const Lens& lens, const LensStructure& s,
                                        double beta) noexcept {
     const LensPoint& ring = s.einstein;
     if (beta == 0.0) return image_at(ring, beta, 1.0);
-    const double d =
-        halley_step(ring.x, -beta, 1.0 - ring.stretch(), -ring.stretch_slope());
+    const double d = halley_step(ring.x, -beta, 1.0 - ring.stretch(), -ring.stretch_slope());
     const double guess = d > 0.0 && d < 4.0 * (beta + ring.x) ? ring.x + d : ring.x + beta;
     return find_image(lens, beta, 1.0, true, ring.x, kInfinity, guess);
 }
@@ -84,9 +83,8 @@ CLMASSMOD_INLINE LensImage inner_image(const Lens& lens, const LensStructure& s,
     if (!(beta < s.caustic)) return no_image(LensStatus::single_image);
     const double guess = guess_inner(s, beta);
     const double low = std::max(s.radial.x, kInnermostPart * s.einstein.x);
-    const double inside = strictly_between(guess, low, s.einstein.x)
-                              ? guess
-                              : std::sqrt(low * s.einstein.x);
+    const double inside =
+        strictly_between(guess, low, s.einstein.x) ? guess : std::sqrt(low * s.einstein.x);
     return find_image(lens, beta, -1.0, false, low, s.einstein.x, inside);
 }
 

@@ -43,10 +43,10 @@ CLMASSMOD_INLINE PairSolution invert_pair(double x_a, double b, const MeanValues
     s.jacobian = product / (left * kLn10);  // M* (a_A + a_B) = left
     s.mu_a = x_a / (beta * radial_a);
     s.mu_b = -b / (beta * radial_b);
-    s.status = !(mass > 0.0)      ? LensStatus::no_stellar_mass
-               : !(beta >= 0.0)   ? LensStatus::source_behind_axis
+    s.status = !(mass > 0.0)       ? LensStatus::no_stellar_mass
+               : !(beta >= 0.0)    ? LensStatus::source_behind_axis
                : !(radial_b > 0.0) ? LensStatus::inside_radial_critical_curve
-                                  : LensStatus::ok;
+                                   : LensStatus::ok;
     return s;
 }
 
@@ -110,8 +110,7 @@ inline void invert_rings_block(const RingBatch& batch, std::size_t begin,
         batch.log_mass[i] = ok ? log_positive(mass) * (1.0 / kLn10) : kNaN;
         // M* a = x (1 - h/x)
         batch.jacobian[i] = ok ? std::fabs(radial) / (x * (1.0 - halo.mean) * kLn10) : kNaN;
-        batch.status[i] =
-            static_cast<int>(ok ? LensStatus::ok : LensStatus::no_stellar_mass);
+        batch.status[i] = static_cast<int>(ok ? LensStatus::ok : LensStatus::no_stellar_mass);
     }
 }
 

@@ -5,8 +5,8 @@ namespace clmassmod {
 
 enum class LensStatus : int {
     ok = 0,
-    no_einstein_ring = 1,              // the mean convergence is below 1 everywhere
-    single_image = 2,                  // the source lies on or beyond the radial caustic
+    no_einstein_ring = 1,  // the mean convergence is below 1 everywhere
+    single_image = 2,      // the source lies on or beyond the radial caustic
     no_convergence = 3,
     not_a_number = 4,
     no_stellar_mass = 5,               // inversion: the halo alone deflects too much

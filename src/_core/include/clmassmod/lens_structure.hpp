@@ -77,8 +77,8 @@ CLMASSMOD_INLINE LensPoint find_einstein(const Lens& lens, LensStatus& status) n
         }
         const double next = x + d;
         // a long way inwards, or from where x - alpha falls, the step means nothing
-        const bool good = radial > 0.1 && strictly_between(next, std::max(low, 0.125 * x),
-                                                           std::min(high, 8.0 * x));
+        const bool good = radial > 0.1 &&
+                          strictly_between(next, std::max(low, 0.125 * x), std::min(high, 8.0 * x));
         x = std::max(good ? next : middle_of(low, high), innermost);
     }
     status = LensStatus::no_convergence;
@@ -151,8 +151,7 @@ template <class Lens>
         LensPoint inner = lens.at(std::max(0.5 * outer.x, end));
         if (inner.stretch() < 1.0 && inner.stretch_slope() > 0.0 && outer.stretch_slope() < 0.0)
             inner = largest_stretch(lens, inner.x, outer.x);
-        if (inner.stretch() >= 1.0)
-            return refine_radial(lens, inner.x, outer.x, inner.x, status);
+        if (inner.stretch() >= 1.0) return refine_radial(lens, inner.x, outer.x, inner.x, status);
         outer = inner;
     }
     status = LensStatus::ok;

@@ -24,9 +24,11 @@ CLMASSMOD_INLINE double digamma(double a) noexcept {
     const double b = a + 8.0;
     const double z = 1.0 / (b * b);
     const double tail =
-        z * (1.0 / 12.0 -
-             z * (1.0 / 120.0 - z * (1.0 / 252.0 - z * (1.0 / 240.0 - z * (1.0 / 132.0 -
-             z * (691.0 / 32760.0 - z * (1.0 / 12.0)))))));
+        z *
+        (1.0 / 12.0 -
+         z * (1.0 / 120.0 -
+              z * (1.0 / 252.0 - z * (1.0 / 240.0 - z * (1.0 / 132.0 - z * (691.0 / 32760.0 -
+                                                                            z * (1.0 / 12.0)))))));
     return (log_positive(b) - 0.5 / b - tail) - sum;
 }
 
