@@ -1,0 +1,1 @@
+"""Galaxy-scale strong lenses: models, images, populations and mock catalogues."""
