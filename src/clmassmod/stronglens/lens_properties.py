@@ -43,7 +43,7 @@ def image_properties(model: AxisymmetricLens, beta: Any, *, n_threads: int = 1) 
     >>> from clmassmod.stronglens import LensModel, image_properties
     >>> table = image_properties(LensModel(11.5, 13.0, 0.9), [0.5, 1.0])
     >>> [f"{kappa:.3f}" for kappa in table["kappa_b"]]
-    ['0.605', '0.684']
+    ['0.562', '0.637']
     """
     from astropy import units
     from astropy.table import QTable
