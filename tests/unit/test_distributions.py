@@ -1,4 +1,4 @@
-"""Priors: normalised, quantile inverse to the distribution, clear errors."""
+"""Distributions, also as priors: normalised, quantile inverse to the cdf, clear errors."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
+from clmassmod.distributions import LogUniform, Normal, Uniform
 from clmassmod.errors import ParameterError
-from clmassmod.inference.priors import LogUniform, Normal, Uniform, prior_from_dict
+from clmassmod.inference.priors import prior_from_dict
 
-PRIORS = [
+DISTRIBUTIONS = [
     Uniform(-2.0, 3.0),
     LogUniform(0.1, 20.0),
     Normal(1.0, 0.3),
@@ -17,7 +18,7 @@ PRIORS = [
 ]
 
 
-@pytest.mark.parametrize("prior", PRIORS, ids=repr)
+@pytest.mark.parametrize("prior", DISTRIBUTIONS, ids=repr)
 def test_density_is_normalised_and_quantile_inverts_it(prior):
     low = max(prior.low, prior.quantile(1e-9))
     high = min(prior.high, prior.quantile(1.0 - 1e-9))
@@ -26,18 +27,25 @@ def test_density_is_normalised_and_quantile_inverts_it(prior):
         below, _ = integrate.quad(lambda t: np.exp(prior.log_density(t)), low, x)
         # 1e-9 of the mass lies below `low`; quad reaches 1e-8
         assert below == pytest.approx(probability, abs=2e-8)
+        # both are closed forms: rounding alone
+        assert prior.cdf(x) == pytest.approx(probability, abs=1e-14)
     total, _ = integrate.quad(lambda t: np.exp(prior.log_density(t)), low, high)
     assert total == pytest.approx(1.0, abs=2e-8)
 
 
-@pytest.mark.parametrize("prior", [p for p in PRIORS if np.isfinite(p.low)], ids=repr)
+@pytest.mark.parametrize("prior", [p for p in DISTRIBUTIONS if np.isfinite(p.low)], ids=repr)
 def test_density_vanishes_outside_the_support(prior):
     outside = np.array([prior.low - 1e-3, prior.high + 1e-3])
     assert np.all(np.isneginf(prior.log_density(outside)))
     assert np.all(prior.quantile(np.array([0.0, 1.0])) == pytest.approx([prior.low, prior.high]))
 
 
-@pytest.mark.parametrize("prior", PRIORS, ids=repr)
+@pytest.mark.parametrize("prior", DISTRIBUTIONS, ids=repr)
+def test_cdf_is_zero_below_and_one_above(prior):
+    np.testing.assert_array_equal(prior.cdf(np.array([-1e9, 1e9])), [0.0, 1.0])
+
+
+@pytest.mark.parametrize("prior", DISTRIBUTIONS, ids=repr)
 def test_dictionary_round_trip(prior):
     assert prior_from_dict(prior.to_dict()) == prior
 
@@ -66,3 +74,15 @@ def test_quantiles_in_the_upper_tail_keep_their_digits():
         above = stats.norm.sf(x) - stats.norm.sf(9.0)
         all_of_it = stats.norm.sf(6.9) - stats.norm.sf(9.0)
         assert 1.0 - above / all_of_it == pytest.approx(probability, abs=1e-9)
+
+
+@pytest.mark.parametrize("high", [9.0, np.inf])
+def test_density_and_cdf_in_the_upper_tail_keep_their_digits(high):
+    prior = Normal(0.0, 1.0, low=6.9, high=high)
+    x = np.array([6.9, 7.0, 7.5, 8.5])
+    mass = stats.norm.sf(6.9) - stats.norm.sf(high)
+    np.testing.assert_allclose(
+        prior.log_density(x), stats.norm.logpdf(x) - np.log(mass), rtol=0, atol=1e-12
+    )
+    expected = (stats.norm.sf(6.9) - stats.norm.sf(x)) / mass
+    np.testing.assert_allclose(prior.cdf(x), expected, rtol=0, atol=1e-12)

@@ -1,0 +1,67 @@
+import numpy as np
+import numpy.typing as npt
+
+_Floats = npt.NDArray[np.float64]
+_Ints = npt.NDArray[np.intc]
+_Sizes = npt.NDArray[np.uintp]
+
+SLOPE_PANELS: int
+SLOPE_PANELS_PER_UNIT: int
+SAMPLED_SIZE: int
+SAMPLED_LIMITS: tuple[float, float]
+
+class MeanTable:
+    @staticmethod
+    def sersic(index: float, b: float) -> MeanTable: ...
+    @staticmethod
+    def sampled(values: _Floats) -> MeanTable: ...
+
+class SlopePanel:
+    def __init__(self, panel: int) -> None: ...
+
+class LensArrays:
+    def __len__(self) -> int: ...
+    @staticmethod
+    def star_halo(
+        star_amplitude: _Floats,
+        star_radius: _Floats,
+        halo_amplitude: _Floats,
+        halo_radius: _Floats,
+        inner_slope: _Floats,
+        star_tables: tuple[MeanTable, ...],
+        star_shapes: _Floats,
+        star_table_of: _Sizes | None,
+        slope_panels: dict[int, SlopePanel],
+    ) -> LensArrays: ...
+    @staticmethod
+    def sampled(
+        total: tuple[MeanTable, ...], stars: tuple[MeanTable, ...] | None
+    ) -> LensArrays: ...
+
+def sampled_nodes(radius: _Floats) -> None: ...
+def halo_scales(
+    log_mass: _Floats,
+    concentration: _Floats,
+    inner_slope: _Floats,
+    reference_density: _Floats,
+    inverse_sigma_critical: _Floats,
+    amplitude: _Floats,
+    radius: _Floats,
+    n_threads: int,
+) -> None: ...
+def enclosed_mass(x: _Floats, inner_slope: _Floats, out: _Floats) -> None: ...
+def values(lenses: LensArrays, x: _Floats, out: _Floats, n_threads: int) -> None: ...
+def structure(lenses: LensArrays, out: _Floats, status: _Ints, n_threads: int) -> None: ...
+def solve_images(
+    lenses: LensArrays, beta: _Floats, delays: bool, out: _Floats, status: _Ints, n_threads: int
+) -> None: ...
+def central_images(lenses: LensArrays, beta: _Floats, out: _Floats, n_threads: int) -> None: ...
+def disc_magnification(
+    lenses: LensArrays, beta: _Floats, radius: _Floats, out: _Floats, n_threads: int
+) -> None: ...
+def invert_pairs(
+    lenses: LensArrays, x_a: _Floats, x_b: _Floats, out: _Floats, status: _Ints, n_threads: int
+) -> None: ...
+def invert_rings(
+    lenses: LensArrays, einstein: _Floats, out: _Floats, status: _Ints, n_threads: int
+) -> None: ...

@@ -1,0 +1,50 @@
+"""Strong lenses: galaxies as lenses, their images, their population, mock catalogues."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+# public name -> the module that holds it
+_PUBLIC = {
+    "LensModel": ".lens_model",
+    "ProfileLens": ".lens_model",
+    "LensStatus": ".lens",
+    "LensStructure": ".lens",
+    "ImageSolution": ".lens_solver",
+    "ImageInversion": ".lens_solver",
+    "RingInversion": ".lens_solver",
+    "solve_images": ".lens_solver",
+    "disc_magnification": ".lens_solver",
+    "invert_images": ".lens_solver",
+    "invert_einstein_radius": ".lens_solver",
+    "image_properties": ".lens_properties",
+}
+
+__all__ = list(_PUBLIC)
+
+if TYPE_CHECKING:
+    from .lens import LensStatus, LensStructure
+    from .lens_model import LensModel, ProfileLens
+    from .lens_properties import image_properties
+    from .lens_solver import (
+        ImageInversion,
+        ImageSolution,
+        RingInversion,
+        disc_magnification,
+        invert_einstein_radius,
+        invert_images,
+        solve_images,
+    )
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        value = getattr(importlib.import_module(_PUBLIC[name], __name__), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
