@@ -7,7 +7,7 @@ import pytest
 from scipy.special import gammainc, gammaincinv, gammaln
 
 import clmassmod as clm
-from clmassmod.stronglens import LensModel, LensStatus, lens_properties, solve_images
+from clmassmod.stronglens import LensModel, LensStatus, image_properties, solve_images
 
 from lens_twin import GNFW_VALUES, REFERENCES, Twin
 
@@ -118,8 +118,9 @@ def test_stars_alone(n):
     kappa = lead * np.exp(-u) / sigma_cr
     halo = np.array([twin.parts(r)[2:] for r in x]).T
     np.testing.assert_allclose(model.deflection(x) - halo[0], alpha, rtol=1e-10)
-    # where it matters: the outskirts of an exponential disc fall below everything
-    np.testing.assert_allclose(model.convergence(x) - halo[1], kappa, rtol=1e-8, atol=1e-14)
+    # it is the slope of kbar's table: rounding of kbar where a disc has ended
+    error = np.abs(model.convergence(x) - halo[1] - kappa)
+    assert np.all(error < 1e-10 * kappa + 1e-11 * alpha / x)
 
 
 # -- random lenses --------------------------------------------------------------------------------
@@ -183,13 +184,17 @@ def test_images_satisfy_the_lens_equation(sample):
     model = LensModel(**lenses)
     images = solve_images(model, beta)
     ring = model.einstein_radius()
-    for x in (images.x_a, images.x_b, images.x_c):
+    # not every central image is far enough from the centre
+    central = np.isfinite(images.x_c)
+    x_c = np.where(central, images.x_c, images.x_b)
+    for x in (images.x_a, images.x_b, x_c):
         residual = x - np.sign(x) * model.deflection(np.abs(x)) - beta
         # issue 3
         assert np.max(np.abs(residual) / ring) < 1e-12
     assert np.all((images.x_a > ring) & (-images.x_b < ring))
     assert np.all(-images.x_b > images.radial_critical_radius)
-    assert np.all((images.x_c < 0.0) & (-images.x_c < images.radial_critical_radius))
+    x_c = images.x_c[central]
+    assert np.all((x_c < 0.0) & (-x_c < images.radial_critical_radius[central]))
 
 
 def test_magnifications_are_those_of_the_model(sample):
@@ -199,11 +204,10 @@ def test_magnifications_are_those_of_the_model(sample):
     for x, mu in (
         (images.x_a, images.mu_a),
         (-images.x_b, images.mu_b),
-        (-images.x_c, images.mu_c),
     ):
         # rounding, times the magnification
         np.testing.assert_allclose(model.magnification(x), mu, rtol=1e-10)
-    assert np.all((images.mu_a > 0.0) & (images.mu_b < 0.0) & (images.mu_c > 0.0))
+    assert np.all((images.mu_a > 0.0) & (images.mu_b < 0.0) & ~(images.mu_c < 0.0))
     kappa, shear = model.convergence(images.x_a), model.shear(images.x_a)
     mu = 1.0 / ((1.0 - kappa) ** 2 - shear**2)
     np.testing.assert_allclose(mu, images.mu_a, rtol=1e-10)
@@ -212,11 +216,19 @@ def test_magnifications_are_those_of_the_model(sample):
 def test_central_images(sample):
     lenses, slow, beta = sample
     images = solve_images(LensModel(**lenses), beta)
-    for i in range(0, RANDOM, 4):
+    found = 0
+    for i in range(0, RANDOM, 3):
         x_c = slow[i].central_image(beta[i])
+        if -x_c < 1e-6 * slow[i].einstein_radius:
+            # too near to the centre to be looked for
+            assert np.isnan(images.x_c[i]), i
+            assert np.isnan(images.mu_c[i]), i
+            continue
+        found += 1
         # faint images sit where 1 / R amplifies least; 1e-8 of their own, tiny, radius
         assert images.x_c[i] == pytest.approx(x_c, rel=1e-8), i
         assert images.mu_c[i] == pytest.approx(slow[i].magnification(-x_c), rel=1e-6), i
+    assert found > 10
 
 
 def test_convergence_is_the_slope_of_the_deflection(sample):
@@ -258,17 +270,22 @@ def test_angles_and_lengths():
     assert model.to_kpc(2.0) == pytest.approx(2.0 * kpc_per_arcsec, rel=1e-12)
 
 
+def number(column):
+    """Return the values of a column, in the unit it has."""
+    return np.asarray(getattr(column, "value", column))
+
+
 def test_properties_at_the_images(sample):
     lenses, slow, beta = sample
-    table = lens_properties(LensModel(**lenses), beta)
+    table = image_properties(LensModel(**lenses), beta)
     images = solve_images(LensModel(**lenses), beta)
     columns = {"beta": beta, "x_a": images.x_a, "x_b": images.x_b, "status": images.status}
     columns |= {"mu_a": images.mu_a, "mu_b": images.mu_b, "theta_e": images.einstein_radius}
     for name, values in columns.items():
-        np.testing.assert_array_equal(np.asarray(table[name]), values, err_msg=name)
+        np.testing.assert_array_equal(number(table[name]), values, err_msg=name)
     for i in range(0, RANDOM, 3):
         for letter in "ab":
-            x = abs(table[f"x_{letter}"][i])
+            x = abs(number(table[f"x_{letter}"][i]))
             alpha_stars, kappa_stars, alpha_halo, kappa_halo = slow[i].parts(x)
             kappa = kappa_stars + kappa_halo
             shear = (alpha_stars + alpha_halo) / x - kappa
@@ -277,10 +294,10 @@ def test_properties_at_the_images(sample):
                 ("gamma", shear),
                 ("s", 1.0 - kappa_stars / kappa),
             ):
-                ours = table[f"{name}_{letter}"][i]
+                ours = number(table[f"{name}_{letter}"][i])
                 assert ours == pytest.approx(value, rel=MAGNIFICATION, abs=1e-9), (name, letter, i)
-        angle = table["theta_e"][i] / slow[i].distances[0] * 180.0 * 3600.0 / np.pi
-        assert table["theta_e_arcsec"][i] == pytest.approx(angle, rel=1e-12)
+        angle = number(table["theta_e"][i]) / slow[i].distances[0] * 180.0 * 3600.0 / np.pi
+        assert number(table["theta_e_arcsec"][i]) == pytest.approx(angle, rel=1e-12)
 
 
 def test_lens_of_any_profile_equals_the_model():

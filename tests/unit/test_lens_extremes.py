@@ -49,7 +49,8 @@ def test_halo_without_radial_critical_curve(slope):
     arguments = (9.0, 13.0, 1.0)
     model, twin = LensModel(*arguments, gamma_in=slope), Twin(*arguments, gamma_in=slope)
     assert math.isnan(twin.radial_critical_radius)
-    assert math.isnan(model.radial_critical_radius())
+    assert model.radial_critical_radius() == 0.0
+    assert model.caustic_radius() == math.inf
     assert model.einstein_radius() == pytest.approx(twin.einstein_radius, rel=1e-9)
     # two images of every source, the inner the fainter the farther the source
     for fraction in (0.1, 0.9, 3.0):
@@ -70,7 +71,9 @@ def test_isothermal_cusp():
     r_s, unit = twin.halo_scales
     cut = 2.0 * math.pi * unit / (r_s * twin.critical_surface_density)
     assert twin.deflection(1e-9) == pytest.approx(cut, rel=1e-6)
-    assert math.isnan(model.radial_critical_radius())
+    assert math.isnan(twin.radial_critical_radius)
+    assert model.radial_critical_radius() == 0.0
+    assert model.caustic_radius() == pytest.approx(cut, rel=1e-9)
     images, exact = solve_images(model, 0.6 * cut), twin.images(0.6 * cut)
     assert images.status == LensStatus.ok
     assert images.x_a == pytest.approx(exact.x_a, rel=1e-9)

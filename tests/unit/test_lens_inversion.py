@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from clmassmod.stronglens import (
-    InversionGrid,
     LensModel,
     LensStatus,
     invert_einstein_radius,
@@ -173,43 +172,3 @@ def test_rings_no_stars_make():
     assert list(inverse.status) == [LensStatus.ok, LensStatus.no_stellar_mass]
     assert np.isnan(inverse.log_mstar[1])
     assert np.isnan(inverse.jacobian[1])
-
-
-# -- the grid -------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def grid():
-    """A grid of halo masses and slopes, and its axes."""
-    log_mhalo, slope = np.linspace(11.5, 15.0, 9), np.linspace(0.0, 2.0, 7)
-    options = {"c200": 5.0, "sersic_n": 4.0, "z_l": 0.3, "z_s": 2.0, "cosmology": None}
-    return log_mhalo, slope, InversionGrid(log_mhalo, slope, **options)
-
-
-def test_grid_equals_single_inversions(grid):
-    log_mhalo, slope, table = grid
-    images = solve_images(LensModel([11.4, 11.7, 11.2], 13.0, 0.9), [0.6, 2.0, 1.0])
-    log_re = np.array([0.9, 1.1, 0.7])
-    result = table.invert_images(images.x_a, images.x_b, log_re)
-    single = invert_images(
-        images.x_a[:, None, None],
-        images.x_b[:, None, None],
-        log_mhalo[None, None, :],
-        log_re[:, None, None],
-        gamma_in=slope[None, :, None],
-    )
-    assert np.shape(result.log_mstar) == (3, slope.size, log_mhalo.size)
-    np.testing.assert_array_equal(np.asarray(result.status) == 0, np.asarray(single.status) == 0)
-    valid = np.asarray(single.status) == 0
-    assert 0 < valid.sum() < valid.size
-    # M* is a difference of deflections: its tables' 1e-10 grow where the halo does it all
-    scale = 1e-9 / np.minimum(1.0, 10.0 ** (np.where(valid, single.log_mstar, 11.0) - 11.0))
-    error = np.abs(result.log_mstar - single.log_mstar)[valid]
-    assert np.all(error < scale[valid])
-    for name in ("beta", "jacobian", "mu_a", "mu_b"):
-        ours, theirs = getattr(result, name)[valid], getattr(single, name)[valid]
-        error = np.abs(ours / theirs - 1.0)
-        bound = 1e-7 * np.maximum(1.0, np.abs(single.mu_a[valid] * single.mu_b[valid]))
-        assert np.all(error < bound * scale[valid] / 1e-9), name
-    for name in ("log_mstar", "beta", "jacobian", "mu_a", "mu_b"):
-        assert np.all(np.isnan(getattr(result, name)[~valid])), name
