@@ -18,12 +18,16 @@ _PUBLIC = {
     "disc_magnification": ".lens_solver",
     "invert_images": ".lens_solver",
     "invert_einstein_radius": ".lens_solver",
+    "InversionGrid": ".inversion_grid",
+    "GridInversion": ".inversion_grid",
+    "ImagePhotometry": ".inversion_grid",
     "image_properties": ".lens_properties",
 }
 
 __all__ = list(_PUBLIC)
 
 if TYPE_CHECKING:
+    from .inversion_grid import GridInversion, ImagePhotometry, InversionGrid
     from .lens import LensStatus, LensStructure
     from .lens_model import LensModel, ProfileLens
     from .lens_properties import image_properties
