@@ -187,14 +187,16 @@ CLMASSMOD_INLINE LensPoint find_radial(const Lens& lens, const LensPoint& einste
 }
 
 // Reach of the second image: alpha - x at the radial critical radius. Without one, images B go
-// down to the centre, where alpha either grows without limit or tends to a constant.
+// down to the centre, where alpha either grows without limit or tends to a constant as
+// alpha_0 + a x ln x + b x (an isothermal cusp): stretch = a ln x + a + b, its derivative a.
 template <class Lens>
 CLMASSMOD_INLINE double caustic_of(const Lens& lens, const LensPoint& einstein,
                                    const LensPoint& radial) noexcept {
     if (radial.x > 0.0) return radial.deflection() - radial.x;
     const double end = std::max(lens.innermost(), kInnermostPart * einstein.x);
     const LensPoint p = lens.at(end);
-    return p.stretch() < -1e-3 * p.v.mean ? kInfinity : p.deflection() - p.x;
+    if (p.stretch() < -1e-3 * p.v.mean) return kInfinity;
+    return p.deflection() - p.x * (p.stretch() - p.stretch_slope());
 }
 
 template <class Lens>
