@@ -235,7 +235,7 @@ class InversionGrid:
         if len(shape) > 1:
             raise ParameterError("x_a.shape", shape, "one number or (n,)")
         outer, inner, size, _, inverse = (np.atleast_1d(a) for a in given)
-            radius = 10.0**size
+        radius = 10.0**size
         star = unit_star_amplitude(self.sersic_n, sersic_b(self.sersic_n))
         density = reference_density(z_l, self.geometry.cosmology)
         rows = (
