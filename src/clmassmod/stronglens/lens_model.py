@@ -131,7 +131,7 @@ class LensModel(AxisymmetricLens):
         radius = 10.0 ** self._flat["log_re"]
         n, mass = self._flat["sersic_n"], self._flat["log_mstar"]
         # central convergence; M b^(2n) / (2 pi n R_e^2 Gamma(2n)) overflows for large n
-        b = sersic_b(n[:1] if self.sersic_n.ndim == 0 else n)
+        b = sersic_b(self._indices)
         log_factor = 2.0 * n * np.log(b) - gammaln(2.0 * n) - np.log(2.0 * math.pi * n)
         self._star = np.exp(math.log(10.0) * mass + log_factor) * inverse / (radius * radius)
         self._star_radius = radius
@@ -140,6 +140,11 @@ class LensModel(AxisymmetricLens):
             if self.halo == "m200c"
             else self._from_aperture(inverse)
         )
+
+    @property
+    def _indices(self) -> Array:
+        """Sersic indices: one if all lenses share it, also if there are no lenses."""
+        return self.sersic_n.reshape(1) if self.sersic_n.ndim == 0 else self._flat["sersic_n"]
 
     def _from_virial_mass(self, inverse: Array) -> tuple[Array, Array]:
         amplitude, radius = np.empty(inverse.size), np.empty(inverse.size)
@@ -187,8 +192,8 @@ class LensModel(AxisymmetricLens):
         halo_radius: Array,
         shape: tuple[int, ...] | None,
     ) -> core.LensArrays:
-        slope, index = self._flat["gamma_in"], self._flat["sersic_n"]
-        tables, shapes, which = sersic_tables(index[:1] if self.sersic_n.ndim == 0 else index)
+        slope = self._flat["gamma_in"]
+        tables, shapes, which = sersic_tables(self._indices)
         panels = slope_panels(slope)
 
         def spread(array: Array) -> Array:
