@@ -18,6 +18,9 @@ _PUBLIC = {
     "disc_magnification": ".lens_solver",
     "invert_images": ".lens_solver",
     "invert_einstein_radius": ".lens_solver",
+    "InversionGrid": ".inversion_grid",
+    "GridInversion": ".inversion_grid",
+    "ImagePhotometry": ".inversion_grid",
     "image_properties": ".lens_properties",
     "LensPopulation": ".mass_sampler",
     "GalaxySample": ".mass_sampler",
@@ -34,6 +37,7 @@ __all__ = list(_PUBLIC)
 
 if TYPE_CHECKING:
     from .catalogue import LensCatalogue
+    from .inversion_grid import GridInversion, ImagePhotometry, InversionGrid
     from .lens import LensStatus, LensStructure
     from .lens_model import LensModel, ProfileLens
     from .lens_properties import image_properties
