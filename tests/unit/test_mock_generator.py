@@ -329,6 +329,7 @@ def test_poisson_quantile_against_scipy():
     mean = np.concatenate([rng.uniform(0.0, 3.0, 3000), rng.uniform(3.0, 900.0, 3000), [0.0]])
     u = rng.random(mean.size)
     np.testing.assert_array_equal(poisson_quantile(u, mean), stats.poisson.ppf(u, mean))
+    assert poisson_quantile(np.array([0.9]), np.array([np.nan]))[0] == 0
     top = np.full(5, 1.0 - 2.0**-53)
     large = poisson_quantile(top, np.array([0.0, 1e-3, 1.0, 30.0, 480.0]))
     # the last bit of the cdf decides up there; it ends, about ten standard deviations out

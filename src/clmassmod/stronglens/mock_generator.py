@@ -376,7 +376,10 @@ class _Keys:
 
 
 def poisson_quantile(probability: Array, mean: Array) -> npt.NDArray[np.int64]:
-    """Return the least k with ``P(N <= k) >= probability``, N Poisson with `mean`, (n,)."""
+    """Return the least k with ``P(N <= k) >= probability``, N Poisson with `mean`, (n,).
+
+    0 where the mean is NaN.
+    """
     result = np.zeros(probability.shape, dtype=np.int64)
     large = mean > _LARGE_MEAN
     if large.any():
@@ -405,13 +408,13 @@ def _image_columns(images: ImageSolution, kept: Any) -> Columns:
 
 
 def _checked_mean(mean: Array, sample: GalaxySample) -> Array:
-    """Return expected numbers, 0 without a caustic; an infinite caustic is an error."""
+    """Return expected numbers; an infinite caustic is an error."""
     if np.isinf(mean).any():
         at = int(np.argmax(np.isinf(mean)))
         text = f"{sample.gamma_in[at]:.4g} (galaxy {sample.galaxy_id[at]})"
         allowed = "below 2: a steeper halo gives every source a second image"
         raise ParameterError("inner slope", text, allowed, "Cut the relation with high=2.")
-    return np.nan_to_num(mean, nan=0.0)
+    return mean
 
 
 def _made(content: Any, name: str, kind: Any) -> Any:
