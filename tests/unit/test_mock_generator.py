@@ -217,6 +217,15 @@ FULL = MockGenerator(
 )
 
 
+def test_same_catalogue_for_any_threads_of_many_chunks():
+    generator = MockGenerator()
+    whole = generator.generate(100_000, seed=5)
+    for n_threads in (2, 3, 7, 0):
+        other = generator.generate(100_000, seed=5, n_threads=n_threads)
+        same(other.galaxies, whole.galaxies)
+        same(other.sources, whole.sources)
+
+
 def test_same_catalogue_for_any_threads_and_parts():
     whole = FULL.generate(3000, seed=5)
     assert whole.sources["beta"].size > 500
