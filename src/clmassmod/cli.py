@@ -187,9 +187,9 @@ def _info(options: argparse.Namespace) -> None:
 
 
 def _config(options: argparse.Namespace) -> None:
-    from .config import describe_config
+    from .config import describe_config, describe_mock_config
 
-    print(describe_config(), end="")
+    print(describe_mock_config() if options.mock else describe_config(), end="")
 
 
 def _print_outcome(outcome: FitOutcome) -> None:
@@ -256,6 +256,7 @@ def make_parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", parents=[common], help="versions and facts of this build")
     info.set_defaults(run=_info)
     config = commands.add_parser("config", parents=[common], help="every configuration key")
+    config.add_argument("--mock", action="store_true", help="those of `clmassmod mock` instead")
     config.set_defaults(run=_config)
     return parser
 

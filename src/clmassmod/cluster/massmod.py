@@ -379,7 +379,7 @@ def halo_model(info: ModelInfo) -> HaloModel:
     power = None
     profile_needs_power = "power" in accepted
     if profile_needs_power or relation in _NEED_POWER:
-        power = _power(info, cosmology, given["kind"] if profile_needs_power else relation)
+        power = info.make_power(given["kind"] if profile_needs_power else relation)
     if profile_needs_power:
         parameters["power"] = power
     return HaloModel(
@@ -404,23 +404,6 @@ def _check_profile_parameters(
     for name, parameter in accepted.items():
         if parameter.default is parameter.empty and name not in supplied:
             raise ConfigError(f"{where} needs {name}")
-
-
-def _power(info: ModelInfo, cosmology: Any, user: str) -> Any:
-    from ..power import LinearPower
-
-    given = info["cosmology"]
-    missing = [key for key in ("sigma8", "n_s", "Ob0") if given[key] is None]
-    if missing:
-        raise ConfigError(
-            f"{info.file or 'configuration'}: {user} needs the power spectrum: give "
-            f"{', '.join(missing)} in [cosmology]"
-        )
-    # without radiation in the expansion, the transfer function still needs a temperature (FIRAS)
-    temperature = 2.7255 if given["Tcmb0"] == 0.0 else None
-    return LinearPower(
-        cosmology, sigma8=given["sigma8"], n_s=given["n_s"], cmb_temperature=temperature
-    )
 
 
 def _check_truth(truth: Any) -> None:
