@@ -39,6 +39,10 @@ cdef extern from "clmassmod/axisym.hpp" namespace "clmassmod" nogil:
         const SersicShape& kernel, const OctavePanels& layout, double* coefficient)
     cdef cppclass SersicShape "clmassmod::Sersic":
         SersicShape(const double* parameters)
+    bint build_gnfw_table "clmassmod::build_mean_table<clmassmod::FromDensity<clmassmod::Gnfw>>"(
+        const GnfwShape& kernel, const OctavePanels& layout, double* coefficient)
+    cdef cppclass GnfwShape "clmassmod::Gnfw":
+        GnfwShape(const double* parameters)
 
 cdef extern from "clmassmod/slope_table.hpp" namespace "clmassmod" nogil:
     const OctavePanels kSlopeLayout
@@ -111,6 +115,47 @@ cdef extern from "clmassmod/lens_inversion.hpp" namespace "clmassmod" nogil:
     void invert_pair_batch "clmassmod::invert_pairs"(const PairBatch& batch, int n_threads)
     void invert_ring_batch "clmassmod::invert_rings"(const RingBatch& batch, int n_threads)
 
+cdef extern from "clmassmod/spline.hpp" namespace "clmassmod" nogil:
+    cdef struct UniformCubic:
+        const double* coefficients
+        size_t n_intervals
+        double start
+        double inverse_step
+
+cdef extern from "clmassmod/lens_grid.hpp" namespace "clmassmod" nogil:
+    cdef struct Photometry:
+        UniformCubic log_counts
+        double inverse_variance
+        double weight_a
+        double log_norm
+    cdef struct GridBatch:
+        size_t n_slopes
+        size_t n_masses
+        const double* slopes
+        const double** halo_tables
+        const double* amplitude
+        const double* unit_radius
+        size_t n
+        const double* x_a
+        const double* x_b
+        const double* star_amplitude
+        const double* star_radius
+        const double* star_table
+        const double* star_shape
+        const double* reference_density
+        const double* inverse_sigma_critical
+        const double* m_a
+        const double* m_b
+        Photometry photometry
+        double* log_mass
+        double* beta
+        double* jacobian
+        double* mu_a
+        double* mu_b
+        double* log_photometry
+        int* status
+    void invert_grid_batch "clmassmod::invert_grid"(const GridBatch& batch, int n_threads)
+
 
 cdef int check(bint condition, str message) except -1:
     if not condition:
@@ -150,6 +195,18 @@ cdef class MeanTable:
             done = build_sersic_table(SersicShape(shape), kMeanLayout, table.coefficient)
         if not done:
             raise ArithmeticError(f"Sersic index {index}")
+        return table
+
+    @staticmethod
+    def gnfw(double inner_slope):
+        """The table of a generalised NFW halo, x = R / r_s."""
+        cdef MeanTable table = MeanTable()
+        cdef bint done
+        table.allocate(kMeanLayout)
+        with nogil:
+            done = build_gnfw_table(GnfwShape(&inner_slope), kMeanLayout, table.coefficient)
+        if not done:
+            raise ArithmeticError(f"inner slope {inner_slope}")
         return table
 
     @staticmethod
@@ -490,3 +547,90 @@ def invert_rings(
     batch.status = &status[0]
     with nogil:
         invert_ring_batch(batch, n_threads)
+
+
+cdef class GridAxes:
+    """Halo masses and inner slopes of a grid, and the stars' table, as the core takes them."""
+
+    cdef GridBatch batch
+    cdef const double** views
+    cdef tuple kept
+
+    def __cinit__(
+        self,
+        const double[::1] slopes,
+        tuple halo_tables,
+        const double[:, ::1] amplitude,
+        const double[::1] unit_radius,
+        MeanTable star_table,
+        const double[::1] star_shape,
+    ):
+        cdef size_t n_slopes = slopes.shape[0]
+        cdef size_t n_masses = unit_radius.shape[0]
+        self.views = NULL
+        check(n_slopes > 0 and n_masses > 0, "axes")
+        check(len(halo_tables) == n_slopes and star_shape.shape[0] == 2
+              and amplitude.shape[0] == n_slopes and amplitude.shape[1] == n_masses,
+              "amplitude: (n_slopes, n_masses)")
+        self.kept = (slopes, halo_tables, amplitude, unit_radius, star_table, star_shape)
+        self.views = views_of(halo_tables)
+        self.batch.n_slopes = n_slopes
+        self.batch.n_masses = n_masses
+        self.batch.slopes = &slopes[0]
+        self.batch.halo_tables = self.views
+        self.batch.amplitude = &amplitude[0, 0]
+        self.batch.unit_radius = &unit_radius[0]
+        self.batch.star_table = star_table.coefficient
+        self.batch.star_shape = &star_shape[0]
+
+    def __dealloc__(self):
+        PyMem_Free(self.views)
+
+
+def invert_grid(
+    GridAxes axes,
+    const double[:, ::1] lenses,
+    const double[:, ::1] magnitudes,
+    const double[:, ::1] log_counts,
+    const double[::1] photometry,
+    double[:, ::1] out,
+    int[::1] status,
+    int n_threads,
+):
+    """Fill `out` (5 or 6, cells): log10 M*, beta, Jacobian, mu_a, mu_b, ln Phi.
+
+    `lenses` (6, n): x_a, x_b, star amplitude and radius, reference density, 1/Sigma_crit;
+    `magnitudes` (2, n), `log_counts` (intervals, 4) and `photometry` (start, 1/step,
+    1/variance, weight of A, log norm) or None.
+    """
+    cdef GridBatch batch = axes.batch
+    cdef size_t n = lenses.shape[1]
+    cdef size_t cells = n * batch.n_slopes * batch.n_masses
+    cdef bint with_photometry = magnitudes is not None
+    check(lenses.shape[0] == 6 and out.shape[0] == 5 + with_photometry
+          and <size_t>out.shape[1] == cells and <size_t>status.shape[0] == cells, "out: (5 or 6, cells)")
+    if n == 0:
+        return
+    batch.n = n
+    batch.x_a, batch.x_b = &lenses[0, 0], &lenses[1, 0]
+    batch.star_amplitude, batch.star_radius = &lenses[2, 0], &lenses[3, 0]
+    batch.reference_density, batch.inverse_sigma_critical = &lenses[4, 0], &lenses[5, 0]
+    batch.log_mass, batch.beta, batch.jacobian = &out[0, 0], &out[1, 0], &out[2, 0]
+    batch.mu_a, batch.mu_b = &out[3, 0], &out[4, 0]
+    batch.status = &status[0]
+    batch.log_photometry = NULL
+    if with_photometry:
+        check(magnitudes.shape[0] == 2 and <size_t>magnitudes.shape[1] == n
+              and log_counts.shape[0] > 0 and log_counts.shape[1] == 4
+              and photometry.shape[0] == 5, "magnitudes: (2, n)")
+        batch.m_a, batch.m_b = &magnitudes[0, 0], &magnitudes[1, 0]
+        batch.photometry.log_counts.coefficients = &log_counts[0, 0]
+        batch.photometry.log_counts.n_intervals = log_counts.shape[0]
+        batch.photometry.log_counts.start = photometry[0]
+        batch.photometry.log_counts.inverse_step = photometry[1]
+        batch.photometry.inverse_variance = photometry[2]
+        batch.photometry.weight_a = photometry[3]
+        batch.photometry.log_norm = photometry[4]
+        batch.log_photometry = &out[5, 0]
+    with nogil:
+        invert_grid_batch(batch, n_threads)

@@ -14,6 +14,8 @@ class MeanTable:
     @staticmethod
     def sersic(index: float, b: float) -> MeanTable: ...
     @staticmethod
+    def gnfw(inner_slope: float) -> MeanTable: ...
+    @staticmethod
     def sampled(values: _Floats) -> MeanTable: ...
 
 class SlopePanel:
@@ -64,4 +66,26 @@ def invert_pairs(
 ) -> None: ...
 def invert_rings(
     lenses: LensArrays, einstein: _Floats, out: _Floats, status: _Ints, n_threads: int
+) -> None: ...
+
+class GridAxes:
+    def __init__(
+        self,
+        slopes: _Floats,
+        halo_tables: tuple[MeanTable, ...],
+        amplitude: _Floats,
+        unit_radius: _Floats,
+        star_table: MeanTable,
+        star_shape: _Floats,
+    ) -> None: ...
+
+def invert_grid(
+    axes: GridAxes,
+    lenses: _Floats,
+    magnitudes: _Floats | None,
+    log_counts: _Floats | None,
+    photometry: _Floats | None,
+    out: _Floats,
+    status: _Ints,
+    n_threads: int,
 ) -> None: ...

@@ -53,3 +53,9 @@ def slope_panels(inner_slope: Array) -> dict[int, core.SlopePanel]:
     """Return the panels that hold inner slopes (n,), each in [0, 3)."""
     panels = np.unique((inner_slope * core.SLOPE_PANELS_PER_UNIT).astype(np.intp))
     return {int(panel): _one_slope_panel(int(panel)) for panel in panels}
+
+
+@lru_cache(maxsize=1024)
+def gnfw_table(inner_slope: float) -> core.MeanTable:
+    """Return the table of generalised NFW haloes of one inner slope."""
+    return core.MeanTable.gnfw(inner_slope)

@@ -129,11 +129,9 @@ class LensModel(AxisymmetricLens):
         self._flat = {name: flat(array, self.shape) for name, array in given.items()}
         inverse = flat(self.geometry.inverse_sigma_critical, self.shape)
         radius = 10.0 ** self._flat["log_re"]
-        n, mass = self._flat["sersic_n"], self._flat["log_mstar"]
-        # central convergence; M b^(2n) / (2 pi n R_e^2 Gamma(2n)) overflows for large n
-        b = sersic_b(n[:1] if self.sersic_n.ndim == 0 else n)
-        log_factor = 2.0 * n * np.log(b) - gammaln(2.0 * n) - np.log(2.0 * math.pi * n)
-        self._star = np.exp(math.log(10.0) * mass + log_factor) * inverse / (radius * radius)
+        n, mass = self._indices, self._flat["log_mstar"]
+        unit = unit_star_amplitude(n, sersic_b(n))
+        self._star = unit * 10.0**mass * inverse / (radius * radius)
         self._star_radius = radius
         self._halo, self._halo_radius = (
             self._from_virial_mass(inverse)
@@ -141,24 +139,24 @@ class LensModel(AxisymmetricLens):
             else self._from_aperture(inverse)
         )
 
+    @property
+    def _indices(self) -> Array:
+        """Sersic indices: one if all lenses share it, also if there are no lenses."""
+        return self.sersic_n.reshape(1) if self.sersic_n.ndim == 0 else self._flat["sersic_n"]
+
     def _from_virial_mass(self, inverse: Array) -> tuple[Array, Array]:
         amplitude, radius = np.empty(inverse.size), np.empty(inverse.size)
         core.halo_scales(
             self._flat["log_mhalo"],
             self._flat["c200"],
             self._flat["gamma_in"],
-            flat(self._reference_density(), self.shape),
+            flat(reference_density(self.geometry.z_l, self.cosmology), self.shape),
             inverse,
             amplitude,
             radius,
             1,
         )
         return amplitude, radius
-
-    def _reference_density(self) -> Array:
-        """200 times the critical density [Msun / kpc^3]."""
-        definition = MassDef.from_name("200c")
-        return np.asarray(definition.density(self.geometry.z_l, self.cosmology)) * 1e-9
 
     def _from_aperture(self, inverse: Array) -> tuple[Array, Array]:
         radius = self._flat["scale_radius"]
@@ -187,8 +185,8 @@ class LensModel(AxisymmetricLens):
         halo_radius: Array,
         shape: tuple[int, ...] | None,
     ) -> core.LensArrays:
-        slope, index = self._flat["gamma_in"], self._flat["sersic_n"]
-        tables, shapes, which = sersic_tables(index[:1] if self.sersic_n.ndim == 0 else index)
+        slope = self._flat["gamma_in"]
+        tables, shapes, which = sersic_tables(self._indices)
         panels = slope_panels(slope)
 
         def spread(array: Array) -> Array:
@@ -235,7 +233,7 @@ class LensModel(AxisymmetricLens):
             return np.broadcast_to(self.log_mhalo, self.shape)[()], np.broadcast_to(
                 self.c200, self.shape
             )[()]
-        rho = flat(self._reference_density(), self.shape)
+        rho = flat(reference_density(self.geometry.z_l, self.cosmology), self.shape)
         sigma = flat(self.geometry.inverse_sigma_critical, self.shape)
         contrast = self._halo / (sigma * self._halo_radius) / rho
         concentration = _concentration(contrast, self._flat["gamma_in"])
@@ -265,6 +263,18 @@ class LensModel(AxisymmetricLens):
     def __repr__(self) -> str:
         many = f"{math.prod(self.shape)} lenses" if self.shape else "one lens"
         return f"LensModel({many}, halo={self.halo!r})"
+
+
+def reference_density(z_l: Array, cosmology: FLRW) -> Array:
+    """Return 200 times the critical density [Msun / kpc^3]."""
+    return np.asarray(MassDef.from_name("200c").density(z_l, cosmology)) * 1e-9
+
+
+def unit_star_amplitude(index: Array | float, b: Array) -> Array:
+    """Return ``b^(2n) / (2 pi n Gamma(2n))``: R_e^2 times the central density of mass 1."""
+    n = np.asarray(index)
+    # either factor overflows for large n
+    return np.asarray(np.exp(2.0 * n * np.log(b) - gammaln(2.0 * n)) / (2.0 * math.pi * n))
 
 
 def _bounded(value: Any, name: str, low: float, high: float, allowed: str = "") -> Array:

@@ -20,9 +20,15 @@ namespace clmassmod {
 constexpr double kLn10 = 2.30258509299404568402;
 
 struct PairSolution {
-    double mass, beta, jacobian, mu_a, mu_b;
-    LensStatus status;
+    double mass, beta, jacobian, mu_a, mu_b, radial_b;
 };
+
+// A pair is valid if M* > 0, beta >= 0 and R_B > 0.
+CLMASSMOD_INLINE LensStatus pair_status(double mass, double beta, double radial_b) noexcept {
+    if (!(mass > 0.0)) return LensStatus::no_stellar_mass;
+    if (!(beta >= 0.0)) return LensStatus::source_behind_axis;
+    return radial_b > 0.0 ? LensStatus::ok : LensStatus::inside_radial_critical_curve;
+}
 
 // `star_*` for one unit of mass, at x_A and at b.
 CLMASSMOD_INLINE PairSolution invert_pair(double x_a, double b, const MeanValues& star_a,
@@ -43,10 +49,7 @@ CLMASSMOD_INLINE PairSolution invert_pair(double x_a, double b, const MeanValues
     s.jacobian = product / (left * kLn10);  // M* (a_A + a_B) = left
     s.mu_a = x_a / (beta * radial_a);
     s.mu_b = -b / (beta * radial_b);
-    s.status = !(mass > 0.0)       ? LensStatus::no_stellar_mass
-               : !(beta >= 0.0)    ? LensStatus::source_behind_axis
-               : !(radial_b > 0.0) ? LensStatus::inside_radial_critical_curve
-                                   : LensStatus::ok;
+    s.radial_b = radial_b;
     return s;
 }
 
@@ -71,13 +74,14 @@ inline void invert_pairs_block(const PairBatch& batch, std::size_t begin,
         const double x_a = batch.x_a[i];
         const PairSolution s = invert_pair(x_a, b, lens.star.at(x_a), lens.star.at(b),
                                            lens.halo.at(x_a), lens.halo.at(b));
-        const bool ok = s.status == LensStatus::ok;
+        const LensStatus status = pair_status(s.mass, s.beta, s.radial_b);
+        const bool ok = status == LensStatus::ok;
         batch.log_mass[i] = ok ? log_positive(s.mass) * (1.0 / kLn10) : kNaN;
         batch.beta[i] = ok ? s.beta : kNaN;
         batch.jacobian[i] = ok ? s.jacobian : kNaN;
         batch.mu_a[i] = ok ? s.mu_a : kNaN;
         batch.mu_b[i] = ok ? s.mu_b : kNaN;
-        batch.status[i] = static_cast<int>(s.status);
+        batch.status[i] = static_cast<int>(status);
     }
 }
 
