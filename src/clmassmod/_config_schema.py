@@ -10,6 +10,8 @@ PROFILES = ("NFW", "gNFW", "BMO", "Einasto", "Hernquist", "Burkert", "DK14", "Di
 """Cluster profiles that a fit can use."""
 RELATIONS = ("duffy08", "bhattacharya13", "prada12", "diemer19", "ishiyama21", "constant")
 """Relations of concentration and mass."""
+NEED_POWER = ("bhattacharya13", "prada12", "diemer19", "ishiyama21")
+"""Those that need the power spectrum."""
 SOURCE_DISTRIBUTIONS = ("chang2013", "desc_srd_y1", "desc_srd_y10")
 """Published redshift distributions of sources."""
 METHODS = ("curvefit", "minuit", "scanpdf", "emcee", "pymc", "mcmc", "nested")

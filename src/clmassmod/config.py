@@ -81,7 +81,7 @@ class MockInfo(Configuration):
         cls, result: dict[str, Any], given: Mapping[str, Any], place: Place
     ) -> dict[str, Any]:
         _check_relations(result["population"], place.inside("population"))
-        _check_lens(result["lens"], place.inside("lens"))
+        _check_lens(result, place.inside("lens"))
         _check_mock_sources(result, place.inside("sources"))
         return result
 
@@ -269,12 +269,15 @@ def _check_relations(population: Mapping[str, Any], place: Place) -> None:
         concentration["value"] = 5.0
 
 
-def _check_lens(lens: Mapping[str, Any], place: Place) -> None:
+def _check_lens(result: Mapping[str, Any], place: Place) -> None:
+    lens, halo_mass = result["lens"], result["population"]["halo_mass"]
     z_l = lens["z_l"]
     if isinstance(z_l, list) and not (len(z_l) == 2 and z_l[0] < z_l[1]):
         place.fail(f"z_l = {z_l!r}: one redshift, or two of which the second is greater")
     if lens["halo"] == "m5kpc" and lens["scale_radius"] is None:
         place.fail("scale_radius is missing: halo = 'm5kpc' needs it")
+    if lens["halo"] == "m5kpc" and halo_mass["value"] is None and halo_mass["mu"] is None:
+        place.fail("halo = 'm5kpc' needs mu or value in [population.halo_mass]: presets are M200c")
     if lens["halo"] != "m5kpc" and lens["scale_radius"] is not None:
         place.fail("scale_radius is given, but halo is not 'm5kpc'")
 

@@ -207,6 +207,10 @@ def test_large_seeds_keep_every_digit():
         ({"lens": {"z_l": "near"}}, r"z_l = 'near': it must be of type float or list of floats"),
         ({"lens": {"sersic_n": 20}}, r"sersic_n = 20.0: it must be finite and >= 0.5 and < 20"),
         ({"lens": {"halo": "m5kpc"}}, r"\[lens\] scale_radius is missing"),
+        (
+            {"lens": {"halo": "m5kpc", "scale_radius": 10}},
+            r"\[lens\] halo = 'm5kpc' needs mu or value in \[population.halo_mass\]",
+        ),
         ({"lens": {"scale_radius": 10}}, r"\[lens\] scale_radius is given, but"),
         ({"sources": {"redshift": 0.3}}, r"\[sources\] redshift = 0.3: it must be above .*z_l"),
         (

@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .._config_schema import NEED_POWER
 from ..config import ModelInfo
 from ..errors import ClmassmodError, ConfigError, FitError, ParameterError
 from ..observables import DeltaSigma, GammaTheta
@@ -33,8 +34,6 @@ from .sample_likelihood import SampleLikelihood
 
 # sections that describe the data, which are in the key of a result by themselves
 _DATA_SECTIONS = ("data", "sources", "simulation", "noise", "binning")
-# relations of concentration and mass that rest on the power spectrum
-_NEED_POWER = ("bhattacharya13", "prada12", "diemer19", "ishiyama21")
 
 
 class FitTask(NamedTuple):
@@ -378,7 +377,7 @@ def halo_model(info: ModelInfo) -> HaloModel:
     _check_profile_parameters(info, parameters, accepted)
     power = None
     profile_needs_power = "power" in accepted
-    if profile_needs_power or relation in _NEED_POWER:
+    if profile_needs_power or relation in NEED_POWER:
         power = info.make_power(given["kind"] if profile_needs_power else relation)
     if profile_needs_power:
         parameters["power"] = power
