@@ -15,6 +15,7 @@ WORKLOADS = {
     "w1": "w1_single_call",
     "w2": "w2_paired_batch",
     "w5": "w5_galaxy_likelihood",
+    "s1": "s1_lens_solve",
     "g1": "g1_package",
 }
 

@@ -55,7 +55,8 @@ class LensCatalogue:
         ``galaxy_id``, the properties of `GalaxySample`, ``log_msps_obs, log_re_obs``,
         ``einstein_radius, caustic_radius`` [kpc, for the largest source redshift],
         ``expected_sources`` (mean number of multiply imaged sources), ``n_sources,
-        n_detected`` and ``status`` (`LensStatus` numbers).
+        n_detected`` and ``status`` (`LensStatus` numbers; a lens that failed has NaN radii
+        and no sources).
     sources : dict of (m,) arrays
         ``galaxy_id, source_index, z_s, m_s, beta, x_a, x_b, mu_a, mu_b`` (signed), ``m_a_obs,
         m_b_obs, einstein_radius`` [kpc, for this source redshift], ``detected, status``; and
