@@ -1,0 +1,77 @@
+"""Tables of a lens: the inner image over stellar mass, halo mass, size and source offset."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from clmassmod.stronglens import LensModel, LensStatus, solve_images
+from clmassmod.table.builder import build_table
+from clmassmod.table.maps import RatioMap
+from clmassmod.table.report import AccuracyWarning
+
+BOX = {"log_mstar": (10.8, 12.2), "log_mhalo": (11.5, 14.5), "log_re": (0.3, 1.5)}
+
+
+def log_caustic(p):
+    """log10 of the caustic radius [kpc]."""
+    return np.log10(LensModel(*p.T).caustic_radius())
+
+
+def log_theta(p):
+    """log10 of the distance of the counter-image from the lens [kpc].
+
+    Offsets that the map puts beyond the caustic, within the error of its table, are at it.
+    """
+    model = LensModel(*p[:, :3].T)
+    beta = np.minimum(p[:, 3], model.caustic_radius() * (1.0 - 1e-13))
+    images = solve_images(model, beta)
+    assert np.all(images.status == LensStatus.ok)
+    return np.log10(-images.x_b)
+
+
+@pytest.fixture(scope="module")
+def caustic_map():
+    # an error of 1e-6 moves the kink by 1e-3 in u
+    table = build_table(log_caustic, BOX, 1e-6, pool=2**13)
+    return RatioMap("beta", table, 0.5, log_scale=True)
+
+
+def fresh(n, near=False):
+    """Points independent of any build: uniform in u, or log-uniform close to the caustic."""
+    rng = np.random.default_rng(2024)
+    low, high = np.array(list(BOX.values())).T
+    p = low + (high - low) * rng.random((n, 3))
+    u2 = 10.0 ** (-6.0 + 5.0 * rng.random(n)) if near else rng.random(n) ** 2
+    beta = LensModel(*p.T).caustic_radius() * (1.0 - u2)
+    return np.column_stack([p, beta])
+
+
+@pytest.mark.parametrize("tol", [3e-4, 1e-4])
+def test_counter_image(caustic_map, tol):
+    table = build_table(log_theta, {**BOX, "beta": (0, 1)}, tol, map=caustic_map, pool=2**14)
+    report = table.error_report()
+    assert report.converged
+    if tol == 3e-4:
+        assert report.n_nodes <= 40_000
+    x = fresh(30_000)
+    # clip: of points within 1e-6 of the caustic, some are beyond the caustic of the map
+    errors = np.abs(table(x, oob="clip") - log_theta(x))
+    p99 = float(np.quantile(errors, 0.99))
+    print(report, p99)
+    assert p99 <= 1.2 * tol
+    assert 1 / 1.5 < report.final.p99 / p99 < 1.5
+    x = fresh(10_000, near=True)
+    # all of them in the last cells before the caustic
+    errors = np.abs(table(x, oob="clip") - log_theta(x))
+    assert np.quantile(errors, 0.99) < 5.0 * tol
+
+
+def test_without_the_map_the_caustic_is_found():
+    # offsets up to 3 kpc, beyond the caustic of the smaller lenses
+    with pytest.warns(AccuracyWarning, match="kink"):
+        table = build_table(log_theta, {**BOX, "beta": (0.0, 3.0)}, 3e-4, pool=2**13)
+    report = table.error_report()
+    assert report.reason == "stalled"
+    # a hundred times what the map reaches
+    assert report.final.p99 > 0.03
