@@ -39,9 +39,7 @@ class Axis:
         self.knots = checked_knots(knots, order, name)
         self.order = order
         if order == "cubic":
-            self.breaks = np.concatenate(
-                [self.knots[:1], self.knots[2:-2], self.knots[-1:]]
-            )
+            self.breaks = np.concatenate([self.knots[:1], self.knots[2:-2], self.knots[-1:]])
             self.basis = _cubic_basis(self.breaks)
         else:
             self.breaks = self.knots
@@ -127,11 +125,14 @@ def _first_intervals(breaks: Array) -> npt.NDArray[np.uint32]:
     """
     m = breaks.size - 1
     span = float(breaks[-1] - breaks[0])
-    places = (breaks - breaks[0]) / float(np.diff(breaks).min())
-    steps = round(float(places[-1]))
-    if not (steps <= _MOST_CELLS and np.abs(places - np.round(places)).max() < 1e-6):
-        steps = min(_CELLS_PER_INTERVAL * m, _MOST_CELLS)
-    # a small part of a cell further: an edge is its break, not the number before it
-    edges = breaks[0] + span * ((np.arange(steps) + 1e-5) / steps)
-    first = np.searchsorted(breaks, edges, side="right") - 1
-    return np.clip(first, 0, m - 1).astype(np.uint32)
+    cells = round(min(span / float(np.diff(breaks).min()), 2.0 * _MOST_CELLS))
+    places = (breaks - breaks[0]) * (cells / span)
+    rounding = 4.0 * np.finfo(np.float64).eps * float(np.abs(breaks).max()) * cells / span
+    if cells <= _MOST_CELLS and np.abs(places - np.round(places)).max() <= rounding:
+        # a cell that begins at a break but for rounding begins beyond it
+        edges = (np.arange(cells) + 2.0 * rounding) / cells
+    else:
+        cells = min(_CELLS_PER_INTERVAL * m, _MOST_CELLS)
+        edges = (np.arange(cells) - 1e-9) / cells
+    first = np.searchsorted(breaks, breaks[0] + span * edges, side="right") - 1
+    return np.asarray(np.clip(first, 0, m - 1), dtype=np.uint32)

@@ -113,9 +113,9 @@ class Table:
         if dtype not in ("float64", "float32"):
             raise ParameterError("dtype", dtype, "'float64' or 'float32'")
         labels = _names(names, len(knots))
-        shape = tuple(len(k) for k in knots)
-        array = _checked_values(values, shape, dtype)
         made = [Axis(k, order, f"axes[{i}]") for i, k in enumerate(knots)]
+        shape = tuple(axis.knots.size for axis in made)
+        array = _checked_values(values, shape, dtype)
         array = np.flip(array, flips) if flips else array
         cells = _checked_mask(mask, shape, flips)
         content = json.loads(json.dumps(dict(metadata or {})))
@@ -153,9 +153,7 @@ class Table:
 
     # -- evaluation -----------------------------------------------------------------------------
 
-    def __call__(
-        self, x: Any, out: Any = None, *, n_threads: int = 1, oob: str = "raise"
-    ) -> Any:
+    def __call__(self, x: Any, out: Any = None, *, n_threads: int = 1, oob: str = "raise") -> Any:
         """Return the values at points.
 
         Parameters
@@ -349,8 +347,10 @@ def _checked_values(values: Any, shape: tuple[int, ...], dtype: str) -> npt.NDAr
     if array.ndim > len(shape) and array.shape[-1] == 0:
         raise ParameterError("values.shape", array.shape, "at least one output")
     # values, coefficients padded to whole lanes
-    size = array.size * 8 if array.ndim == len(shape) else math.prod(shape) * 8 * (
-        -(-array.shape[-1] // 4) * 4
+    size = (
+        array.size * 8
+        if array.ndim == len(shape)
+        else math.prod(shape) * 8 * (-(-array.shape[-1] // 4) * 4)
     )
     if size > MOST_BYTES:
         raise ParameterError("values", f"table of {size / 2**30:.1f} GiB", "at most 8 GiB")
