@@ -4,6 +4,7 @@
 #include "check.hpp"
 #include "clmassmod/likelihood.hpp"
 #include "clmassmod/profile_kinds.hpp"
+#include "clmassmod/rng.hpp"
 #include "clmassmod/spline.hpp"
 
 using namespace clmassmod;
@@ -190,6 +191,31 @@ void spline_reproduces_a_cubic_and_refuses_the_outside() {
     CHECK(status.code == StatusCode::outside && status.index == 5);
 }
 
+// The known answers that come with Random123 of the authors of Philox.
+void philox_known_answers() {
+    constexpr std::uint64_t kAll = ~std::uint64_t{0};
+    const PhiloxBlock zero = {0x16554d9eca36314c, 0xdb20fe9d672d0fdc, 0xd7e772cee186176b,
+                              0x7e68b68aec7ba23b};
+    const PhiloxBlock ones = {0x87b092c3013fe90b, 0x438c3c67be8d0224, 0x9cc7d7c69cd777b6,
+                              0xa09caebf594f0ba0};
+    CHECK(philox4x64({0, 0, 0, 0}, {0, 0}) == zero);
+    CHECK(philox4x64({kAll, kAll, kAll, kAll}, {kAll, kAll}) == ones);
+    CHECK(open_uniform(0) == 0x1p-53 && open_uniform(kAll) == 1.0 - 0x1p-53);
+}
+
+void uniforms_of_any_thread_count() {
+    const std::size_t n = 10'007, n_draws = 5;
+    std::vector<std::uint64_t> objects(n);
+    for (std::size_t i = 0; i < n; ++i) objects[i] = 3 * i;
+    const KeyedUniforms wanted{{1, 2}, objects.data(), nullptr, n, n_draws};
+    std::vector<double> one(n * n_draws), other(n * n_draws);
+    keyed_uniforms(wanted, 1, one.data());
+    for (int threads : kThreads) {
+        keyed_uniforms(wanted, threads, other.data());
+        CHECK(one == other);
+    }
+}
+
 }  // namespace
 
 int main() {
@@ -200,6 +226,8 @@ int main() {
     planes_average_the_observable();
     likelihood_diagonal_is_full();
     spline_reproduces_a_cubic_and_refuses_the_outside();
+    philox_known_answers();
+    uniforms_of_any_thread_count();
     std::printf("%d failures\n", check::failures);
     return check::failures == 0 ? 0 : 1;
 }

@@ -22,11 +22,21 @@ _PUBLIC = {
     "GridInversion": ".inversion_grid",
     "ImagePhotometry": ".inversion_grid",
     "image_properties": ".lens_properties",
+    "LensPopulation": ".mass_sampler",
+    "GalaxySample": ".mass_sampler",
+    "SourcePopulation": ".source_population",
+    "SchechterCounts": ".source_counts",
+    "BasisCounts": ".source_counts",
+    "MockGenerator": ".mock_generator",
+    "MockNoise": ".observation",
+    "MagnitudeLimit": ".observation",
+    "LensCatalogue": ".catalogue",
 }
 
 __all__ = list(_PUBLIC)
 
 if TYPE_CHECKING:
+    from .catalogue import LensCatalogue
     from .inversion_grid import GridInversion, ImagePhotometry, InversionGrid
     from .lens import LensStatus, LensStructure
     from .lens_model import LensModel, ProfileLens
@@ -40,6 +50,11 @@ if TYPE_CHECKING:
         invert_images,
         solve_images,
     )
+    from .mass_sampler import GalaxySample, LensPopulation
+    from .mock_generator import MockGenerator
+    from .observation import MagnitudeLimit, MockNoise
+    from .source_counts import BasisCounts, SchechterCounts
+    from .source_population import SourcePopulation
 
 
 def __getattr__(name: str) -> Any:

@@ -31,7 +31,8 @@ def sersic_tables(
     index: Array,
 ) -> tuple[tuple[core.MeanTable, ...], Array, npt.NDArray[np.uintp] | None]:
     """Return the tables of Sersic indices (n,), their shapes (tables, 2) and which each uses."""
-    unique, which = np.unique(index, return_inverse=True)
+    # no lenses at all need some table too
+    unique, which = np.unique(index if index.size else [1.0], return_inverse=True)
     if unique.size > MOST_INDICES:
         raise ParameterError(
             "sersic_n",

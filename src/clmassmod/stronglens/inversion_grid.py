@@ -181,7 +181,7 @@ class InversionGrid:
         Parameters
         ----------
         x_a, x_b : float or (n,), kpc
-            Outer image, > 0, and inner image, < 0 and no further out.
+            Outer image, > 0, and inner image, < 0.
         log_re : float or (n,)
             log10 of the half-light radius [kpc].
         m_a, m_b : float or (n,), mag
@@ -235,7 +235,6 @@ class InversionGrid:
         if len(shape) > 1:
             raise ParameterError("x_a.shape", shape, "one number or (n,)")
         outer, inner, size, _, inverse = (np.atleast_1d(a) for a in given)
-        require(inner, outer + inner >= 0.0, "x_b", "no further out than image A")
         radius = 10.0**size
         star = unit_star_amplitude(self.sersic_n, sersic_b(self.sersic_n))
         density = reference_density(z_l, self.geometry.cosmology)

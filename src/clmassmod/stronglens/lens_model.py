@@ -129,9 +129,7 @@ class LensModel(AxisymmetricLens):
         self._flat = {name: flat(array, self.shape) for name, array in given.items()}
         inverse = flat(self.geometry.inverse_sigma_critical, self.shape)
         radius = 10.0 ** self._flat["log_re"]
-        n, mass = self._flat["sersic_n"], self._flat["log_mstar"]
-        if self.sersic_n.ndim == 0:
-            n = n[:1]
+        n, mass = self._indices, self._flat["log_mstar"]
         unit = unit_star_amplitude(n, sersic_b(n))
         self._star = unit * 10.0**mass * inverse / (radius * radius)
         self._star_radius = radius
@@ -140,6 +138,11 @@ class LensModel(AxisymmetricLens):
             if self.halo == "m200c"
             else self._from_aperture(inverse)
         )
+
+    @property
+    def _indices(self) -> Array:
+        """Sersic indices: one if all lenses share it, also if there are no lenses."""
+        return self.sersic_n.reshape(1) if self.sersic_n.ndim == 0 else self._flat["sersic_n"]
 
     def _from_virial_mass(self, inverse: Array) -> tuple[Array, Array]:
         amplitude, radius = np.empty(inverse.size), np.empty(inverse.size)
@@ -182,8 +185,8 @@ class LensModel(AxisymmetricLens):
         halo_radius: Array,
         shape: tuple[int, ...] | None,
     ) -> core.LensArrays:
-        slope, index = self._flat["gamma_in"], self._flat["sersic_n"]
-        tables, shapes, which = sersic_tables(index[:1] if self.sersic_n.ndim == 0 else index)
+        slope = self._flat["gamma_in"]
+        tables, shapes, which = sersic_tables(self._indices)
         panels = slope_panels(slope)
 
         def spread(array: Array) -> Array:

@@ -283,7 +283,7 @@ def invert_images(
     x_a : float or array, kpc, > 0
         Outer image.
     x_b : float or array, kpc, < 0
-        Inner image, ``|x_b| <= x_a``.
+        Inner image; further out than A it gives ``source_behind_axis``.
     log_mhalo, log_re, z_l, z_s, gamma_in, c200, sersic_n, cosmology, halo, scale_radius
         As for `LensModel`. Everything broadcasts.
     n_threads : int, >= 0
@@ -319,7 +319,6 @@ def invert_images(
         0.0, log_mhalo, log_re, z_l, z_s, gamma_in, c200, sersic_n, cosmology, halo, scale_radius
     )
     outer, inner = broadcast(x_a=outer, x_b=inner)
-    require(inner, outer + inner >= 0.0, "x_b", "no further out than image A")
     shape = model._shape_with("x_a", outer)
     checked_threads(n_threads)
     out, status = np.empty((5, math.prod(shape))), np.empty(math.prod(shape), dtype=np.intc)

@@ -100,6 +100,11 @@ class SourcePopulation:
         """Redshifts that sources can have, increasing."""
         return self._redshift_table[0]
 
+    @property
+    def redshift_weights(self) -> Array:
+        """Fraction of the sources at each of `redshifts`."""
+        return self._redshift_table[1]
+
     def density_per_kpc2(self, z_l: Any, cosmology: FLRW | None = None) -> Array:
         """Sources per physical kpc^2 in the lens plane.
 
@@ -134,12 +139,13 @@ class SourcePopulation:
             return keyed_uniforms(seed, name, galaxy_ids, 1, n_threads, parts=source_index)[:, 0]
 
         magnitude = self.counts.quantile(uniforms("magnitude"))
-        nodes, cumulative = self._redshift_table
+        nodes, weights = self._redshift_table
         if nodes.size == 1:
             z_s = np.full(magnitude.shape, nodes[0])
         else:
             # the last sum may fall short of 1 by rounding
-            index = np.searchsorted(cumulative[:-1], uniforms("redshift"), side="right")
+            cumulative = np.cumsum(weights)[:-1]
+            index = np.searchsorted(cumulative, uniforms("redshift"), side="right")
             z_s = nodes[index]
         radius = None if self.size is None else 10.0 ** self.size.quantile(uniforms("size"))
         return SourceSample(magnitude, z_s, radius)
@@ -166,13 +172,13 @@ class SourcePopulation:
 
     @cached_property
     def _redshift_table(self) -> tuple[Array, Array]:
-        """Return the redshifts in increasing order and their cumulative weights."""
+        """Return the redshifts in increasing order and their weights."""
         if not isinstance(self.redshift, SourceDistribution):
             return np.array([self.redshift]), np.ones(1)
         possible = self.redshift.weight > 0.0
         z, weight = self.redshift.redshift[possible], self.redshift.weight[possible]
         order = np.argsort(z, kind="stable")
-        return z[order], np.cumsum(weight[order])
+        return z[order], weight[order]
 
 
 def _checked_redshift(redshift: Any) -> float | SourceDistribution:

@@ -39,7 +39,7 @@ CLMASSMOD_INLINE LensImage find_image(const Lens& lens, double beta, double side
         ((value < 0.0) == rising ? low : high) = x;
         const double d =
             halley_step(x, value, side * (1.0 - p.stretch()), -side * p.stretch_slope());
-        if (std::fabs(d) <= kLastStep * x) return image_at(advance(p, d / x), beta, side);
+        if (std::fabs(d) <= kLastImageStep * x) return image_at(advance(p, d / x), beta, side);
         const double next = x + d;
         x = strictly_between(next, low, high) ? next : middle_of(low, high);
         if (!(high > low * (1.0 + 4e-16))) return image_at(p, beta, side);

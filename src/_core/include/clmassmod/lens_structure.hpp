@@ -10,10 +10,14 @@
 namespace clmassmod {
 
 // A step this small (relative) ends a search of third order: what is left is its cube. The values
-// at the end follow from those before it by Taylor's series.
-constexpr double kLastStep = 3e-6;
-// The same for Newton's method, which leaves the square.
+// at the end follow from those before it by Taylor's series, the stretch to the square of the step:
+// images, whose magnification needs it, are held to less.
+constexpr double kLastStep = 2e-5;
+constexpr double kLastImageStep = 3e-6;
+// How far 1/stretch may be from 1: before Newton's method, which leaves the square, and (product at
+// two points) before interpolation between them, which leaves the squares of both.
 constexpr double kLastNewton = 1e-8;
+constexpr double kLastSteps = 3e-7;
 constexpr int kMostSteps = 100;
 
 // Where images are looked for: nothing inside this part of the Einstein radius.
@@ -104,24 +108,24 @@ template <class Lens>
 CLMASSMOD_INLINE LensPoint refine_radial(const Lens& lens, double low, double high, double x,
                                          LensStatus& status) noexcept {
     LensPoint before = kNowhere;
-    double last = 1.0;  // relative size of the step to p
+    double gap_before = kNaN;
     for (int step = 0; step < kMostSteps; ++step) {
         const LensPoint p = lens.at(x);
         const double stretch = p.stretch();
+        const double gap = 1.0 / stretch - 1.0;
         (stretch >= 1.0 ? low : high) = x;
         double next = unit_stretch(before, p);
-        if (!strictly_between(next, low, high))
-            next = x + x * stretch * (1.0 - stretch) / p.stretch_slope();
-        const double relative = (next - x) / x;
-        // what is left is of the order of the product of the squares of the last two steps
-        const bool last_step = std::fabs(relative) <= kLastNewton ||
-                               (step > 1 && std::fabs(relative * last) <= kLastNewton);
-        if (last_step || !(high > low * (1.0 + 4e-16))) {
+        bool last = std::fabs(gap * gap_before) <= kLastSteps;
+        if (!strictly_between(next, low, high)) {
+            next = x - x * stretch * (stretch - 1.0) / p.stretch_slope();
+            last = std::fabs(gap) <= kLastNewton;
+        }
+        if (last || !(high > low * (1.0 + 4e-16))) {
             status = LensStatus::ok;
-            return last_step ? advance(p, relative) : p;
+            return last ? advance(p, (next - x) / x) : p;
         }
         before = p;
-        last = relative;
+        gap_before = gap;
         x = stretch > 0.0 && strictly_between(next, low, high) ? next : middle_of(low, high);
     }
     status = LensStatus::no_convergence;
@@ -165,15 +169,17 @@ CLMASSMOD_INLINE bool is_outermost(const LensPoint& root, const LensPoint& einst
            root.stretch() - root.first_stretch >= einstein.stretch() - einstein.first_stretch;
 }
 
-constexpr double kUsualRatio = 0.11;  // radial critical radius over Einstein radius of galaxies
+// radial critical radius of galaxies over the geometric mean of Einstein and effective radius: 10 %
+constexpr double kUsualRatio = 0.125;
 
 template <class Lens>
 CLMASSMOD_INLINE LensPoint find_radial(const Lens& lens, const LensPoint& einstein,
                                        LensStatus& status) noexcept {
     if constexpr (Lens::kSimpleParts) {
         const double end = std::max(lens.innermost(), kInnermostPart * einstein.x);
-        const LensPoint root =
-            refine_radial(lens, end, einstein.x, kUsualRatio * einstein.x, status);
+        const double usual = kUsualRatio * std::sqrt(einstein.x * lens.typical());
+        const double guess = strictly_between(usual, end, einstein.x) ? usual : 0.1 * einstein.x;
+        const LensPoint root = refine_radial(lens, end, einstein.x, guess, status);
         if (status == LensStatus::ok && root.x > 2.0 * end && is_outermost(root, einstein))
             return root;
     }
@@ -181,14 +187,16 @@ CLMASSMOD_INLINE LensPoint find_radial(const Lens& lens, const LensPoint& einste
 }
 
 // Reach of the second image: alpha - x at the radial critical radius. Without one, images B go
-// down to the centre, where alpha either grows without limit or tends to a constant.
+// down to the centre, where alpha either grows without limit or tends to a constant as
+// alpha_0 + a x ln x + b x (an isothermal cusp): stretch = a ln x + a + b, its derivative a.
 template <class Lens>
 CLMASSMOD_INLINE double caustic_of(const Lens& lens, const LensPoint& einstein,
                                    const LensPoint& radial) noexcept {
     if (radial.x > 0.0) return radial.deflection() - radial.x;
     const double end = std::max(lens.innermost(), kInnermostPart * einstein.x);
     const LensPoint p = lens.at(end);
-    return p.stretch() < -1e-3 * p.v.mean ? kInfinity : p.deflection() - p.x;
+    if (p.stretch() < -1e-3 * p.v.mean) return kInfinity;
+    return p.deflection() - p.x * (p.stretch() - p.stretch_slope());
 }
 
 template <class Lens>

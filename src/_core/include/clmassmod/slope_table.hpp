@@ -16,7 +16,7 @@ namespace clmassmod {
 constexpr int kSlopePanelsPerUnit = 16;
 constexpr int kSlopePanels = 3 * kSlopePanelsPerUnit;
 constexpr std::size_t kSlopeBlock = kTableOrder * kTableOrder;  // (power of g, power of x)
-constexpr OctavePanels kSlopeLayout{-20, 30, 3};
+constexpr OctavePanels kSlopeLayout{-20, 30, 4};
 
 inline std::size_t slope_panel_size() noexcept { return kSlopeLayout.panels() * kSlopeBlock; }
 
