@@ -1,4 +1,4 @@
-"""Write the generated parts of the documentation: configuration.md, profiles.md, figures/demo.png.
+"""Write the generated parts of the documentation: the configuration pages, profiles.md, figures.
 
 Usage: python docs/generate.py [FOLDER]     (FOLDER: this one by default)
 """
@@ -12,7 +12,7 @@ from clmassmod.cluster.massmod import CLMassMod
 from clmassmod.cluster.program import demo_configuration
 from clmassmod.cluster.reference import Reference
 from clmassmod.cluster.simulation import simulate_sample
-from clmassmod.config import describe_config
+from clmassmod.config import describe_config, describe_mock_config
 from clmassmod.plotting import mass_posteriors, save_figure
 from clmassmod.profiles.registry import profile_class, profile_names
 
@@ -28,9 +28,29 @@ to the folder of the file (or to `--data`); `output.folder` is relative to the c
 """
 
 
+MOCK_HEAD = """\
+# Configuration of a mock catalogue
+
+Written by `docs/generate.py` from the schema itself; `clmassmod config --mock` prints the same
+tables.
+
+A configuration is a TOML, YAML, JSON or INI file. Every key has a default; keys of relations that
+show none take that of the preset. An unknown key is an error that names the nearest known one. A
+relation may be a single number, the same for every galaxy: `inner_slope = 1.0` in `[population]`;
+`concentration = "duffy08"` there names a relation with halo mass. `output.folder` is relative to
+the current folder.
+
+"""
+
+
 def configuration_page():
     """Return the text of configuration.md."""
     return HEAD + describe_config()
+
+
+def mock_configuration_page():
+    """Return the text of mock_configuration.md."""
+    return MOCK_HEAD + describe_mock_config()
 
 
 PROFILES = """\
@@ -97,6 +117,7 @@ def main(folder):
     """Write the pages and the figure."""
     target = Path(folder)
     (target / "configuration.md").write_text(configuration_page(), encoding="utf-8")
+    (target / "mock_configuration.md").write_text(mock_configuration_page(), encoding="utf-8")
     (target / "profiles.md").write_text(profiles_page(), encoding="utf-8")
     save_figure(demo_figure(), target / "figures" / "demo.png")
 

@@ -1,6 +1,7 @@
 """clmassmod: lensing mass modelling with a compiled core.
 
-Masses in Msun, lengths in physical Mpc, no h. Public names are loaded on first use.
+Masses in Msun, lengths in physical Mpc (`stronglens`: kpc in the lens plane), no h. Public names
+are loaded on first use.
 """
 
 from __future__ import annotations
@@ -44,12 +45,12 @@ _PUBLIC = {
     "load_reference": ".cluster.reference",
 }
 # modules that are reached as attributes of the package
-_MODULES = ("errors", "utils")
+_MODULES = ("errors", "stronglens", "utils")
 
 __all__ = ["__version__", *_PUBLIC, *_MODULES]
 
 if TYPE_CHECKING:
-    from . import errors, utils
+    from . import errors, stronglens, utils
     from .cluster.comparison import compare_models
     from .cluster.massmod import CLMassMod, FitInfo
     from .cluster.program import run_fit

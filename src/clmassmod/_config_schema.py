@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 PROFILES = ("NFW", "gNFW", "BMO", "Einasto", "Hernquist", "Burkert", "DK14", "Diemer23")
 """Cluster profiles that a fit can use."""
 RELATIONS = ("duffy08", "bhattacharya13", "prada12", "diemer19", "ishiyama21", "constant")
 """Relations of concentration and mass."""
+NEED_POWER = ("bhattacharya13", "prada12", "diemer19", "ishiyama21")
+"""Those that need the power spectrum."""
+SOURCE_DISTRIBUTIONS = ("chang2013", "desc_srd_y1", "desc_srd_y10")
+"""Published redshift distributions of sources."""
 METHODS = ("curvefit", "minuit", "scanpdf", "emcee", "pymc", "mcmc", "nested")
 """Ways to fit; ``pymc`` and ``mcmc`` are aliases of ``emcee``."""
 PARAMETERS = ("mass", "concentration", "shear_calibration")
@@ -48,8 +52,8 @@ class Key:
         Allowed texts; any if empty.
     low, high : float or None
         Allowed range of numbers.
-    open_low : bool
-        Whether `low` itself is excluded.
+    open_low, open_high : bool
+        Whether `low` or `high` itself is excluded.
     decides_result : bool
         False if no result depends on it: then it is not part of the hash.
     """
@@ -62,92 +66,110 @@ class Key:
     low: float | None = None
     high: float | None = None
     open_low: bool = False
+    open_high: bool = False
     decides_result: bool = True
 
     def range_text(self) -> str:
-        """Return the allowed range in words."""
-        parts = ["finite"]
+        """Return the allowed range in words, with its unit."""
+        limits = self.limits()
+        unit = f" [{self.unit}]" if self.unit else ""
+        return " and ".join(["finite", *([limits] if limits else [])]) + unit
+
+    def limits(self) -> str:
+        """Return the limits of numbers in words, "" without any."""
+        parts = []
         if self.low is not None:
             parts.append(f"{'>' if self.open_low else '>='} {self.low:g}")
         if self.high is not None:
-            parts.append(f"<= {self.high:g}")
-        unit = f" [{self.unit}]" if self.unit else ""
-        return " and ".join(parts) + unit
+            parts.append(f"{'<' if self.open_high else '<='} {self.high:g}")
+        return " and ".join(parts)
 
 
-def _text(default: str | None, doc: str, choices: tuple[str, ...] = ()) -> Key:
+Schema: TypeAlias = Mapping[str, "Key | Schema"]
+"""Section to key, or to a section in it, to its rule."""
+
+
+def text_key(default: str | None, doc: str, choices: tuple[str, ...] = ()) -> Key:
+    """Return the rule of a text."""
     return Key(("text",), default, doc, choices=choices)
 
 
-def _path(default: str | None, doc: str) -> Key:
+def path_key(default: str | None, doc: str) -> Key:
+    """Return the rule of a path."""
     return Key(("path",), default, doc)
 
 
-def _positive(default: float | None, doc: str, unit: str = "", high: float | None = None) -> Key:
+def positive_key(default: float | None, doc: str, unit: str = "", high: float | None = None) -> Key:
+    """Return the rule of a number > 0."""
     return Key(("float",), default, doc, unit, low=0.0, open_low=True, high=high)
 
 
-def _not_negative(
+def not_negative_key(
     default: float | None, doc: str, unit: str = "", high: float | None = None
 ) -> Key:
+    """Return the rule of a number >= 0."""
     return Key(("float",), default, doc, unit, low=0.0, high=high)
 
 
-def _count(default: int | None, doc: str, low: int = 1) -> Key:
+def count_key(default: int | None, doc: str, low: int = 1) -> Key:
+    """Return the rule of a whole number >= `low`."""
     return Key(("integer",), default, doc, low=low)
 
 
+COSMOLOGY: dict[str, Key] = {
+    "H0": positive_key(70.0, "Hubble constant.", "km/s/Mpc"),
+    "Om0": positive_key(0.3, "Matter density today over critical."),
+    "Ode0": not_negative_key(None, "Dark-energy density; without it the universe is flat."),
+    "Ob0": positive_key(None, "Baryon density; needed by relations that use the power spectrum."),
+    "Tcmb0": not_negative_key(
+        0.0,
+        "Temperature of the microwave background; the power spectrum has 2.7255 for 0.",
+        "K",
+    ),
+    "sigma8": positive_key(None, "Amplitude of the matter power spectrum."),
+    "n_s": positive_key(None, "Slope of the primordial power spectrum."),
+}
+"""Keys of the section that describes the universe."""
+
 SCHEMA: dict[str, Key | dict[str, Key]] = {
     "name": Key(("text",), "", "Name of the model, for tables and figures.", decides_result=False),
-    "mass_def": _text("200c", "Mass definition: 200c, 500c, 200m, vir, any overdensity."),
+    "mass_def": text_key("200c", "Mass definition: 200c, 500c, 200m, vir, any overdensity."),
     "parameters": Key(("list of text",), ["mass"], "Free parameters.", choices=PARAMETERS),
-    "seed": _count(1, "Seed of every random number.", low=0),
+    "seed": count_key(1, "Seed of every random number.", low=0),
     "profile": {
-        "kind": _text("NFW", "Mass profile.", PROFILES),
-        "inner_slope": _not_negative(None, "gNFW: minus the inner slope of the density."),
-        "truncation": _positive(None, "BMO: truncation radius over scale radius."),
-        "alpha": _positive(None, "Einasto: shape parameter."),
+        "kind": text_key("NFW", "Mass profile.", PROFILES),
+        "inner_slope": not_negative_key(None, "gNFW: minus the inner slope of the density."),
+        "truncation": positive_key(None, "BMO: truncation radius over scale radius."),
+        "alpha": positive_key(None, "Einasto: shape parameter."),
     },
     "concentration": {
-        "relation": _text("duffy08", "Concentration where it is not free.", RELATIONS),
-        "value": _positive(None, "The concentration, for relation = constant."),
+        "relation": text_key("duffy08", "Concentration where it is not free.", RELATIONS),
+        "value": positive_key(None, "The concentration, for relation = constant."),
     },
-    "cosmology": {
-        "H0": _positive(70.0, "Hubble constant.", "km/s/Mpc"),
-        "Om0": _positive(0.3, "Matter density today over critical."),
-        "Ode0": _not_negative(None, "Dark-energy density; without it the universe is flat."),
-        "Ob0": _positive(None, "Baryon density; needed by relations that use the power spectrum."),
-        "Tcmb0": _not_negative(
-            0.0,
-            "Temperature of the microwave background; the power spectrum has 2.7255 for 0.",
-            "K",
-        ),
-        "sigma8": _positive(None, "Amplitude of the matter power spectrum."),
-        "n_s": _positive(None, "Slope of the primordial power spectrum."),
-    },
+    "cosmology": COSMOLOGY,
     "priors": {},
     "sources": {
-        "redshift": _positive(None, "One redshift for all sources."),
-        "distribution": _text(
+        "redshift": positive_key(None, "One redshift for all sources."),
+        "distribution": text_key(
             None,
             "A published distribution of sources.",
-            ("chang2013", "desc_srd_y1", "desc_srd_y10"),
+            SOURCE_DISTRIBUTIONS,
         ),
-        "files": _path(None, "Source histograms, one per object: a path with `{id}`."),
-        "mean_beta_s": _not_negative(None, "Mean of beta(z_s) / beta(inf).", high=1.0),
-        "mean_beta_s_squared": _not_negative(None, "Mean of its square.", high=1.0),
+        "files": path_key(None, "Source histograms, one per object: a path with `{id}`."),
+        "mean_beta_s": not_negative_key(None, "Mean of beta(z_s) / beta(inf).", high=1.0),
+        "mean_beta_s_squared": not_negative_key(None, "Mean of its square.", high=1.0),
     },
     "noise": {
-        "shape_noise": _positive(
+        "shape_noise": positive_key(
             0.25, "Standard deviation of one ellipticity component, intrinsic and measured."
         ),
-        "density": _positive(10.0, "Source galaxies per area.", "arcmin^-2"),
+        "density": positive_key(10.0, "Source galaxies per area.", "arcmin^-2"),
     },
     "binning": {
-        "r_min": _positive(0.2, "Inner edge of the innermost bin.", "Mpc"),
-        "r_max": _positive(3.0, "Outer edge of the outermost bin.", "Mpc"),
-        "n_bins": _count(10, "Number of bins."),
-        "spacing": _text("log", "Spacing of the edges.", ("log", "linear")),
+        "r_min": positive_key(0.2, "Inner edge of the innermost bin.", "Mpc"),
+        "r_max": positive_key(3.0, "Outer edge of the outermost bin.", "Mpc"),
+        "n_bins": count_key(10, "Number of bins."),
+        "spacing": text_key("log", "Spacing of the edges.", ("log", "linear")),
         "edges": Key(
             ("list of floats",),
             None,
@@ -158,55 +180,57 @@ SCHEMA: dict[str, Key | dict[str, Key]] = {
         ),
     },
     "simulation": {
-        "n_clusters": _count(12, "Number of simulated clusters."),
-        "mass_min": _positive(2e14, "Lowest true mass.", "Msun"),
-        "mass_max": _positive(2e15, "Highest true mass.", "Msun"),
-        "redshift_min": _positive(0.2, "Lowest redshift."),
-        "redshift_max": _positive(0.6, "Highest redshift."),
+        "n_clusters": count_key(12, "Number of simulated clusters."),
+        "mass_min": positive_key(2e14, "Lowest true mass.", "Msun"),
+        "mass_max": positive_key(2e15, "Highest true mass.", "Msun"),
+        "redshift_min": positive_key(0.2, "Lowest redshift."),
+        "redshift_max": positive_key(0.6, "Highest redshift."),
     },
     "data": {
-        "kind": _text("gamma_theta", "What the files hold.", ("gamma_theta", "delta_sigma")),
+        "kind": text_key("gamma_theta", "What the files hold.", ("gamma_theta", "delta_sigma")),
         "files": Key(
             ("list of text", "path"),
             None,
             "The files: a path, a list, a glob, or a path with `{id}`.",
         ),
         "ids": Key(("list of text",), None, "Name of each file's object."),
-        "redshift": _positive(None, "Redshift of every object, where the files state none."),
-        "redshift_table": _path(None, "Table of redshifts, by id."),
-        "id_column": _text(None, "Column of ids in that table."),
-        "redshift_column": _text(None, "Column of redshifts in that table."),
-        "covariance": _path(None, "Covariance matrices: a path, usually with `{id}`."),
-        "inverse_critical_surface_density": _positive(
+        "redshift": positive_key(None, "Redshift of every object, where the files state none."),
+        "redshift_table": path_key(None, "Table of redshifts, by id."),
+        "id_column": text_key(None, "Column of ids in that table."),
+        "redshift_column": text_key(None, "Column of redshifts in that table."),
+        "covariance": path_key(None, "Covariance matrices: a path, usually with `{id}`."),
+        "inverse_critical_surface_density": positive_key(
             None, "delta_sigma: <Sigma_crit^-1> of the sources.", "Mpc^2/Msun"
         ),
-        "shear_kind": _text(None, "gamma_theta: what the values are.", ("reduced_shear", "shear")),
+        "shear_kind": text_key(
+            None, "gamma_theta: what the values are.", ("reduced_shear", "shear")
+        ),
         "columns": Key(("mapping",), {}, "Field to column name, or number from 0."),
         "units": Key(("mapping",), {}, "Field to unit, where the files state none."),
-        "little_h": _positive(None, "Value of h, for units such as Mpc/h.", high=10.0),
+        "little_h": positive_key(None, "Value of h, for units such as Mpc/h.", high=10.0),
         "comoving": Key(
             ("boolean", "list of text"),
             False,
             "Whether lengths and surface densities are comoving, or which of them.",
             choices=("radius", "values"),
         ),
-        "group": _text(None, "HDF5 group or FITS extension."),
+        "group": text_key(None, "HDF5 group or FITS extension."),
     },
     "fit": {
-        "method": _text("emcee", "How to fit.", METHODS),
-        "r_min": _not_negative(None, "Innermost radius used.", "Mpc"),
-        "r_max": _positive(None, "Outermost radius used.", "Mpc"),
-        "seed": _count(None, "Seed of the sampler; the seed above by default.", low=0),
-        "source_average": _text(
+        "method": text_key("emcee", "How to fit.", METHODS),
+        "r_min": not_negative_key(None, "Innermost radius used.", "Mpc"),
+        "r_max": positive_key(None, "Outermost radius used.", "Mpc"),
+        "seed": count_key(None, "Seed of the sampler; the seed above by default.", low=0),
+        "source_average": text_key(
             "exact",
             "Average over the sources: each node, or by <beta_s> and <beta_s^2>.",
             ("exact", "moments"),
         ),
-        "n_grid": _count(1000, "scanpdf: number of grid points per parameter.", low=8),
-        "n_walkers": _count(32, "emcee: number of walkers.", low=4),
-        "n_steps": _count(2000, "emcee: steps kept per walker."),
-        "n_burn": _count(500, "emcee: steps discarded first.", low=0),
-        "n_live": _count(1000, "nested: number of live points.", low=10),
+        "n_grid": count_key(1000, "scanpdf: number of grid points per parameter.", low=8),
+        "n_walkers": count_key(32, "emcee: number of walkers.", low=4),
+        "n_steps": count_key(2000, "emcee: steps kept per walker."),
+        "n_burn": count_key(500, "emcee: steps discarded first.", low=0),
+        "n_live": count_key(1000, "nested: number of live points.", low=10),
     },
     "output": {
         "folder": Key(("path",), "results", "Where results go.", decides_result=False),

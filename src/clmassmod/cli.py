@@ -1,4 +1,4 @@
-"""The command line: ``clmassmod demo``, ``fit``, ``info``, ``config``.
+"""The command line: ``clmassmod demo``, ``fit``, ``mock``, ``info``, ``config``.
 
 Exit codes: 0 done (perhaps with warnings), 2 wrong usage, 65 bad data or configuration,
 70 an internal error, 75 interrupted: run the same command again to go on.
@@ -27,7 +27,7 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .cluster.program import FitOutcome
-    from .config import ModelInfo
+    from .config import MockInfo, ModelInfo
 
 OK, USAGE, BAD_DATA, INTERNAL, INTERRUPTED = 0, 2, 65, 70, 75
 
@@ -111,7 +111,7 @@ def _signals() -> Iterator[None]:
 
 
 def _say_interrupted(options: argparse.Namespace, given: Sequence[str]) -> None:
-    folder = getattr(options, "results", None)
+    folder = None if options.run is _mock else getattr(options, "results", None)
     saved = len(list(Path(folder, "profiles").glob("[!.]*.h5"))) if folder else 0
     where = f"; {saved} finished haloes are saved in {folder}" if saved else ""
     command = shlex.join(["clmassmod", *given])
@@ -177,6 +177,38 @@ def _configuration(options: argparse.Namespace) -> ModelInfo:
     return ModelInfo.from_dict(info)
 
 
+def _mock(options: argparse.Namespace) -> None:
+    from .lens_program import run_mock, summary_lines
+
+    info = _mock_configuration(options)
+    options.results = info["output"]["folder"]
+    outcome = run_mock(
+        info,
+        n_threads=options.threads,
+        figures=False if options.no_figures else None,
+        progress=True,
+    )
+    for line in summary_lines(outcome.summary):
+        print(line)
+    print(f"catalogue  {outcome.catalogue}")
+    print(f"config     {outcome.config}")
+    if outcome.figures:
+        print(f"figures    {os.path.dirname(next(iter(outcome.figures.values())))}")
+
+
+def _mock_configuration(options: argparse.Namespace) -> MockInfo:
+    """Return the configuration with what the options change in it."""
+    from .config import MockInfo, load_mock_config
+
+    info = load_mock_config(options.config)
+    for key in ("n_galaxies", "seed"):
+        if getattr(options, key) is not None:
+            info[key] = getattr(options, key)
+    if options.folder is not None:
+        info["output"]["folder"] = options.folder
+    return MockInfo.from_dict(info)
+
+
 def _info(options: argparse.Namespace) -> None:
     from .report import machine_facts
 
@@ -187,9 +219,9 @@ def _info(options: argparse.Namespace) -> None:
 
 
 def _config(options: argparse.Namespace) -> None:
-    from .config import describe_config
+    from .config import describe_config, describe_mock_config
 
-    print(describe_config(), end="")
+    print(describe_mock_config() if options.mock else describe_config(), end="")
 
 
 def _print_outcome(outcome: FitOutcome) -> None:
@@ -253,9 +285,27 @@ def make_parser() -> argparse.ArgumentParser:
     fit.add_argument("--reference-label", metavar="TEXT", help="what to call them in figures")
     fit.set_defaults(run=_fit)
 
+    mock = commands.add_parser(
+        "mock", parents=[common], help="make the mock catalogue of strong lenses of a configuration"
+    )
+    mock.add_argument("config", metavar="CONFIG", help="TOML, YAML, JSON or INI file")
+    mock.add_argument("--folder", help="where results go, in place of [output] folder")
+    mock.add_argument("--n-galaxies", type=_positive, metavar="N", help="in place of n_galaxies")
+    mock.add_argument("--seed", type=_not_negative, help="in place of seed")
+    mock.add_argument(
+        "--threads",
+        type=_not_negative,
+        default=1,
+        metavar="T",
+        help="0 for all (default: %(default)s); the catalogue is the same for any number",
+    )
+    mock.add_argument("--no-figures", action="store_true", help="no figures")
+    mock.set_defaults(run=_mock)
+
     info = commands.add_parser("info", parents=[common], help="versions and facts of this build")
     info.set_defaults(run=_info)
     config = commands.add_parser("config", parents=[common], help="every configuration key")
+    config.add_argument("--mock", action="store_true", help="those of `clmassmod mock` instead")
     config.set_defaults(run=_config)
     return parser
 

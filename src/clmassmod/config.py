@@ -1,143 +1,89 @@
-"""Configuration of a model and a fit: `load_config` and `ModelInfo`.
+"""Configurations: of a model and a fit (`load_config`), of a mock (`load_mock_config`).
 
-One declarative table, `SCHEMA`, holds every key with its type, default, unit and meaning;
-checking, default values and the documentation (`describe_config`) all come from it.
+One declarative table each, `SCHEMA` and `MOCK_SCHEMA`, holds every key with its type, default,
+unit and meaning; checking, default values and the documentation (`describe_config`,
+`describe_mock_config`) all come from it.
 """
 
 from __future__ import annotations
 
-import configparser
-import hashlib
-import json
 import math
 import os
-import tomllib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from ._config_schema import DEFAULT_PRIORS, PARAMETERS, PRIORS, SCHEMA, SECTION_SHORTHAND, Key
+from ._config_base import Configuration, Place, as_kind, markdown
+from ._config_files import read_mapping
+from ._config_schema import DEFAULT_PRIORS, PARAMETERS, PRIORS, SCHEMA, SECTION_SHORTHAND, Schema
+from ._mock_schema import MOCK_SCHEMA, MOCK_SHORTHAND
 from .cosmology import MassDef
-from .errors import ConfigError, ParameterError, nearest
+from .errors import ParameterError, nearest
 
 if TYPE_CHECKING:
-    from astropy.cosmology import FLRW
-
     from .sources import BetaMoments, SourceDistribution
 
-_INI_TOP = "clmassmod"
 
+class ModelInfo(Configuration):
+    """A complete, checked configuration of a model and a fit.
 
-class ModelInfo(dict[str, Any]):
-    """A complete, checked configuration: a dict of sections, every default filled in.
-
-    Made by `load_config` or `ModelInfo.from_dict`. A plain dict with the same keys works
-    wherever a `ModelInfo` does, since what takes one calls `from_dict` on it.
-
-    Attributes
-    ----------
-    file : str or None
-        The file it was read from.
-    folder : str or None
-        What relative paths in it are relative to: the folder of that file; None is the
-        current one.
+    A dict of sections, every default filled in. Made by `load_config` or
+    `ModelInfo.from_dict`. A plain dict with the same keys works wherever a `ModelInfo` does,
+    since what takes one calls `from_dict` on it.
     """
 
-    file: str | None = None
-    folder: str | None = None
-
-    @classmethod
-    def from_dict(
-        cls, mapping: Mapping[str, Any], file: str | os.PathLike[str] | None = None
-    ) -> Self:
-        """Return the configuration given by a mapping, checked and completed.
-
-        Parameters
-        ----------
-        mapping : mapping
-            Sections and keys of `describe_config`; those left out take their default.
-            A `ModelInfo` keeps its file and folder.
-        file : path, optional
-            Named in errors; its folder is what relative paths refer to.
-
-        Raises
-        ------
-        ConfigError
-            Naming the file, the section, the key, and the nearest known key.
-        """
-        if not isinstance(mapping, Mapping):
-            raise ConfigError(f"configuration: {type(mapping).__name__} given, a mapping needed")
-        source = mapping.file if file is None and isinstance(mapping, cls) else file
-        info = cls()
-        info.update(_checked(mapping, _Place(None if source is None else os.fspath(source))))
-        if isinstance(mapping, cls) and file is None:
-            info.file, info.folder = mapping.file, mapping.folder
-        elif file is not None:
-            info.file = os.fspath(file)
-            info.folder = str(Path(info.file).parent)
-        return info
-
-    def hash(self, without: Collection[str] = ()) -> str:
-        """Return a sha256 of what decides the result, in hexadecimal: the key of a resume.
-
-        Two configurations that differ only in order, in spelled-out defaults, in the file
-        format, or in keys without influence on the result (name, output) have the same hash.
-
-        Parameters
-        ----------
-        without : collection of str
-            Sections to leave out: a fit leaves out what describes the data, since it has
-            the data themselves in its key.
-        """
-        content: dict[str, Any] = {}
-        for name, value in self.items():
-            if name in without:
-                continue
-            rule = SCHEMA[name]
-            if isinstance(rule, dict):
-                free = {key for key, k in rule.items() if not k.decides_result}
-                content[name] = {key: value[key] for key in value if key not in free}
-            elif rule.decides_result:
-                content[name] = value
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    def path(self, text: str | os.PathLike[str]) -> str:
-        """Return a path of the configuration, relative to its file's folder, as usable."""
-        return os.fspath(text) if self.folder is None else str(Path(self.folder) / text)
-
-    def make_cosmology(self) -> FLRW:
-        """Return the astropy cosmology of the section `cosmology`."""
-        from astropy.cosmology import FlatLambdaCDM, LambdaCDM
-
-        given = self["cosmology"]
-        common = {key: given[key] for key in ("H0", "Om0", "Tcmb0", "Ob0")}
-        common = {key: value for key, value in common.items() if value is not None}
-        if given["Ode0"] is None:
-            return FlatLambdaCDM(**common)
-        return LambdaCDM(Ode0=given["Ode0"], **common)
+    schema: ClassVar[Schema] = SCHEMA
+    shorthand = SECTION_SHORTHAND
 
     def make_sources(self) -> float | str | SourceDistribution | BetaMoments | None:
         """Return what the section `sources` describes; for `files` the path pattern."""
-        from .sources import BetaMoments, SourceDistribution
+        from .sources import BetaMoments
 
         given = self["sources"]
         if given["files"] is not None:
             return self.path(given["files"])
         if given["mean_beta_s"] is not None:
             return BetaMoments(given["mean_beta_s"], given["mean_beta_s_squared"])
-        if given["distribution"] == "chang2013":
-            return SourceDistribution.chang2013()
         if given["distribution"] is not None:
-            _, year = given["distribution"].rsplit("_y", 1)
-            return SourceDistribution.desc_srd(int(year))
+            return _published_sources(given["distribution"])
         redshift: float | None = given["redshift"]
         return redshift
 
-    def __repr__(self) -> str:
-        source = "" if self.file is None else f" from {self.file}"
-        return f"<ModelInfo {self.get('name', '')!r}{source}: {', '.join(self)}>"
+    @classmethod
+    def _completed(
+        cls, result: dict[str, Any], given: Mapping[str, Any], place: Place
+    ) -> dict[str, Any]:
+        result["priors"] = _checked_priors(result, given.get("priors"), place.inside("priors"))
+        _check_together(result, place)
+        return result
+
+
+class MockInfo(Configuration):
+    """A complete, checked configuration of a mock catalogue of strong lenses.
+
+    A dict of sections, every default filled in; keys of relations that are not given are
+    those of the preset. Made by `load_mock_config` or `MockInfo.from_dict`.
+    """
+
+    schema: ClassVar[Schema] = MOCK_SCHEMA
+    shorthand = MOCK_SHORTHAND
+
+    def make_sources(self) -> float | SourceDistribution:
+        """Return the redshift of the sources, or the distribution of them."""
+        given = self["sources"]
+        if given["distribution"] is not None:
+            return _published_sources(given["distribution"])
+        redshift: float = given["redshift"]
+        return redshift
+
+    @classmethod
+    def _completed(
+        cls, result: dict[str, Any], given: Mapping[str, Any], place: Place
+    ) -> dict[str, Any]:
+        _check_relations(result["population"], place.inside("population"))
+        _check_lens(result, place.inside("lens"))
+        _check_mock_sources(result, place.inside("sources"))
+        return result
 
 
 def load_config(path: str | os.PathLike[str]) -> ModelInfo:
@@ -162,37 +108,28 @@ def load_config(path: str | os.PathLike[str]) -> ModelInfo:
         If the file cannot be read, or a key or value is wrong: naming the file, the
         section, the key, and the nearest known key.
     """
-    file = os.fspath(path)
-    suffix = Path(file).suffix.lower()
-    if suffix == ".py":
-        raise ConfigError(
-            f"{file}: Python files are refused, a configuration is never executed; "
-            f"write it as {', '.join(_PARSERS)}"
-        )
-    if suffix not in _PARSERS:
-        raise ConfigError(f"{file}: unknown suffix {suffix!r}; known are {', '.join(_PARSERS)}")
-    try:
-        text = Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: cannot be read ({error})") from error
-    try:
-        content = _PARSERS[suffix](text)
-    except Exception as error:  # parsers raise anything on a damaged file
-        raise ConfigError(f"{file}: is not valid {suffix[1:].upper()}: {error}") from error
-    if not isinstance(content, Mapping):
-        raise ConfigError(f"{file}: holds a {type(content).__name__}, sections and keys needed")
-    return ModelInfo.from_dict(content, file)
+    return ModelInfo.from_dict(read_mapping(path), path)
+
+
+def load_mock_config(path: str | os.PathLike[str]) -> MockInfo:
+    """Return the configuration of a mock catalogue from a TOML, YAML, JSON or INI file.
+
+    Parameters
+    ----------
+    path : path
+        As `load_config` takes; sections within sections are ``[population.halo_mass]``.
+
+    Raises
+    ------
+    ConfigError
+        As `load_config`.
+    """
+    return MockInfo.from_dict(read_mapping(path), path)
 
 
 def describe_config() -> str:
     """Return the documentation of every key as Markdown tables, one per section."""
-    lines: list[str] = []
-    top = {name: key for name, key in SCHEMA.items() if isinstance(key, Key)}
-    lines += ["### Outside any section", "", *_markdown(top)]
-    for name, keys in SCHEMA.items():
-        if isinstance(keys, dict):
-            lines += [f"### [{name}]", "", *_markdown(keys)]
-    lines += ["### [priors.<parameter>]", ""]
+    lines = [*markdown(SCHEMA), "### [priors.<parameter>]", ""]
     lines += ["| distribution | keys |", "|---|---|"]
     lines += [
         f"| `{name}` | {', '.join(f'`{k}`' for k in keys)} |" for name, keys in PRIORS.items()
@@ -200,138 +137,24 @@ def describe_config() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _markdown(keys: Mapping[str, Key]) -> list[str]:
-    rows = ["| key | type | default | unit | meaning |", "|---|---|---|---|---|"]
-    for name, key in keys.items():
-        default = "" if key.default is None else f"`{json.dumps(key.default)}`"
-        choices = f" One of {', '.join(f'`{c}`' for c in key.choices)}." if key.choices else ""
-        kinds = " or ".join(key.kinds)
-        rows.append(f"| `{name}` | {kinds} | {default} | {key.unit} | {key.doc}{choices} |")
-    return [*rows, ""]
+def describe_mock_config() -> str:
+    """Return the documentation of every key of a mock as Markdown tables, one per section."""
+    return "\n".join(markdown(MOCK_SCHEMA)).rstrip() + "\n"
 
 
-class _Place:
-    """Where in a configuration a value stands, for the messages of errors."""
+def _published_sources(name: str) -> SourceDistribution:
+    from .sources import SourceDistribution
 
-    def __init__(self, file: str | None, *sections: str) -> None:
-        self.file = file
-        self.sections = sections
-
-    def inside(self, section: str) -> _Place:
-        return _Place(self.file, *self.sections, section)
-
-    def fail(self, problem: str) -> NoReturn:
-        where = self.file or "configuration"
-        section = f" [{'.'.join(self.sections)}]" if self.sections else ""
-        raise ConfigError(f"{where}:{section} {problem}")
-
-    def unknown(self, key: object, known: Iterable[str]) -> NoReturn:
-        names = list(known)
-        hint = nearest(str(key), names) or f"Known are {', '.join(names)}."
-        self.fail(f"unknown key {key!r}. {hint}")
+    if name == "chang2013":
+        return SourceDistribution.chang2013()
+    _, year = name.rsplit("_y", 1)
+    return SourceDistribution.desc_srd(int(year))
 
 
-def _checked(mapping: Mapping[str, Any], place: _Place) -> dict[str, Any]:
-    for name in mapping:
-        if name not in SCHEMA:
-            place.unknown(name, SCHEMA)
-    result: dict[str, Any] = {}
-    for name, keys in SCHEMA.items():
-        value = mapping.get(name)
-        if isinstance(keys, Key):
-            result[name] = _checked_value(name, value, keys, place)
-        else:
-            result[name] = _checked_section(name, value, keys, place.inside(name))
-    result["priors"] = _checked_priors(result, mapping.get("priors"), place.inside("priors"))
-    _check_together(result, place)
-    return result
+# -- checks of a model and a fit -----------------------------------------------------------------
 
 
-def _checked_section(
-    name: str, value: Any, keys: Mapping[str, Key], place: _Place
-) -> dict[str, Any]:
-    if name == "priors":
-        return {}
-    if value is None:
-        value = {}
-    if not isinstance(value, Mapping) and name in SECTION_SHORTHAND:
-        value = SECTION_SHORTHAND[name](value)
-    if not isinstance(value, Mapping):
-        place.fail(f"is {value!r}, where a section with the keys {', '.join(keys)} is needed")
-    for key in value:
-        if key not in keys:
-            place.unknown(key, keys)
-    return {key: _checked_value(key, value.get(key), rule, place) for key, rule in keys.items()}
-
-
-def _checked_value(name: str, value: Any, key: Key, place: _Place) -> Any:
-    if value is None:
-        return json.loads(json.dumps(key.default))
-    for kind in key.kinds:
-        converted = _converted(value, kind)
-        if converted is not None:
-            break
-    else:
-        place.fail(f"{name} = {value!r}: it must be of type {' or '.join(key.kinds)}")
-    if key.choices:
-        wrong = [v for v in _as_list(converted) if isinstance(v, str) and v not in key.choices]
-        if wrong:
-            hint = nearest(wrong[0], key.choices)
-            place.fail(
-                f"{name} = {wrong[0]!r}: it must be one of {', '.join(key.choices)}. {hint}".strip()
-            )
-    for number in _as_list(converted):
-        outside = (
-            isinstance(number, int | float)
-            and not isinstance(number, bool)
-            and not (math.isfinite(number) and _within(number, key))
-        )
-        if outside:
-            place.fail(f"{name} = {number!r}: it must be {key.range_text()}")
-    return converted
-
-
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def _within(number: float, key: Key) -> bool:
-    low = key.low is None or (number > key.low if key.open_low else number >= key.low)
-    return low and (key.high is None or number <= key.high)
-
-
-def _converted(value: Any, kind: str) -> Any:
-    """Return `value` as `kind`, or None if it is none; text that reads as a number is one."""
-    if kind in ("float", "integer"):
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            return None
-        try:
-            number = float(value)
-        except ValueError:
-            return None
-        if kind == "float":
-            return number
-        return int(number) if math.isfinite(number) and number == int(number) else None
-    if kind == "boolean":
-        return value if isinstance(value, bool) else None
-    if kind in ("text", "path"):
-        return os.fspath(value) if isinstance(value, str | os.PathLike) else None
-    if kind == "mapping":
-        good = isinstance(value, Mapping) and all(
-            isinstance(v, str | int) and not isinstance(v, bool) for v in value.values()
-        )
-        return {str(k): v for k, v in value.items()} if good else None
-    return _converted_list(value, {"list of text": "text", "list of floats": "float"}[kind])
-
-
-def _converted_list(value: Any, kind: str) -> list[Any] | None:
-    if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
-        return None
-    items = [_converted(item, kind) for item in value]
-    return None if any(item is None for item in items) else items
-
-
-def _checked_priors(result: dict[str, Any], given: Any, place: _Place) -> dict[str, Any]:
+def _checked_priors(result: dict[str, Any], given: Any, place: Place) -> dict[str, Any]:
     free = result["parameters"]
     if given is None:
         given = {}
@@ -351,7 +174,7 @@ def _checked_priors(result: dict[str, Any], given: Any, place: _Place) -> dict[s
     return priors
 
 
-def _checked_prior(prior: Any, place: _Place) -> dict[str, Any]:
+def _checked_prior(prior: Any, place: Place) -> dict[str, Any]:
     if not isinstance(prior, Mapping):
         place.fail(f"is {prior!r}, where distribution and its keys are needed")
     kind = prior.get("distribution")
@@ -363,7 +186,7 @@ def _checked_prior(prior: Any, place: _Place) -> dict[str, Any]:
             place.unknown(key, PRIORS[kind])
     numbers: dict[str, float] = {}
     for key in PRIORS[kind]:
-        number = _converted(prior.get(key), "float")
+        number = as_kind(prior.get(key), "float")
         if number is None or not math.isfinite(number):
             place.fail(f"{key} = {prior.get(key)!r}: {kind} needs a finite number")
         numbers[key] = number
@@ -376,7 +199,7 @@ def _checked_prior(prior: Any, place: _Place) -> dict[str, Any]:
     return {"distribution": kind, **numbers}
 
 
-def _check_together(result: dict[str, Any], place: _Place) -> None:
+def _check_together(result: dict[str, Any], place: Place) -> None:
     """What no single key can say."""
     try:
         result["mass_def"] = MassDef.from_name(result["mass_def"]).name
@@ -409,7 +232,7 @@ def _check_together(result: dict[str, Any], place: _Place) -> None:
         place.inside("concentration").fail("value is given, but relation is not 'constant'")
 
 
-def _check_sources(sources: Mapping[str, Any], place: _Place) -> None:
+def _check_sources(sources: Mapping[str, Any], place: Place) -> None:
     ways = [
         k for k in ("redshift", "distribution", "files", "mean_beta_s") if sources[k] is not None
     ]
@@ -423,59 +246,55 @@ def _check_sources(sources: Mapping[str, Any], place: _Place) -> None:
         place.fail(f"mean_beta_s_squared = {squared!r}: between mean_beta_s^2 and mean_beta_s")
 
 
-def _parse_json(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=_unique)
+# -- checks of a mock ----------------------------------------------------------------------------
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise ValueError(f"key {key!r} occurs {keys.count(key)} times")
-    return dict(pairs)
+def _check_relations(population: Mapping[str, Any], place: Place) -> None:
+    for name in ("stellar_mass", "size", "halo_mass", "inner_slope"):
+        relation, here = population[name], place.inside(name)
+        others = [key for key, one in relation.items() if key != "value" and one is not None]
+        if relation["value"] is not None and others:
+            here.fail(f"value and {' and '.join(others)} are all given: choose one")
+    slope, here = population["inner_slope"], place.inside("inner_slope")
+    for key in ("mean", "sd"):
+        if slope["distribution"] == "uniform" and slope[key] is not None:
+            here.fail(f"{key} is given, but distribution is 'uniform'")
+    if None not in (slope["low"], slope["high"]) and not slope["low"] < slope["high"]:
+        here.fail(f"low = {slope['low']!r}: it must be below high = {slope['high']!r}")
+    concentration, here = population["concentration"], place.inside("concentration")
+    if concentration["relation"] != "constant":
+        if concentration["value"] is not None:
+            here.fail("value is given, but relation is not 'constant'")
+    elif concentration["value"] is None:
+        concentration["value"] = 5.0
 
 
-def _parse_yaml(text: str) -> Any:
-    import yaml
-
-    class UniqueKeyLoader(yaml.SafeLoader):  # type: ignore[misc]
-        """Refuses a key that occurs twice, of which YAML would keep the last."""
-
-    def construct(loader: Any, node: Any) -> dict[str, Any]:
-        loader.flatten_mapping(node)
-        return _unique(loader.construct_pairs(node, deep=True))
-
-    UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, construct)
-    return yaml.load(text, Loader=UniqueKeyLoader)
-
-
-def _parse_ini(text: str) -> dict[str, Any]:
-    parser = configparser.ConfigParser(interpolation=None, default_section="\0")
-    parser.optionxform = str  # type: ignore[method-assign, assignment]
-    parser.read_string(text)
-    content: dict[str, Any] = {}
-    for section in parser.sections():
-        values = {key: _ini_value(value) for key, value in parser[section].items()}
-        target = content
-        if section != _INI_TOP:
-            for part in section.split("."):
-                target = target.setdefault(part, {})
-        target.update(values)
-    return content
+def _check_lens(result: Mapping[str, Any], place: Place) -> None:
+    lens, halo_mass = result["lens"], result["population"]["halo_mass"]
+    z_l = lens["z_l"]
+    if isinstance(z_l, list) and not (len(z_l) == 2 and z_l[0] < z_l[1]):
+        place.fail(f"z_l = {z_l!r}: one redshift, or two of which the second is greater")
+    if lens["halo"] == "m5kpc" and lens["scale_radius"] is None:
+        place.fail("scale_radius is missing: halo = 'm5kpc' needs it")
+    if lens["halo"] == "m5kpc" and halo_mass["value"] is None and halo_mass["mu"] is None:
+        place.fail("halo = 'm5kpc' needs mu or value in [population.halo_mass]: presets are M200c")
+    if lens["halo"] != "m5kpc" and lens["scale_radius"] is not None:
+        place.fail("scale_radius is given, but halo is not 'm5kpc'")
 
 
-def _ini_value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return [part.strip() for part in text.split(",")] if "," in text else text
-
-
-_PARSERS: dict[str, Callable[[str], Any]] = {
-    ".toml": tomllib.loads,
-    ".yaml": _parse_yaml,
-    ".yml": _parse_yaml,
-    ".json": _parse_json,
-    ".ini": _parse_ini,
-    ".cfg": _parse_ini,
-}
+def _check_mock_sources(result: Mapping[str, Any], place: Place) -> None:
+    sources = result["sources"]
+    if sources["distribution"] is None:
+        if sources["redshift"] is None:
+            sources["redshift"] = 2.0
+        z_l = result["lens"]["z_l"]
+        furthest = z_l[1] if isinstance(z_l, list) else z_l
+        if not sources["redshift"] > furthest:
+            place.fail(
+                f"redshift = {sources['redshift']!r}: it must be above that of the lenses, "
+                f"[lens] z_l = {z_l!r}"
+            )
+    elif sources["redshift"] is not None:
+        place.fail("redshift and distribution are both given: choose one")
+    if not sources["m_min"] < sources["m_max"]:
+        place.fail(f"m_min = {sources['m_min']!r}: it must be below m_max = {sources['m_max']!r}")

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from .config import describe_config, load_config
+from .config import describe_config, describe_mock_config, load_config, load_mock_config
 from .readers import load_delta_sigma, load_gamma_theta
 
-__all__ = ["describe_config", "load_config", "load_delta_sigma", "load_gamma_theta"]
+__all__ = [
+    "describe_config",
+    "describe_mock_config",
+    "load_config",
+    "load_delta_sigma",
+    "load_gamma_theta",
+    "load_mock_config",
+]

@@ -1,11 +1,12 @@
-// Prints a hash of the bits of every profile, quantity and integral on a grid, for one instruction
-// set: compiled once per level, all must print the same.
+// Prints a hash of the bits of every profile, quantity and integral on a grid, and of solved and
+// inverted lenses, for one instruction set: compiled once per level, all must print the same.
 #include <cstdio>
 #include <cstring>
 #include <vector>
 
 #include "clmassmod/numeric_kinds.hpp"
 #include "clmassmod/profile_kinds.hpp"
+#include "lens_sample.hpp"
 
 using namespace clmassmod;
 
@@ -86,12 +87,19 @@ void integrals(Hash& hash) {
     }
 }
 
+void lenses(Hash& hash) {
+    const LensSample sample(100);
+    hash.add(LensAnswers(sample, 1).numbers);
+    hash.add(GridAnswers(sample, {6.6, 12.0, 4.0}, {-3.1, -0.4, -3.9}, 1).numbers);
+}
+
 }  // namespace
 
 int main() {
     Hash hash;
     closed_forms(hash);
     integrals(hash);
+    lenses(hash);
     std::printf("%016llx\n", hash.value());
     return 0;
 }

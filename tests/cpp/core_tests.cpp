@@ -204,7 +204,7 @@ void philox_known_answers() {
 }
 
 void uniforms_of_any_thread_count() {
-    const std::size_t n = 10'007, n_draws = 5;
+    const std::size_t n = 200'007, n_draws = 5;
     std::vector<std::uint64_t> objects(n);
     for (std::size_t i = 0; i < n; ++i) objects[i] = 3 * i;
     const KeyedUniforms wanted{{1, 2}, objects.data(), nullptr, n, n_draws};

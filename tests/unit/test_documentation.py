@@ -88,12 +88,13 @@ def test_every_promise_names_a_test_that_exists():
         assert re.search(rf"^\s*def {name}\(", (ROOT / file).read_text("utf-8"), re.M), name
 
 
-def test_page_of_the_configuration_is_current():
+@pytest.mark.parametrize("name", ["configuration", "mock_configuration"])
+def test_pages_of_the_configuration_are_current(name):
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)
-    page = (ROOT / "docs" / "configuration.md").read_text("utf-8")
-    assert page == generate.configuration_page(), "run: make docs"
+    page = (ROOT / "docs" / f"{name}.md").read_text("utf-8")
+    assert page == getattr(generate, f"{name}_page")(), "run: make docs"
 
 
 def test_every_profile_is_on_its_page_with_its_parameters():

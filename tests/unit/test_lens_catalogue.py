@@ -77,11 +77,12 @@ class Failing(LinearRelation):
         return draws
 
 
-def test_a_failure_leaves_what_was_there(tmp_path):
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_a_failure_leaves_what_was_there(n_threads, tmp_path):
     path = tmp_path / "mock.h5"
     failing = MockGenerator(LensPopulation(size=Failing(0.774, 0.977, 0.112)))
     with pytest.raises(RuntimeError, match="last chunk"):
-        failing.write(path, 1200, chunk=500)
+        failing.write(path, 1200, chunk=500, n_threads=n_threads)
     assert list(tmp_path.iterdir()) == []
     GENERATOR.write(path, 100)
     before = path.read_bytes()

@@ -217,6 +217,15 @@ FULL = MockGenerator(
 )
 
 
+def test_same_catalogue_for_any_threads_of_many_chunks():
+    generator = MockGenerator()
+    whole = generator.generate(100_000, seed=5)
+    for n_threads in (2, 3, 7, 0):
+        other = generator.generate(100_000, seed=5, n_threads=n_threads)
+        same(other.galaxies, whole.galaxies)
+        same(other.sources, whole.sources)
+
+
 def test_same_catalogue_for_any_threads_and_parts():
     whole = FULL.generate(3000, seed=5)
     assert whole.sources["beta"].size > 500
@@ -329,6 +338,7 @@ def test_poisson_quantile_against_scipy():
     mean = np.concatenate([rng.uniform(0.0, 3.0, 3000), rng.uniform(3.0, 900.0, 3000), [0.0]])
     u = rng.random(mean.size)
     np.testing.assert_array_equal(poisson_quantile(u, mean), stats.poisson.ppf(u, mean))
+    assert poisson_quantile(np.array([0.9]), np.array([np.nan]))[0] == 0
     top = np.full(5, 1.0 - 2.0**-53)
     large = poisson_quantile(top, np.array([0.0, 1e-3, 1.0, 30.0, 480.0]))
     # the last bit of the cdf decides up there; it ends, about ten standard deviations out

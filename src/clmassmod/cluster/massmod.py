@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .._config_schema import NEED_POWER
 from ..config import ModelInfo
 from ..errors import ClmassmodError, ConfigError, FitError, ParameterError
 from ..observables import DeltaSigma, GammaTheta
@@ -33,8 +34,6 @@ from .sample_likelihood import SampleLikelihood
 
 # sections that describe the data, which are in the key of a result by themselves
 _DATA_SECTIONS = ("data", "sources", "simulation", "noise", "binning")
-# relations of concentration and mass that rest on the power spectrum
-_NEED_POWER = ("bhattacharya13", "prada12", "diemer19", "ishiyama21")
 
 
 class FitTask(NamedTuple):
@@ -378,8 +377,8 @@ def halo_model(info: ModelInfo) -> HaloModel:
     _check_profile_parameters(info, parameters, accepted)
     power = None
     profile_needs_power = "power" in accepted
-    if profile_needs_power or relation in _NEED_POWER:
-        power = _power(info, cosmology, given["kind"] if profile_needs_power else relation)
+    if profile_needs_power or relation in NEED_POWER:
+        power = info.make_power(given["kind"] if profile_needs_power else relation)
     if profile_needs_power:
         parameters["power"] = power
     return HaloModel(
@@ -404,23 +403,6 @@ def _check_profile_parameters(
     for name, parameter in accepted.items():
         if parameter.default is parameter.empty and name not in supplied:
             raise ConfigError(f"{where} needs {name}")
-
-
-def _power(info: ModelInfo, cosmology: Any, user: str) -> Any:
-    from ..power import LinearPower
-
-    given = info["cosmology"]
-    missing = [key for key in ("sigma8", "n_s", "Ob0") if given[key] is None]
-    if missing:
-        raise ConfigError(
-            f"{info.file or 'configuration'}: {user} needs the power spectrum: give "
-            f"{', '.join(missing)} in [cosmology]"
-        )
-    # without radiation in the expansion, the transfer function still needs a temperature (FIRAS)
-    temperature = 2.7255 if given["Tcmb0"] == 0.0 else None
-    return LinearPower(
-        cosmology, sigma8=given["sigma8"], n_s=given["n_s"], cmb_temperature=temperature
-    )
 
 
 def _check_truth(truth: Any) -> None:

@@ -24,6 +24,12 @@ _PUBLIC = {
     "image_properties": ".lens_properties",
     "LensPopulation": ".mass_sampler",
     "GalaxySample": ".mass_sampler",
+    "Relation": ".relations",
+    "SkewNormal": ".relations",
+    "LinearRelation": ".relations",
+    "HaloMassRelation": ".relations",
+    "Mismatch": ".relations",
+    "ConcentrationRelation": ".relations",
     "SourcePopulation": ".source_population",
     "SchechterCounts": ".source_counts",
     "BasisCounts": ".source_counts",
@@ -53,6 +59,14 @@ if TYPE_CHECKING:
     from .mass_sampler import GalaxySample, LensPopulation
     from .mock_generator import MockGenerator
     from .observation import MagnitudeLimit, MockNoise
+    from .relations import (
+        ConcentrationRelation,
+        HaloMassRelation,
+        LinearRelation,
+        Mismatch,
+        Relation,
+        SkewNormal,
+    )
     from .source_counts import BasisCounts, SchechterCounts
     from .source_population import SourcePopulation
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ..errors import FormatError, ParameterError, nearest
 from ..provenance import atomic_path
+from .lens import LensStatus
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -25,6 +26,8 @@ FORMAT_VERSION = 1
 TABLES = ("galaxies", "sources")
 # rows per block of the file: a number of its own, so that the chunk in memory does not matter
 _BLOCK = 8192
+# rows that totals are summed over at a time
+_SUMMED = 1 << 20
 
 UNITS = {
     "m_s": "mag",
@@ -52,7 +55,8 @@ class LensCatalogue:
         ``galaxy_id``, the properties of `GalaxySample`, ``log_msps_obs, log_re_obs``,
         ``einstein_radius, caustic_radius`` [kpc, for the largest source redshift],
         ``expected_sources`` (mean number of multiply imaged sources), ``n_sources,
-        n_detected`` and ``status`` (`LensStatus` numbers).
+        n_detected`` and ``status`` (`LensStatus` numbers; a lens that failed has NaN radii
+        and no sources).
     sources : dict of (m,) arrays
         ``galaxy_id, source_index, z_s, m_s, beta, x_a, x_b, mu_a, mu_b`` (signed), ``m_a_obs,
         m_b_obs, einstein_radius`` [kpc, for this source redshift], ``detected, status``; and
@@ -103,8 +107,14 @@ class LensCatalogue:
             file.append(self.galaxies, self.sources)
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> LensCatalogue:
+    def read(cls, path: str | os.PathLike[str], n_galaxies: int | None = None) -> LensCatalogue:
         """Return the catalogue of a file.
+
+        Parameters
+        ----------
+        path : path
+        n_galaxies : int, >= 0, optional
+            Read only the first ones, and what is behind them; all by default.
 
         Raises
         ------
@@ -113,11 +123,13 @@ class LensCatalogue:
         """
         import h5py
 
+        if n_galaxies is not None and not n_galaxies >= 0:
+            raise ParameterError("n_galaxies", n_galaxies, "None or >= 0")
         try:
             with h5py.File(path, "r") as file:
                 _check_format(path, file.attrs)
                 metadata = json.loads(file.attrs["metadata"])
-                tables = [{key: item[()] for key, item in file[name].items()} for name in TABLES]
+                tables = _read_tables(file, n_galaxies)
                 order = [list(map(str, file[name].attrs["columns"])) for name in TABLES]
         except FormatError:
             raise
@@ -190,6 +202,47 @@ class CatalogueWriter:
         for key, dataset in datasets.items():
             dataset.attrs["unit"] = UNITS.get(key, "")
         return datasets
+
+
+def _read_tables(file: Any, n_galaxies: int | None) -> list[Columns]:
+    galaxies = {key: item[:n_galaxies] for key, item in file["galaxies"].items()}
+    if n_galaxies is None or n_galaxies >= file["galaxies"]["galaxy_id"].size:
+        return [galaxies, {key: item[()] for key, item in file["sources"].items()}]
+    behind = np.isin(file["sources"]["galaxy_id"][()], galaxies["galaxy_id"])
+    # a whole column at a time: masks of a file are slow
+    return [galaxies, {key: item[()][behind] for key, item in file["sources"].items()}]
+
+
+def catalogue_totals(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the sums over the galaxies and sources of a file, in little memory.
+
+    Returns
+    -------
+    dict
+        n_galaxies, expected_sources, n_sources, n_detected, n_lenses (galaxies with a detected
+        source), n_failed (galaxies and sources that could not be solved).
+    """
+    import h5py
+
+    failures = (LensStatus.no_convergence, LensStatus.not_a_number)
+    totals: dict[str, Any] = {"n_galaxies": 0, "expected_sources": 0.0}
+    totals |= dict.fromkeys(("n_sources", "n_detected", "n_lenses", "n_failed"), 0)
+    with h5py.File(path, "r") as file:
+        galaxies = file["galaxies"]
+        totals["n_galaxies"] = int(galaxies["galaxy_id"].size)
+        for start in range(0, totals["n_galaxies"], _SUMMED):
+            block = slice(start, start + _SUMMED)
+            detected = galaxies["n_detected"][block]
+            totals["expected_sources"] += float(galaxies["expected_sources"][block].sum())
+            totals["n_sources"] += int(galaxies["n_sources"][block].sum())
+            totals["n_detected"] += int(detected.sum())
+            totals["n_lenses"] += int(np.count_nonzero(detected))
+        for name in TABLES:
+            status = file[name]["status"]
+            for start in range(0, status.size, _SUMMED):
+                failed = np.isin(status[start : start + _SUMMED], failures)
+                totals["n_failed"] += int(np.count_nonzero(failed))
+    return totals
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from scipy import special
 from .._checks import checked_threads
 from ..cosmology import resolve_cosmology
 from ..errors import ParameterError, nearest
+from ..parallel import available_cores
 from ..provenance import provenance
 from ..rng import checked_seed, keyed_uniforms
 from .catalogue import Columns, LensCatalogue, catalogue_file, joined
@@ -33,7 +36,7 @@ __all__ = ["Detection", "MagnitudeLimit", "MockGenerator", "MockNoise"]
 Array = npt.NDArray[np.float64]
 
 SELECTIONS = ("on_data", "independent")
-DEFAULT_CHUNK = 65_536
+DEFAULT_CHUNK = 32_768
 _LARGE_MEAN = 500.0
 
 
@@ -154,8 +157,8 @@ class MockGenerator:
     ) -> None:
         """Write the catalogue of `generate` to an HDF5 file, `chunk` galaxies at a time.
 
-        Memory is that of one chunk. The file appears when it is complete; its bytes do not
-        depend on `n_threads`, its contents not on `chunk` either.
+        Memory is that of one chunk for each thread. The file appears when it is complete; its
+        bytes do not depend on `n_threads`, its contents not on `chunk` either.
         """
         parts = self._parts(n_galaxies, seed, first, chunk, n_threads, progress)
         with catalogue_file(path, self.metadata(n_galaxies, seed, first)) as file:
@@ -205,11 +208,15 @@ class MockGenerator:
         checked_seed(seed)
         checked_threads(n_threads)
         end = first + n_galaxies
+        chunks = [(start, min(start + chunk, end)) for start in range(first, end, chunk)]
+
+        def part(limits: tuple[int, int], threads: int) -> tuple[Columns, Columns]:
+            return self._part(np.arange(*limits), seed, threads)
+
         with tqdm(total=n_galaxies, desc="mock", unit="galaxy", disable=not progress) as bar:
-            for start in range(first, end, chunk):
-                ids = np.arange(start, min(start + chunk, end))
-                yield self._part(ids, seed, n_threads)
-                bar.update(ids.size)
+            for tables in _in_order(part, chunks, n_threads):
+                yield tables
+                bar.update(tables[0]["galaxy_id"].size)
 
     def _part(
         self, ids: npt.NDArray[np.int64], seed: int, n_threads: int
@@ -375,8 +382,39 @@ class _Keys:
         return _Keys(self.seed, self.ids[rows], self.index[rows], self.n_threads)
 
 
+def _in_order(
+    work: Callable[[Any, int], Any], items: Sequence[Any], n_threads: int
+) -> Iterator[Any]:
+    """Yield ``work(item, threads)`` in order, `n_threads` items at a time (0: all cores).
+
+    Whole items side by side: numpy and the core release the interpreter's lock, so all of
+    the work is shared, not the core's part alone. One item alone gets all the threads.
+    """
+    threads = n_threads or available_cores()
+    if threads == 1 or len(items) < 2:
+        for item in items:
+            yield work(item, n_threads)
+        return
+    pending: deque[Future[Any]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for item in items:
+                pending.append(pool.submit(work, item, 1))
+                # no more results wait than there are threads: memory is bounded
+                if len(pending) == threads:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+
 def poisson_quantile(probability: Array, mean: Array) -> npt.NDArray[np.int64]:
-    """Return the least k with ``P(N <= k) >= probability``, N Poisson with `mean`, (n,)."""
+    """Return the least k with ``P(N <= k) >= probability``, N Poisson with `mean`, (n,).
+
+    0 where the mean is NaN.
+    """
     result = np.zeros(probability.shape, dtype=np.int64)
     large = mean > _LARGE_MEAN
     if large.any():
@@ -405,13 +443,13 @@ def _image_columns(images: ImageSolution, kept: Any) -> Columns:
 
 
 def _checked_mean(mean: Array, sample: GalaxySample) -> Array:
-    """Return expected numbers, 0 without a caustic; an infinite caustic is an error."""
+    """Return expected numbers; an infinite caustic is an error."""
     if np.isinf(mean).any():
         at = int(np.argmax(np.isinf(mean)))
         text = f"{sample.gamma_in[at]:.4g} (galaxy {sample.galaxy_id[at]})"
         allowed = "below 2: a steeper halo gives every source a second image"
         raise ParameterError("inner slope", text, allowed, "Cut the relation with high=2.")
-    return np.nan_to_num(mean, nan=0.0)
+    return mean
 
 
 def _made(content: Any, name: str, kind: Any) -> Any:

@@ -17,8 +17,6 @@
 
 namespace clmassmod {
 
-constexpr double kLn10 = 2.30258509299404568402;
-
 struct PairSolution {
     double mass, beta, jacobian, mu_a, mu_b, radial_b;
 };

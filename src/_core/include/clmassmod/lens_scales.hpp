@@ -27,7 +27,6 @@ struct HaloScaleBatch {
 CLMASSMOD_TARGETS
 inline void halo_scales_block(const HaloScaleBatch& b, std::size_t begin,
                               std::size_t end) noexcept {
-    constexpr double kLn10 = 2.30258509299404568402;
     for (std::size_t i = begin; i < end; ++i) {
         const double c = b.concentration[i];
         const double volume =

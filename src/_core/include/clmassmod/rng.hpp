@@ -78,7 +78,8 @@ inline void fill_uniforms(const KeyedUniforms& wanted, std::size_t first, std::s
 }
 
 inline void keyed_uniforms(const KeyedUniforms& wanted, int n_threads, double* out) noexcept {
-    constexpr std::size_t kBlock = 4096;
+    // about a millisecond: below, a second thread does not pay
+    constexpr std::size_t kBlock = 65536;
     const std::size_t n_blocks = (wanted.n_objects + kBlock - 1) / kBlock;
     for_each_block(n_blocks, n_threads, [&](std::size_t block) noexcept {
         const std::size_t first = block * kBlock;
