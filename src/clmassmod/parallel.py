@@ -6,6 +6,7 @@ Tasks are independent and carry their own seed, so results do not depend on the 
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from typing import TypeVar
@@ -14,6 +15,13 @@ from .errors import ParameterError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+
+def available_cores() -> int:
+    """Return the number of cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def map_tasks(

@@ -16,6 +16,7 @@ from scipy import special
 from .._checks import checked_threads
 from ..cosmology import resolve_cosmology
 from ..errors import ParameterError, nearest
+from ..parallel import available_cores
 from ..provenance import provenance
 from ..rng import checked_seed, keyed_uniforms
 from .catalogue import Columns, LensCatalogue, catalogue_file, joined
@@ -389,7 +390,7 @@ def _in_order(
     Whole items side by side: numpy and the core release the interpreter's lock, so all of
     the work is shared, not the core's part alone. One item alone gets all the threads.
     """
-    threads = n_threads or os.cpu_count() or 1
+    threads = n_threads or available_cores()
     if threads == 1 or len(items) < 2:
         for item in items:
             yield work(item, n_threads)
