@@ -260,3 +260,27 @@ class InvertByNumpy:
                 apart = -0.25 * ((u_a - u_b) / self._sigma) ** 2
                 columns.append(self._counts(0.5 * (u_a + u_b)) + apart)
         return [np.where(valid, column, np.nan) for column in columns]
+
+
+# -- a mock, one galaxy at a time -----------------------------------------------------------------
+
+
+def mock_by_brentq(size: int, seed: int) -> list[list[float]]:
+    """Return the images and magnitudes of the sources behind `size` galaxies with NFW haloes."""
+    from scipy.stats import skewnorm
+
+    random = np.random.default_rng(seed)
+    log_mstar = skewnorm.rvs(10.0**0.17, 11.252, 0.202, size, random_state=random)
+    log_re = 0.774 + 0.977 * (log_mstar - 11.4) + random.normal(0.0, 0.112, size)
+    log_mhalo = 12.91 + 2.04 * (log_mstar - 11.4) + random.normal(0.0, 0.37, size)
+    arcmin = 60.0 * _kpc_per_arcsec()
+    found = []
+    for row in zip(log_mstar, log_mhalo, log_re, strict=True):
+        caustic = _one_by_brentq(*row, beta=1e-3)[2]
+        number = random.poisson(28.57 / arcmin**2 * math.pi * caustic**2)
+        for beta in caustic * np.sqrt(random.uniform(0.0, 1.0, number)):
+            images = _one_by_brentq(*row, beta=float(beta))
+            noise = random.normal(0.0, 0.1, 2)
+            m = random.uniform(20.0, 30.0) - 2.5 * np.log10(np.abs(images[5:])) + noise
+            found.append([*images, *m])
+    return found
