@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,9 @@ from .._checks import checked_threads
 from .._core import interp as core
 from ..errors import ParameterError, nearest
 from .axes import WIDTH, Axis
+
+if TYPE_CHECKING:
+    from .maps import CoordinateMap
 
 Array = npt.NDArray[np.float64]
 
@@ -67,6 +71,9 @@ class Table:
         self._values = values
         self._values.flags.writeable = False
         self._mask = mask
+        self._map: CoordinateMap | None = None
+        self._report: Any = None
+        self._build: Any = None
         self._prepare()
 
     # -- making ---------------------------------------------------------------------------------
@@ -122,6 +129,37 @@ class Table:
         kept = np.array(array, dtype=dtype, order="C")
         return cls(made, kept, labels, cells, content)
 
+    @classmethod
+    def build(cls, func: Any, box: Any, tol: float = 1e-4, **options: Any) -> Any:
+        """Return a table of a function, as fine as `tol` asks; see `build_table`."""
+        from .builder import build_table
+
+        return build_table(func, box, tol, **options)
+
+    def extend(self, **options: Any) -> Any:
+        """Return a table of a larger box or a smaller error; see `extend_table`.
+
+        For tables made by `Table.build`, whose nodes and sample are used again.
+        """
+        from .builder import extend_table
+
+        return extend_table(self, **options)
+
+    def error_report(self) -> Any:
+        """Return the `ErrorReport` of a table made by `Table.build`; None for others."""
+        return self._report
+
+    def with_map(self, coordinate_map: CoordinateMap | None) -> Table:
+        """Return this table with its grid in the coordinates u of a map; calls take x."""
+        other = copy.copy(self)
+        other._map = coordinate_map
+        return other
+
+    @property
+    def coordinate_map(self) -> CoordinateMap | None:
+        """The map from the points of a call to the coordinates of the grid, or None."""
+        return self._map
+
     def _prepare(self) -> None:
         """Fit the coefficients, and hand the axes to the core."""
         coefficients = np.asarray(self._values, dtype=np.float64)
@@ -135,13 +173,16 @@ class Table:
             grown[..., : self.n_outputs] = coefficients
             coefficients = grown
         self._n_needed = coefficients.size
-        unit = coefficients.shape[-1] if self._lanes else 1
         # not zeros: numpy asks for large pages for this one
         flat = np.empty(coefficients.size + _PAD, dtype=self._values.dtype)
         flat[: coefficients.size] = coefficients.reshape(-1)
         flat[coefficients.size :] = 0.0
         flat.flags.writeable = False
         self._coefficients = flat
+        self._make_core_axes()
+
+    def _make_core_axes(self) -> None:
+        unit = self._n_needed // math.prod(self.shape)
         strides = [unit * math.prod(self.shape[i + 1 :]) for i in range(len(self.shape))]
         self._core_axes = core.GridAxes(
             tuple(axis.breaks for axis in self._axes),
@@ -185,7 +226,7 @@ class Table:
         return result if out is not None or full else result[()]
 
     def value_and_grad(self, x: Any, *, n_threads: int = 1, oob: str = "raise") -> tuple[Any, Any]:
-        """Return values and their derivatives along the axes, in one pass.
+        """Return values and their derivatives by the coordinates of x, in one pass.
 
         Parameters are those of a call. The gradient is (..., N), or (..., K, N) with outputs.
         """
@@ -193,6 +234,8 @@ class Table:
         full = (*shape, self.n_outputs) if self._has_outputs else shape
         value, gradient = np.empty(full), np.empty((*full, len(self.shape)))
         self._evaluate(points, value.reshape(-1), gradient.reshape(-1), oob, n_threads)
+        if self._map is not None:
+            gradient = self._map.chain(np.asarray(x, dtype=np.float64), gradient)
         return value[()], gradient
 
     def in_domain(self, x: Any) -> Any:
@@ -215,7 +258,8 @@ class Table:
         if points.ndim == 0 or points.shape[-1] != n:
             names = ", ".join(self.names)
             raise ParameterError("x.shape", points.shape, f"(..., {n}), the last axis {names}")
-        return np.ascontiguousarray(points).reshape(-1, n), points.shape[:-1]
+        u = points if self._map is None else self._map.forward(points)
+        return np.ascontiguousarray(u).reshape(-1, n), points.shape[:-1]
 
     def _evaluate(
         self, points: Array, out: Array, gradient: Array | None, oob: str, n_threads: int
@@ -251,7 +295,8 @@ class Table:
             if not low <= value <= high:
                 hint = "oob='nan', 'clip' or 'linear' allows it."
                 allowed = f"between {low:.17g} and {high:.17g} (point {index})"
-                raise ParameterError(name, float(value), allowed, hint) from None
+                where = name if self._map is None else f"{name} (mapped)"
+                raise ParameterError(where, float(value), allowed, hint) from None
 
     def _masked(self, points: Array) -> npt.NDArray[np.bool_]:
         """Whether points lie in masked cells; those outside count to the nearest cell."""
@@ -285,17 +330,13 @@ class Table:
         """Memory of values and coefficients."""
         return int(self._values.nbytes + self._coefficients.nbytes)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        arguments = (
-            self.axes,
-            self._values,
-            self.names,
-            self.order,
-            self._mask,
-            str(self._values.dtype),
-            self.metadata,
-        )
-        return (Table.from_grid, arguments)
+    def __getstate__(self) -> dict[str, Any]:
+        # the core's axes are made anew
+        return {key: value for key, value in self.__dict__.items() if key != "_core_axes"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._make_core_axes()
 
     def __repr__(self) -> str:
         sizes = " x ".join(f"{name} {n}" for name, n in zip(self.names, self.shape, strict=True))
