@@ -18,6 +18,7 @@ WORKLOADS = {
     "s1": "s1_lens_solve",
     "s2": "s2_inversion",
     "s5": "s5_mock",
+    "i1": "i1_interpolation",
     "g1": "g1_package",
 }
 
