@@ -16,6 +16,9 @@ WORKLOADS = {
     "w2": "w2_paired_batch",
     "w5": "w5_galaxy_likelihood",
     "s1": "s1_lens_solve",
+    "s2": "s2_inversion",
+    "s5": "s5_mock",
+    "i1": "i1_interpolation",
     "g1": "g1_package",
 }
 

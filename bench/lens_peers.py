@@ -168,3 +168,119 @@ def _one_by_lenstronomy(model: Any, solver: Any, parameters: list[Any], beta: fl
     none = (math.nan, math.nan)
     (x_a, mu_a), (x_b, mu_b) = (outer or [none])[0], (inner or [none])[0]
     return [ring * kpc, math.nan, math.nan, x_a, x_b, mu_a, mu_b]
+
+
+# -- numpy and scipy, one pair at a time ----------------------------------------------------------
+
+
+class InvertByNumpy:
+    """Inversion of pairs over a grid as a numpy user writes it, tables built beforehand.
+
+    ln of mass and surface density of generalised NFW haloes in bicubic splines of ln x and
+    slope; every pair is one set of array operations over the grid.
+    """
+
+    def __init__(self, log_mhalo: Array, slopes: Array, sigma: float) -> None:
+        from scipy.interpolate import RectBivariateSpline, make_interp_spline
+
+        from . import lens_oracle
+
+        log_x = np.linspace(math.log(1e-5), math.log(10.0), 160)
+        gamma = np.linspace(0.0, 2.0, 21)
+        tables = np.empty((2, gamma.size, log_x.size))
+        for row, g in enumerate(gamma):
+            twin = lens_oracle.twin(log_mstar=0.0, log_mhalo=0.0, log_re=0.0, gamma_in=g)
+            tables[:, row] = np.log([twin.halo_shape(x) for x in np.exp(log_x)]).T
+        self._mass, self._surface = (RectBivariateSpline(gamma, log_x, t) for t in tables)
+        self._slopes, self._sigma = slopes, sigma
+        self._radius = halo_scales(log_mhalo)[0]
+        twins = [
+            lens_oracle.twin(log_mstar=0.0, log_mhalo=0.0, log_re=0.0, gamma_in=g) for g in slopes
+        ]
+        inside = np.array([twin.sphere_shape(CONCENTRATION) for twin in twins])
+        self._unit = 10.0**log_mhalo / (4.0 * math.pi * inside[:, None])
+        # ln of the counts convolved with the error of the mean magnitude
+        u = np.linspace(19.6, 30.4, 433)
+        table = [lens_oracle.photometry(m, m, 1.0, 1.0, sigma) for m in u]
+        self._counts = make_interp_spline(u, table)
+
+    def call(
+        self, x_a: Array, x_b: Array, log_re: Array, m_a: Array, m_b: Array, photometry: bool
+    ) -> Callable[[], list[Array]]:
+        """Return a call giving the six numbers of `lens_oracle`, each (n, slopes, masses)."""
+
+        def all_pairs() -> list[Array]:
+            rows = [
+                self._pair(*row, photometry) for row in zip(x_a, x_b, log_re, m_a, m_b, strict=True)
+            ]
+            return [np.array(column) for column in zip(*rows, strict=True)]
+
+        return all_pairs
+
+    def _at(self, x: float, r_e: float) -> tuple[Any, Any, Array, Array]:
+        """Return kbar and kappa of stars of 1 Msun, and of the haloes (slopes, masses)."""
+        at = np.log(x / self._radius)
+        order = np.argsort(at)
+        slopes = self._slopes
+        mass, surface = (
+            np.exp(table(slopes, at[order]))[:, np.argsort(order)]
+            for table in (self._mass, self._surface)
+        )
+        critical, area = sigma_critical(), math.pi * x * x
+        u = _B * (x / r_e) ** (1.0 / INDEX)
+        stars = gammainc(2.0 * INDEX, u) / (area * critical)
+        local = central_stars(0.0, math.log10(r_e)) * math.exp(-u) / critical
+        return (
+            stars,
+            local,
+            self._unit * mass / (area * critical),
+            self._unit * surface / (self._radius**2 * critical),
+        )
+
+    def _pair(
+        self, x_a: float, x_b: float, log_re: float, m_a: float, m_b: float, photometry: bool
+    ) -> list[Array]:
+        b, r_e = -x_b, 10.0**log_re
+        star_a, local_a, halo_a, surface_a = self._at(x_a, r_e)
+        star_b, local_b, halo_b, surface_b = self._at(b, r_e)
+        per_mass = x_a * star_a + b * star_b
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mass = (x_a + b - x_a * halo_a - b * halo_b) / per_mass
+            kbar_a, kbar_b = mass * star_a + halo_a, mass * star_b + halo_b
+            beta = x_a * (1.0 - kbar_a)
+            radial_a = 1.0 + kbar_a - 2.0 * (mass * local_a + surface_a)
+            radial_b = 1.0 + kbar_b - 2.0 * (mass * local_b + surface_b)
+            valid = (mass > 0.0) & (beta >= 0.0) & (radial_b > 0.0)
+            jacobian = np.abs(radial_a * radial_b) / (mass * math.log(10.0) * per_mass)
+            mu_a, mu_b = 1.0 / ((1.0 - kbar_a) * radial_a), 1.0 / ((1.0 - kbar_b) * radial_b)
+            columns = [np.log10(mass), beta, jacobian, mu_a, mu_b]
+            if photometry:
+                u_a = m_a + 2.5 * np.log10(np.abs(mu_a))
+                u_b = m_b + 2.5 * np.log10(np.abs(mu_b))
+                apart = -0.25 * ((u_a - u_b) / self._sigma) ** 2
+                columns.append(self._counts(0.5 * (u_a + u_b)) + apart)
+        return [np.where(valid, column, np.nan) for column in columns]
+
+
+# -- a mock, one galaxy at a time -----------------------------------------------------------------
+
+
+def mock_by_brentq(size: int, seed: int) -> list[list[float]]:
+    """Return the images and magnitudes of the sources behind `size` galaxies with NFW haloes."""
+    from scipy.stats import skewnorm
+
+    random = np.random.default_rng(seed)
+    log_mstar = skewnorm.rvs(10.0**0.17, 11.252, 0.202, size, random_state=random)
+    log_re = 0.774 + 0.977 * (log_mstar - 11.4) + random.normal(0.0, 0.112, size)
+    log_mhalo = 12.91 + 2.04 * (log_mstar - 11.4) + random.normal(0.0, 0.37, size)
+    arcmin = 60.0 * _kpc_per_arcsec()
+    found = []
+    for row in zip(log_mstar, log_mhalo, log_re, strict=True):
+        caustic = _one_by_brentq(*row, beta=1e-3)[2]
+        number = random.poisson(28.57 / arcmin**2 * math.pi * caustic**2)
+        for beta in caustic * np.sqrt(random.uniform(0.0, 1.0, number)):
+            images = _one_by_brentq(*row, beta=float(beta))
+            noise = random.normal(0.0, 0.1, 2)
+            m = random.uniform(20.0, 30.0) - 2.5 * np.log10(np.abs(images[5:])) + noise
+            found.append([*images, *m])
+    return found

@@ -165,8 +165,8 @@ def _case(case: str, size: int, options: Options) -> list[Row]:
             row = Row(f"{case}, n = {size}{label}", "us/lens", times.get(ours), name)
             row.theirs, row.error = times.get(name), errors["ours"]
             row.peer_error, row.tolerance = errors.get(name), TOLERANCE
-            row.target = TARGET if i == 0 else None
             if ours == "ours":
+                row.target = TARGET if i == 0 else None
                 row.memory, row.peer_memory = used.get("ours"), used.get(name)
                 row.note = (
                     f"truth: quadrature and brentq, {CHECKED} lenses{missed}" if i == 0 else ""

@@ -13,8 +13,12 @@ from clmassmod.cluster.program import demo_configuration
 from clmassmod.cluster.reference import Reference
 from clmassmod.cluster.simulation import simulate_sample
 from clmassmod.config import describe_config, describe_mock_config
+from clmassmod.lens_plotting import image_configuration, population_corner
 from clmassmod.plotting import mass_posteriors, save_figure
 from clmassmod.profiles.registry import profile_class, profile_names
+from clmassmod.stronglens import LensModel, MockGenerator
+
+DPI = 110
 
 HEAD = """\
 # Configuration
@@ -32,7 +36,7 @@ MOCK_HEAD = """\
 # Configuration of a mock catalogue
 
 Written by `docs/generate.py` from the schema itself; `clmassmod config --mock` prints the same
-tables.
+tables. What the keys do: [Strong lenses](strong_lenses.md).
 
 A configuration is a TOML, YAML, JSON or INI file. Every key has a default; keys of relations that
 show none take that of the preset. An unknown key is an error that names the nearest known one. A
@@ -113,13 +117,25 @@ def demo_figure():
     return mass_posteriors(profiles, Reference(sample.true_masses, label="true mass"))
 
 
+def lens_figure():
+    """Return the sketch of the lens of strong_lenses.md."""
+    return image_configuration(LensModel(log_mstar=11.5, log_mhalo=13.0, log_re=0.9), 1.75)
+
+
+def population_figure():
+    """Return the galaxies and lenses of a mock with the default relations."""
+    return population_corner(MockGenerator().generate(200_000, seed=1))
+
+
 def main(folder):
-    """Write the pages and the figure."""
+    """Write the pages and the figures."""
     target = Path(folder)
     (target / "configuration.md").write_text(configuration_page(), encoding="utf-8")
     (target / "mock_configuration.md").write_text(mock_configuration_page(), encoding="utf-8")
     (target / "profiles.md").write_text(profiles_page(), encoding="utf-8")
     save_figure(demo_figure(), target / "figures" / "demo.png")
+    save_figure(lens_figure(), target / "figures" / "lens.png", DPI)
+    save_figure(population_figure(), target / "figures" / "population.png", DPI)
 
 
 if __name__ == "__main__":

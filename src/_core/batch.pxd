@@ -8,6 +8,7 @@ cdef extern from "clmassmod/status.hpp" namespace "clmassmod" nogil:
         bad_radius
         no_convergence
         unknown_kind
+        outside
     cdef struct Status:
         StatusCode code
         size_t index

@@ -19,6 +19,7 @@ _PUBLIC = {
     "DPIE": ".profiles.simple",
     "PointMass": ".profiles.simple",
     "convert_mass": ".profiles.conversion",
+    "Table": ".table.interpolator",
     "gNFW": ".profiles.numeric_halos",
     "Einasto": ".profiles.numeric_halos",
     "Burkert": ".profiles.numeric_halos",
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from .profiles.splashback import DK14, Diemer23
     from .profiles.stars import DeVaucouleurs, Sersic
     from .sources import BetaMoments, SourceDistribution
+    from .table.interpolator import Table
 
 
 def __getattr__(name: str) -> Any:

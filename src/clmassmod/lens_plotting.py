@@ -349,7 +349,7 @@ def image_configuration(model: AxisymmetricLens, beta: float) -> Figure:
             "einstein_radius", "radial_critical_radius", "caustic_radius",
         )
     }  # fmt: skip
-    figure = new_figure(5.6, 6.0)
+    figure = new_figure(5.6, 5.75)
     axes = figure.subplots()
     if isinstance(model, LensModel):
         _stars(axes, float(model.to_arcsec(10.0**model.log_re)))
@@ -418,7 +418,6 @@ def _numbers(axes: Axes, einstein_radius: float, mu: dict[str, float]) -> None:
         va="top",
         fontsize=9,
         linespacing=1.5,
-        bbox={"boxstyle": "round,pad=0.3", "fc": "white", "ec": "none", "alpha": 0.85},
         zorder=6,
     )
 

@@ -242,15 +242,19 @@ class Twin:
     @cached_property
     def caustic_radius(self) -> Any:
         """y_c = alpha(x_rad) - x_rad [kpc]; nan without a radial critical curve."""
-        return self.deflection(self.radial_critical_radius) - self.radial_critical_radius
+        radial = self.radial_critical_radius
+        return radial if math.isnan(float(radial)) else self.deflection(radial) - radial
 
     def outer_image(self, beta: Any) -> Any:
         """x_A [kpc]."""
         ring, beta = self.einstein_radius, self.number(beta)
         if beta == 0:
             return ring
-        # alpha(x) <= theta_E beyond the ring
-        return self.root(lambda x: x - self.deflection(x) - beta, ring, ring + 1.01 * beta + ring)
+        far = 2 * ring + beta
+        # a cored lens goes on deflecting more for a while
+        while far - self.deflection(far) < beta:
+            far *= 2
+        return self.root(lambda x: x - self.deflection(x) - beta, ring, far)
 
     def inner_image(self, beta: Any) -> Any:
         """x_B [kpc, < 0]."""

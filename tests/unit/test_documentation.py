@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 import clmassmod
-from clmassmod import cli
+from clmassmod import cli, stronglens
 from clmassmod.cluster.fitting import ALIASES, DEFAULTS
+from clmassmod.distributions import Normal
 from clmassmod.profiles.registry import profile_class, profile_names
+from clmassmod.stronglens.catalogue import UNITS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -130,6 +132,29 @@ def test_every_method_is_described_with_its_parameters():
         row = next(line for line in section.splitlines() if line.startswith(f"| `{method}` |"))
         for name, default in parameters.items():
             assert name == "seed" or f"`{name}` ({default})" in row, (method, name)
+
+
+def test_every_column_of_a_catalogue_is_described_with_its_unit():
+    page = (ROOT / "docs" / "strong_lenses.md").read_text("utf-8")
+    generator = stronglens.MockGenerator(
+        sources=stronglens.SourcePopulation(size=Normal(-1.0, 0.2)),
+        noise=stronglens.MockNoise(time_delay=1.0),
+        time_delays=True,
+    )
+    catalogue = generator.generate(100)
+    for table in ("galaxies", "sources"):
+        part = page.split(f"`catalogue.{table}`, one row", 1)[1].split("\n\n")[1]
+        rows = re.findall(r"^\| `(\w+)` \| (.*?) ?\| .* \|$", part, re.M)
+        assert {name for name, _ in rows} == set(getattr(catalogue, table))
+        for name, unit in rows:
+            if not unit.startswith("dex"):
+                assert unit == UNITS.get(name, ""), name
+
+
+def test_every_status_of_a_lens_is_described():
+    page = (ROOT / "docs" / "strong_lenses.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d) \| `(\w+)` \|", page, re.M)
+    assert rows == [(str(int(one)), one.name) for one in stronglens.LensStatus]
 
 
 def test_figures_are_small():

@@ -10,10 +10,13 @@ import pytest
 
 from clmassmod import cli
 from clmassmod.cluster.results import find_profiles, read_profile
-from clmassmod.config import load_config
+from clmassmod.config import load_config, load_mock_config
 from clmassmod.readers import load_gamma_theta
+from clmassmod.stronglens import LensCatalogue
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+MOCKS = sorted(EXAMPLES.glob("mock_*.toml"))
+FITS = sorted(set(EXAMPLES.glob("*.toml")) - set(MOCKS))
 
 
 def script(name):
@@ -62,7 +65,27 @@ def test_data_of_the_example_come_from_their_script(tmp_path):
     assert truth == (EXAMPLES / "simulated" / "truth.csv").read_text()
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.stem)
+def test_both_forms_of_the_mock_give_the_same_catalogue(tmp_path, capsys):
+    by_script = script("mock_lenses").main(tmp_path / "script.h5")
+    arguments = [str(MOCKS[0]), "--folder", str(tmp_path), "--no-figures"]
+    assert cli.main(["mock", *arguments]) == 0
+    by_command = LensCatalogue.read(tmp_path / "lenses.h5")
+    for name in ("galaxies", "sources"):
+        one, two = getattr(by_script, name), getattr(by_command, name)
+        assert list(one) == list(two)
+        for column in one:
+            np.testing.assert_array_equal(one[column], two[column], err_msg=column)
+    assert by_script.metadata == by_command.metadata
+    assert (tmp_path / "script.h5").read_bytes() == (tmp_path / "lenses.h5").read_bytes()
+    assert f"{by_script.sources['detected'].sum()} of these detected" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", MOCKS, ids=lambda path: path.stem)
+def test_configurations_of_mocks_are_valid(path):
+    assert load_mock_config(path)["name"]
+
+
+@pytest.mark.parametrize("path", FITS, ids=lambda path: path.stem)
 def test_configurations_are_valid_and_name_no_place(path):
     info = load_config(path)
     assert info["data"]["files"] is not None

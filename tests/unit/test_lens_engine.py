@@ -219,7 +219,7 @@ def test_central_images(sample):
     found = 0
     for i in range(0, RANDOM, 3):
         x_c = slow[i].central_image(beta[i])
-        if -x_c < 1e-6 * slow[i].einstein_radius:
+        if -x_c < 1e-12 * slow[i].einstein_radius:
             # too near to the centre to be looked for
             assert np.isnan(images.x_c[i]), i
             assert np.isnan(images.mu_c[i]), i
@@ -227,7 +227,9 @@ def test_central_images(sample):
         found += 1
         # faint images sit where 1 / R amplifies least; 1e-8 of their own, tiny, radius
         assert images.x_c[i] == pytest.approx(x_c, rel=1e-8), i
-        assert images.mu_c[i] == pytest.approx(slow[i].magnification(-x_c), rel=1e-6), i
+        if -x_c > 1e-6 * slow[i].einstein_radius:
+            # nearer in, the twin's own radial factor is the difference of large numbers
+            assert images.mu_c[i] == pytest.approx(slow[i].magnification(-x_c), rel=1e-6), i
     assert found > 10
 
 

@@ -180,3 +180,36 @@ def test_source_outside_the_caustic(lens, factor):
     x_a = twin.outer_image(beta)
     assert images.x_a == pytest.approx(x_a, rel=1e-9)
     assert images.mu_a == pytest.approx(twin.magnification(x_a), rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        ((12.0, 16.0, -1.5), {"gamma_in": 1.99, "c200": 30.0, "sersic_n": 10.0}),
+        ((12.0, 15.0, -1.0), {"gamma_in": 2.0, "c200": 10.0, "sersic_n": 12.0}),
+    ],
+    ids=["steep", "isothermal"],
+)
+@pytest.mark.parametrize("fraction", [0.5, 0.95, 1.5])
+def test_radial_curve_next_to_the_centre(arguments, options, fraction):
+    # the stars' cusp puts the radial critical curve at 1e-7 of the Einstein radius
+    model, twin = LensModel(*arguments, **options), Twin(*arguments, **options)
+    assert 0.0 < twin.radial_critical_radius < 1e-6 * twin.einstein_radius
+    # finite: only a slope above 2 has images of every source
+    assert model.caustic_radius() < 1.01 * twin.caustic_radius
+    beta = fraction * twin.caustic_radius
+    images = solve_images(model, beta)
+    if images.status == LensStatus.ok:
+        # whatever is called an image solves the lens equation
+        residual = images.x_b + model.deflection(-images.x_b) - beta
+        assert abs(residual) < 1e-11 * twin.caustic_radius
+    else:
+        assert math.isnan(images.x_b)
+    if fraction > 1.0:
+        assert images.status == LensStatus.single_image
+
+
+def test_caustics_of_tiny_rings_are_not_negative():
+    # a ring of 2e-4 kpc in stars of 80 kpc
+    structure = LensModel(11.3, 10.4, 1.9, gamma_in=0.5).structure()
+    assert structure.status != LensStatus.ok or structure.caustic_radius >= 0.0

@@ -384,3 +384,14 @@ def test_another_file_is_no_catalogue(tmp_path):
     (tmp_path / "a.h5").write_bytes(b"nothing")
     with pytest.raises(FormatError, match=r"a\.h5"):
         LensCatalogue.read(tmp_path / "a.h5", n_galaxies=3)
+
+
+def test_a_lens_that_failed_does_not_spoil_the_totals(tmp_path):
+    catalogue = MockGenerator().generate(200)
+    galaxies = {name: column.copy() for name, column in catalogue.galaxies.items()}
+    galaxies["expected_sources"][7], galaxies["status"][7] = np.nan, 3
+    LensCatalogue(galaxies, catalogue.sources, catalogue.metadata).write(tmp_path / "a.h5")
+    totals = catalogue_totals(tmp_path / "a.h5")
+    assert totals["n_failed"] == 1
+    rest = np.delete(galaxies["expected_sources"], 7)
+    assert totals["expected_sources"] == pytest.approx(rest.sum(), rel=1e-12)

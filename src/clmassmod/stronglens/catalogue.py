@@ -233,7 +233,7 @@ def catalogue_totals(path: str | os.PathLike[str]) -> dict[str, Any]:
         for start in range(0, totals["n_galaxies"], _SUMMED):
             block = slice(start, start + _SUMMED)
             detected = galaxies["n_detected"][block]
-            totals["expected_sources"] += float(galaxies["expected_sources"][block].sum())
+            totals["expected_sources"] += float(np.nansum(galaxies["expected_sources"][block]))
             totals["n_sources"] += int(galaxies["n_sources"][block].sum())
             totals["n_detected"] += int(detected.sum())
             totals["n_lenses"] += int(np.count_nonzero(detected))

@@ -190,7 +190,10 @@ class AxisymmetricLens(ABC):
         NaN where there is no Einstein ring (the caustic radius is 0 there). The radial
         critical radius is 0 where no image is radially critical (inner slopes of 2 and
         more); then the caustic radius is the limit of ``alpha(x) - x`` at the centre, inf
-        where it has none. Relative accuracy 1e-11.
+        where it has none. Relative accuracy 1e-11; of the radial critical radius 1e-11 times
+        the mean convergence there, if that is large. What is not found: rings below 1e-12
+        effective radii, and radial critical radii below 1e-12 Einstein radii or where the
+        mean convergence exceeds 5e9.
         """
         checked_threads(n_threads)
         n = math.prod(self.shape)

@@ -111,7 +111,7 @@ class ImageSolution:
         """Central image, < 0, inside the radial critical curve.
 
         NaN where there is none: beyond the caustic, for cusps as steep as ``rho ~ r^-2``,
-        or within 1e-6 Einstein radii of the centre.
+        or within 1e-12 Einstein radii of the centre.
         """
         return self._central[0][()]
 

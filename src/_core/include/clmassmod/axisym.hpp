@@ -73,7 +73,7 @@ struct StarHaloLens {
         return {x, stars + halo.at(x), stars.mean + stars.slope};
     }
     CLMASSMOD_INLINE MeanValues stars_at(double x) const noexcept { return star.at(x); }
-    double innermost() const noexcept { return 1e-6 * radius; }
+    double innermost() const noexcept { return 1e-12 * radius; }
     double typical() const noexcept { return radius; }
 };
 

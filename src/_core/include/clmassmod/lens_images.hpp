@@ -26,6 +26,9 @@ CLMASSMOD_INLINE LensImage image_at(const LensPoint& p, double beta, double side
     return {p.x, side * p.x / (beta * radial), radial, LensStatus::ok};
 }
 
+// What an interval without inner numbers may leave of the lens equation, relative.
+constexpr double kRounding = 1e-12;
+
 // Root of `side (x - side alpha) - beta` in (low, high): x - alpha - beta for A, alpha - x - beta
 // for B and C, which rises with x for A and C and falls for B.
 template <class Lens>
@@ -42,7 +45,10 @@ CLMASSMOD_INLINE LensImage find_image(const Lens& lens, double beta, double side
         if (std::fabs(d) <= kLastImageStep * x) return image_at(advance(p, d / x), beta, side);
         const double next = x + d;
         x = strictly_between(next, low, high) ? next : middle_of(low, high);
-        if (!(high > low * (1.0 + 4e-16))) return image_at(p, beta, side);
+        if (!(high > low * (1.0 + 4e-16)))
+            return std::fabs(value) <= kRounding * (x + beta)
+                       ? image_at(p, beta, side)
+                       : no_image(LensStatus::no_convergence);
     }
     return no_image(LensStatus::no_convergence);
 }
@@ -82,9 +88,13 @@ CLMASSMOD_INLINE LensImage inner_image(const Lens& lens, const LensStructure& s,
     if (beta == 0.0) return image_at(s.einstein, beta, -1.0);
     if (!(beta < s.caustic)) return no_image(LensStatus::single_image);
     const double guess = guess_inner(s, beta);
-    const double low = std::max(s.radial.x, kInnermostPart * s.einstein.x);
+    const bool cusp = !(s.radial.x > 0.0);
+    // further in than is looked
+    if (cusp && !(s.innermost.deflection() - s.innermost.x > beta))
+        return no_image(LensStatus::no_convergence);
+    const double low = cusp ? s.innermost.x : s.radial.x;
     const double inside =
-        strictly_between(guess, low, s.einstein.x) ? guess : std::sqrt(low * s.einstein.x);
+        strictly_between(guess, low, s.einstein.x) ? guess : middle_of(low, s.einstein.x);
     return find_image(lens, beta, -1.0, false, low, s.einstein.x, inside);
 }
 

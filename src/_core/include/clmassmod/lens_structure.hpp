@@ -20,13 +20,16 @@ constexpr double kLastNewton = 1e-8;
 constexpr double kLastSteps = 3e-7;
 constexpr int kMostSteps = 100;
 
-// Where images are looked for: nothing inside this part of the Einstein radius.
-constexpr double kInnermostPart = 1e-6;
+// Where images and critical radii are looked for: not inside this part of the Einstein radius, nor
+// where kbar is so large that the stretch, its difference from -kbar', is known to less than 1.
+constexpr double kInnermostPart = 1e-12;
+constexpr double kLargestMean = 5e9;
 
 struct LensStructure {
-    LensPoint einstein;  // T = 0
-    LensPoint radial;    // outermost R = 0; x = 0 where there is none
-    double caustic;      // y_c = alpha - x at the radial critical radius
+    LensPoint einstein;   // T = 0
+    LensPoint radial;     // outermost R = 0; x = 0 where there is none
+    LensPoint innermost;  // where the search for it ended then
+    double caustic;       // y_c = alpha - x at the radial critical radius
     LensStatus status;
 };
 
@@ -148,10 +151,10 @@ template <class Lens>
 // or more of radius, so two maxima between steps do not occur.
 template <class Lens>
 [[gnu::noinline]] LensPoint scan_radial(const Lens& lens, const LensPoint& einstein,
-                                        LensStatus& status) noexcept {
+                                        LensPoint& innermost, LensStatus& status) noexcept {
     const double end = std::max(lens.innermost(), kInnermostPart * einstein.x);
     LensPoint outer = einstein;
-    while (outer.x > end) {
+    while (outer.x > end && outer.v.mean < kLargestMean) {
         LensPoint inner = lens.at(std::max(0.5 * outer.x, end));
         if (inner.stretch() < 1.0 && inner.stretch_slope() > 0.0 && outer.stretch_slope() < 0.0)
             inner = largest_stretch(lens, inner.x, outer.x);
@@ -159,6 +162,7 @@ template <class Lens>
         outer = inner;
     }
     status = LensStatus::ok;
+    innermost = outer;
     return {0.0, outer.v, outer.first_stretch};
 }
 
@@ -174,7 +178,7 @@ constexpr double kUsualRatio = 0.125;
 
 template <class Lens>
 CLMASSMOD_INLINE LensPoint find_radial(const Lens& lens, const LensPoint& einstein,
-                                       LensStatus& status) noexcept {
+                                       LensPoint& innermost, LensStatus& status) noexcept {
     if constexpr (Lens::kSimpleParts) {
         const double end = std::max(lens.innermost(), kInnermostPart * einstein.x);
         const double usual = kUsualRatio * std::sqrt(einstein.x * lens.typical());
@@ -183,18 +187,16 @@ CLMASSMOD_INLINE LensPoint find_radial(const Lens& lens, const LensPoint& einste
         if (status == LensStatus::ok && root.x > 2.0 * end && is_outermost(root, einstein))
             return root;
     }
-    return scan_radial(lens, einstein, status);
+    return scan_radial(lens, einstein, innermost, status);
 }
 
 // Reach of the second image: alpha - x at the radial critical radius. Without one, images B go
 // down to the centre, where alpha either grows without limit or tends to a constant as
 // alpha_0 + a x ln x + b x (an isothermal cusp): stretch = a ln x + a + b, its derivative a.
-template <class Lens>
-CLMASSMOD_INLINE double caustic_of(const Lens& lens, const LensPoint& einstein,
-                                   const LensPoint& radial) noexcept {
+// `innermost` is the last point of the search.
+CLMASSMOD_INLINE double caustic_of(const LensPoint& radial, const LensPoint& innermost) noexcept {
     if (radial.x > 0.0) return radial.deflection() - radial.x;
-    const double end = std::max(lens.innermost(), kInnermostPart * einstein.x);
-    const LensPoint p = lens.at(end);
+    const LensPoint& p = innermost;
     if (p.stretch() < -1e-3 * p.v.mean) return kInfinity;
     return p.deflection() - p.x * (p.stretch() - p.stretch_slope());
 }
@@ -203,14 +205,14 @@ template <class Lens>
 CLMASSMOD_INLINE LensStructure structure_of(const Lens& lens) noexcept {
     LensStructure s;
     s.einstein = find_einstein(lens, s.status);
-    s.radial = kNowhere;
+    s.radial = s.innermost = kNowhere;
     s.caustic = s.status == LensStatus::no_einstein_ring ? 0.0 : kNaN;
     if (s.status != LensStatus::ok) {
         s.einstein.x = kNaN;
         return s;
     }
-    s.radial = find_radial(lens, s.einstein, s.status);
-    if (s.status == LensStatus::ok) s.caustic = caustic_of(lens, s.einstein, s.radial);
+    s.radial = find_radial(lens, s.einstein, s.innermost, s.status);
+    if (s.status == LensStatus::ok) s.caustic = caustic_of(s.radial, s.innermost);
     return s;
 }
 

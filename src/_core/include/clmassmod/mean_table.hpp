@@ -33,14 +33,20 @@ CLMASSMOD_INLINE bool holds(const OctavePanels& layout, double x) noexcept {
     return x >= layout.low() && x < layout.high();
 }
 
-// Value and derivatives of a panel's polynomial at t, with rate = dt / d ln x.
+// Value and derivatives of a panel's polynomial at t, with rate = dt / d ln x. Estrin's scheme:
+// searches wait for each value, so that short chains count more than few operations.
 CLMASSMOD_INLINE MeanValues panel_values(const double* c, double t, double rate) noexcept {
-    double value = c[kTableOrder - 1], first = 0.0, half_second = 0.0;
-    for (int k = kTableOrder - 2; k >= 0; --k) {
-        half_second = mul_add(half_second, t, first);
-        first = mul_add(first, t, value);
-        value = mul_add(value, t, c[k]);
-    }
+    const double t2 = t * t, t4 = t2 * t2;
+    const double low = mul_add(mul_add(c[3], t, c[2]), t2, mul_add(c[1], t, c[0]));
+    const double high = mul_add(mul_add(c[7], t, c[6]), t2, mul_add(c[5], t, c[4]));
+    const double value = mul_add(high, t4, low);
+    const double first_low =
+        mul_add(mul_add(4.0 * c[4], t, 3.0 * c[3]), t2, mul_add(2.0 * c[2], t, c[1]));
+    const double first_high = mul_add(7.0 * c[7], t2, mul_add(6.0 * c[6], t, 5.0 * c[5]));
+    const double first = mul_add(first_high, t4, first_low);
+    const double half_low =
+        mul_add(mul_add(10.0 * c[5], t, 6.0 * c[4]), t2, mul_add(3.0 * c[3], t, c[2]));
+    const double half_second = mul_add(mul_add(21.0 * c[7], t, 15.0 * c[6]), t4, half_low);
     // dt/d ln x is proportional to x: its own derivative is itself
     return {value, first * rate, mul_add(2.0 * half_second, rate, first) * rate};
 }

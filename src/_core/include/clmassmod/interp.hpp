@@ -1,0 +1,165 @@
+// Tensor-product interpolation on rectilinear grids in 1 to 6 dimensions.
+//
+// On an interval of an axis W functions are not zero (2: linear, 4: cubic B-splines); each is a
+// polynomial in t in [0, 1] there, kept as coefficients, so that weights are W short polynomials and
+// knots may be anywhere. A value is the sum of W^N coefficients times products of weights, axis by
+// axis from the last to the first.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include "clmassmod/simd_math.hpp"
+#include "clmassmod/status.hpp"
+#include "clmassmod/targets.hpp"
+#include "clmassmod/threads.hpp"
+
+namespace clmassmod {
+
+constexpr int kMostAxes = 6;
+
+// One axis of a table.
+struct TableAxis {
+    std::size_t intervals = 0;
+    const double* breaks = nullptr;         // (intervals + 1,) increasing
+    const double* inverse_width = nullptr;  // (intervals,)
+    const double* basis = nullptr;          // (intervals, W powers, W functions)
+    const std::uint32_t* first_of = nullptr;  // (cells,) an interval at or before each of equal cells
+    double cells_per_unit = 0.0;
+    std::size_t cells = 0;
+    std::size_t stride = 0;  // of one node, in coefficients
+};
+
+enum class Outside : int { report = 0, nan = 1, clip = 2, linear = 3 };
+
+// Lanes of a vector; a value of it never crosses a function that is not inlined.
+using Lanes = double __attribute__((vector_size(32)));
+using FloatLanes = float __attribute__((vector_size(16)));
+
+CLMASSMOD_INLINE void load_lanes(const double* from, Lanes& to) noexcept {
+    __builtin_memcpy(&to, from, sizeof to);
+}
+CLMASSMOD_INLINE void load_lanes(const float* from, Lanes& to) noexcept {
+    FloatLanes narrow;
+    __builtin_memcpy(&narrow, from, sizeof narrow);
+    to = __builtin_convertvector(narrow, Lanes);
+}
+
+// Interval that holds x, which lies within the axis.
+CLMASSMOD_INLINE std::size_t interval_of(const TableAxis& axis, double x) noexcept {
+    const double place = (x - axis.breaks[0]) * axis.cells_per_unit;
+    const auto cell = std::min(static_cast<std::size_t>(place), axis.cells - 1);
+    std::size_t i = axis.first_of[cell];
+    while (i + 1 < axis.intervals && x >= axis.breaks[i + 1]) ++i;
+    return i;
+}
+
+// Where a point lies: the first node of its stencil, and the weights of every axis.
+template <int N>
+struct Stencil {
+    std::size_t offset;
+    double weight[N][4];
+    double slope[N][4];  // derivatives of the weights
+};
+
+template <int N, int W, bool with_slopes>
+CLMASSMOD_INLINE void make_stencil(const TableAxis* axes, const double* x,
+                                   Stencil<N>& s) noexcept {
+    s.offset = 0;
+    for (int a = 0; a < N; ++a) {
+        const TableAxis& axis = axes[a];
+        const std::size_t i = interval_of(axis, x[a]);
+        const double rate = axis.inverse_width[i];
+        const double t = (x[a] - axis.breaks[i]) * rate;
+        s.offset += i * axis.stride;
+        if constexpr (W == 4) {
+            Lanes p[4];
+            for (int power = 0; power < 4; ++power)
+                load_lanes(axis.basis + (i * 4 + static_cast<std::size_t>(power)) * 4, p[power]);
+            const Lanes value = p[0] + t * (p[1] + t * (p[2] + t * p[3]));
+            __builtin_memcpy(s.weight[a], &value, sizeof value);
+            if constexpr (with_slopes) {
+                const Lanes first = rate * (p[1] + t * (2.0 * p[2] + t * (3.0 * p[3])));
+                __builtin_memcpy(s.slope[a], &first, sizeof first);
+            }
+        } else {
+            s.weight[a][0] = 1.0 - t;
+            s.weight[a][1] = t;
+            if constexpr (with_slopes) {
+                s.slope[a][0] = -rate;
+                s.slope[a][1] = rate;
+            }
+        }
+    }
+}
+
+// Levels whose loops are unrolled: 64 rows of a cubic table in four dimensions.
+constexpr int kUnrolledLevels = 3;
+
+// Sum over axes `level` .. `last` - 1 of the coefficients at c; lanes are what is contiguous there.
+template <int level, int last, int W, class T, int N>
+CLMASSMOD_INLINE void contract(const T* c, const TableAxis* axes, const Stencil<N>& s,
+                               Lanes& sum) noexcept {
+    if constexpr (level == last) {
+        load_lanes(c, sum);
+    } else {
+        sum = Lanes{};
+        const std::size_t stride = axes[level].stride;
+        Lanes part;
+        if constexpr (last - level <= kUnrolledLevels) {
+#pragma GCC unroll 4
+            for (int i = 0; i < W; ++i) {
+                contract<level + 1, last, W>(c + static_cast<std::size_t>(i) * stride, axes, s,
+                                             part);
+                sum += s.weight[level][i] * part;
+            }
+        } else {
+#pragma GCC unroll 1
+            for (int i = 0; i < W; ++i) {
+                contract<level + 1, last, W>(c + static_cast<std::size_t>(i) * stride, axes, s,
+                                             part);
+                sum += s.weight[level][i] * part;
+            }
+        }
+    }
+}
+
+// The same, and the derivatives along axes `level` .. `last` - 1: sum[0] and sum[1 + axis - level].
+template <int level, int last, int W, class T, int N>
+CLMASSMOD_INLINE void contract_slopes(const T* c, const TableAxis* axes, const Stencil<N>& s,
+                                      Lanes* sum) noexcept {
+    if constexpr (level == last) {
+        load_lanes(c, sum[0]);
+    } else {
+        constexpr int below = last - level;  // sums of the level below
+        for (int k = 0; k <= below; ++k) sum[k] = Lanes{};
+        const std::size_t stride = axes[level].stride;
+        const auto add = [&](int i) __attribute__((always_inline)) {
+            Lanes part[below];
+            contract_slopes<level + 1, last, W>(c + static_cast<std::size_t>(i) * stride, axes, s,
+                                                part);
+            sum[0] += s.weight[level][i] * part[0];
+            sum[1] += s.slope[level][i] * part[0];
+            for (int k = 1; k < below; ++k) sum[k + 1] += s.weight[level][i] * part[k];
+        };
+        if constexpr (last - level <= kUnrolledLevels) {
+#pragma GCC unroll 4
+            for (int i = 0; i < W; ++i) add(i);
+        } else {
+#pragma GCC unroll 1
+            for (int i = 0; i < W; ++i) add(i);
+        }
+    }
+}
+
+template <int W>
+CLMASSMOD_INLINE double dot(const Lanes& lanes, const double* weight) noexcept {
+    if constexpr (W == 4)
+        return (lanes[0] * weight[0] + lanes[1] * weight[1]) +
+               (lanes[2] * weight[2] + lanes[3] * weight[3]);
+    return lanes[0] * weight[0] + lanes[1] * weight[1];
+}
+
+}  // namespace clmassmod

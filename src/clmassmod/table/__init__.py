@@ -1,0 +1,1 @@
+"""Tables: compiled interpolation, adaptive building, storage."""

@@ -1,0 +1,138 @@
+"""Axes of a table: knots, the basis functions between them, and where a number falls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ParameterError
+
+Array = npt.NDArray[np.float64]
+
+LEAST_KNOTS = {"linear": 2, "cubic": 4}
+WIDTH = {"linear": 2, "cubic": 4}
+_CELLS_PER_INTERVAL = 4
+_MOST_CELLS = 1 << 20
+
+
+class Axis:
+    """One axis of a table: strictly increasing knots.
+
+    Parameters
+    ----------
+    knots : (n,) array
+    order : {"linear", "cubic"}
+    name : str
+        Named in errors.
+
+    Notes
+    -----
+    A cubic axis has the not-a-knot spline's breaks: all knots but the second and the last but
+    one. On each interval W = 2 or 4 basis functions are not zero; `basis` has their
+    coefficients in powers of t, which goes from 0 to 1 over the interval, by the recursion of
+    Cox and de Boor.
+    """
+
+    def __init__(self, knots: Any, order: str, name: str) -> None:
+        self.knots = checked_knots(knots, order, name)
+        self.order = order
+        if order == "cubic":
+            self.breaks = np.concatenate([self.knots[:1], self.knots[2:-2], self.knots[-1:]])
+            self.basis = _cubic_basis(self.breaks)
+        else:
+            self.breaks = self.knots
+            self.basis = np.tile([[1.0, 0.0], [-1.0, 1.0]], (self.knots.size - 1, 1, 1))
+        self.inverse_width = 1.0 / np.diff(self.breaks)
+        self.first_of = _first_intervals(self.breaks)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """First and last knot."""
+        return float(self.knots[0]), float(self.knots[-1])
+
+    def spline_coefficients(self, values: Array, axis: int) -> Array:
+        """Return the coefficients of the interpolant of `values` along one of their axes."""
+        if self.order == "linear":
+            return values
+        from scipy.interpolate import make_interp_spline
+
+        spline = make_interp_spline(self.knots, values, k=3, axis=axis)
+        # scipy gives the coefficients with the interpolated axis first
+        return np.moveaxis(np.asarray(spline.c), 0, axis)
+
+
+def checked_knots(knots: Any, order: str, name: str) -> Array:
+    """Return knots as an increasing float array; descending ones are the caller's to flip."""
+    try:
+        array = np.array(knots, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ParameterError(name, knots, "a one-dimensional array of numbers") from None
+    least = LEAST_KNOTS[order]
+    if array.ndim != 1 or array.size < least:
+        raise ParameterError(
+            name, f"array of shape {array.shape}", f"(n,) with n >= {least} for {order} tables"
+        )
+    if not np.isfinite(array).all():
+        at = int(np.argmin(np.isfinite(array)))
+        raise ParameterError(f"{name}[{at}]", float(array[at]), "finite")
+    steps = np.diff(array)
+    if not (steps > 0.0).all():
+        at = int(np.argmin(steps > 0.0)) + 1
+        raise ParameterError(f"{name}[{at}]", float(array[at]), "greater than the one before")
+    return array
+
+
+def _cubic_basis(breaks: Array) -> Array:
+    """Return (m, 4 powers, 4 functions): the cubic B-splines of open knots on each interval."""
+    knots = np.concatenate([np.repeat(breaks[0], 3), breaks, np.repeat(breaks[-1], 3)])
+    m = breaks.size - 1
+    left = breaks[:-1]
+    width = np.diff(breaks)
+    # polynomials in t of the d + 1 functions that are not zero on interval i, for d = 0, 1, 2, 3
+    functions = [np.zeros((m, 4))]
+    functions[0][:, 0] = 1.0
+    for degree in range(1, 4):
+        raised = [np.zeros((m, 4)) for _ in range(degree + 1)]
+        for j, one in enumerate(functions):
+            # function j of degree d - 1 on interval i has the support starting at this knot
+            start = np.arange(m) + 3 - (degree - 1) + j
+            low, high = knots[start], knots[start + degree]
+            span = high - low
+            # x = left + width t: (x - low)/span and (high - x)/span
+            rising = _times_linear(one, (left - low) / span, width / span)
+            falling = _times_linear(one, (high - left) / span, -width / span)
+            raised[j + 1] += rising
+            raised[j] += falling
+        functions = raised
+    return np.ascontiguousarray(np.stack(functions, axis=2))
+
+
+def _times_linear(polynomial: Array, constant: Array, slope: Array) -> Array:
+    """Return ``(constant + slope t)`` times polynomials in t, (m, 4) powers."""
+    result = constant[:, None] * polynomial
+    result[:, 1:] += slope[:, None] * polynomial[:, :-1]
+    return np.asarray(result)
+
+
+def _first_intervals(breaks: Array) -> npt.NDArray[np.uint32]:
+    """Return, for equal cells of the axis, the interval that holds the beginning of the cell.
+
+    Where all breaks are multiples of the smallest step, as on uniform and on bisected axes, a
+    cell lies within one interval, and looking up is all there is to do. (Rounding may put a
+    number just below a break into the interval above it: polynomials join there.)
+    """
+    m = breaks.size - 1
+    span = float(breaks[-1] - breaks[0])
+    cells = round(min(span / float(np.diff(breaks).min()), 2.0 * _MOST_CELLS))
+    places = (breaks - breaks[0]) * (cells / span)
+    rounding = 4.0 * np.finfo(np.float64).eps * float(np.abs(breaks).max()) * cells / span
+    if cells <= _MOST_CELLS and np.abs(places - np.round(places)).max() <= rounding:
+        # a cell that begins at a break but for rounding begins beyond it
+        edges = (np.arange(cells) + 2.0 * rounding) / cells
+    else:
+        cells = min(_CELLS_PER_INTERVAL * m, _MOST_CELLS)
+        edges = (np.arange(cells) - 1e-9) / cells
+    first = np.searchsorted(breaks, breaks[0] + span * edges, side="right") - 1
+    return np.asarray(np.clip(first, 0, m - 1), dtype=np.uint32)

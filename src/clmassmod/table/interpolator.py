@@ -1,0 +1,433 @@
+"""Compiled interpolation on rectilinear grids in 1 to 6 dimensions."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._checks import checked_threads
+from .._core import interp as core
+from ..errors import ParameterError, nearest
+from .axes import WIDTH, Axis
+
+if TYPE_CHECKING:
+    from .maps import CoordinateMap
+
+Array = npt.NDArray[np.float64]
+
+MOST_BYTES = 8 << 30
+"""Largest table that is made, in bytes of its coefficients."""
+_PAD = 4
+
+
+class Table:
+    """A function tabulated on a rectilinear grid: linear or cubic (not-a-knot B-spline).
+
+    Made by `Table.from_grid`, `Table.build` or `Table.load`. Immutable; can be pickled.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Names of the axes.
+    order : str
+        ``"linear"`` or ``"cubic"``.
+    shape : tuple of int
+        Numbers of knots.
+    n_outputs : int
+        K, 1 for values without an axis of outputs.
+    metadata : dict
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from clmassmod import Table
+    >>> x, y = np.linspace(0, 1, 9), np.linspace(0, 2, 11)
+    >>> table = Table.from_grid([x, y], x[:, None] ** 3 + y**2)
+    >>> print(f"{table([0.3, 1.7]):.12f}")
+    2.917000000000
+    """
+
+    def __init__(
+        self,
+        axes: Sequence[Axis],
+        values: npt.NDArray[Any],
+        names: tuple[str, ...],
+        mask: npt.NDArray[np.bool_] | None,
+        metadata: dict[str, Any],
+    ) -> None:
+        self._axes = tuple(axes)
+        self.names = names
+        self.order = self._axes[0].order
+        self.shape = tuple(axis.knots.size for axis in self._axes)
+        self._has_outputs = values.ndim > len(self._axes)
+        self.n_outputs = values.shape[-1] if self._has_outputs else 1
+        self.metadata = metadata
+        self._values = values
+        self._values.flags.writeable = False
+        self._mask = mask
+        self._map: CoordinateMap | None = None
+        self._report: Any = None
+        self._build: Any = None
+        self._prepare()
+
+    # -- making ---------------------------------------------------------------------------------
+
+    @classmethod
+    def from_grid(
+        cls,
+        axes: Sequence[Any],
+        values: Any,
+        names: Sequence[str] | None = None,
+        order: str = "cubic",
+        mask: Any = None,
+        dtype: str = "float64",
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Table:
+        """Return the table of values on a grid.
+
+        Parameters
+        ----------
+        axes : sequence of N (n_i,) arrays, 1 <= N <= 6
+            Knots of each axis, strictly monotone; descending ones are flipped with the values.
+            At least 4 for cubic tables, 2 for linear ones.
+        values : (n_1, ..., n_N) or (n_1, ..., n_N, K) array, finite
+        names : sequence of N str, optional
+            ``x0``, ``x1``, ... by default.
+        order : {"cubic", "linear"}
+            Cubic: tensor product of not-a-knot splines.
+        mask : (n_1 - 1, ..., n_N - 1) array of bool, optional
+            True for cells that are not valid: points in them give NaN. The values at their
+            corners must be finite still.
+        dtype : {"float64", "float32"}
+            Of the coefficients kept; float32 halves the memory and keeps 6e-8.
+        metadata : mapping, optional
+            Anything that JSON can hold.
+
+        Raises
+        ------
+        ParameterError
+            Knots that are not monotone, too few of them, values of another shape or not
+            finite (the first index is named), or a table above 8 GiB.
+        """
+        knots, flips = _increasing(axes)
+        checked_order(order)
+        if dtype not in ("float64", "float32"):
+            raise ParameterError("dtype", dtype, "'float64' or 'float32'")
+        labels = _names(names, len(knots))
+        made = [Axis(k, order, f"axes[{i}]") for i, k in enumerate(knots)]
+        shape = tuple(axis.knots.size for axis in made)
+        array = _checked_values(values, shape, dtype)
+        array = np.flip(array, flips) if flips else array
+        cells = _checked_mask(mask, shape, flips)
+        content = json.loads(json.dumps(dict(metadata or {})))
+        kept = np.array(array, dtype=dtype, order="C")
+        return cls(made, kept, labels, cells, content)
+
+    @classmethod
+    def build(cls, func: Any, box: Any, tol: float = 1e-4, **options: Any) -> Any:
+        """Return a table of a function, as fine as `tol` asks; see `build_table`."""
+        from .builder import build_table
+
+        return build_table(func, box, tol, **options)
+
+    def extend(self, **options: Any) -> Any:
+        """Return a table of a larger box or a smaller error; see `extend_table`.
+
+        For tables made by `Table.build`, whose nodes and sample are used again.
+        """
+        from .builder import extend_table
+
+        return extend_table(self, **options)
+
+    def error_report(self) -> Any:
+        """Return the `ErrorReport` of a table made by `Table.build`; None for others."""
+        return self._report
+
+    def with_map(self, coordinate_map: CoordinateMap | None) -> Table:
+        """Return this table with its grid in the coordinates u of a map; calls take x."""
+        other = copy.copy(self)
+        other._map = coordinate_map
+        return other
+
+    @property
+    def coordinate_map(self) -> CoordinateMap | None:
+        """The map from the points of a call to the coordinates of the grid, or None."""
+        return self._map
+
+    def _prepare(self) -> None:
+        """Fit the coefficients, and hand the axes to the core."""
+        coefficients = np.asarray(self._values, dtype=np.float64)
+        for i, axis in enumerate(self._axes):
+            coefficients = axis.spline_coefficients(coefficients, i)
+        # a single output is kept without lanes: these then run along the last axis
+        self._lanes = self._has_outputs and self.n_outputs > 1
+        if self._lanes:
+            padded = -(-self.n_outputs // 4) * 4
+            grown = np.zeros((*self.shape, padded))
+            grown[..., : self.n_outputs] = coefficients
+            coefficients = grown
+        self._n_needed = coefficients.size
+        # not zeros: numpy asks for large pages for this one
+        flat = np.empty(coefficients.size + _PAD, dtype=self._values.dtype)
+        flat[: coefficients.size] = coefficients.reshape(-1)
+        flat[coefficients.size :] = 0.0
+        flat.flags.writeable = False
+        self._coefficients = flat
+        self._make_core_axes()
+
+    def _make_core_axes(self) -> None:
+        unit = self._n_needed // math.prod(self.shape)
+        strides = [unit * math.prod(self.shape[i + 1 :]) for i in range(len(self.shape))]
+        self._core_axes = core.GridAxes(
+            tuple(axis.breaks for axis in self._axes),
+            tuple(axis.basis for axis in self._axes),
+            tuple((axis.first_of, axis.inverse_width) for axis in self._axes),
+            tuple(strides),
+            WIDTH[self.order],
+        )
+
+    # -- evaluation -----------------------------------------------------------------------------
+
+    def __call__(self, x: Any, out: Any = None, *, n_threads: int = 1, oob: str = "raise") -> Any:
+        """Return the values at points.
+
+        Parameters
+        ----------
+        x : (..., N) array
+            A point with a NaN gives NaN.
+        out : (...) or (..., K) float64 array, optional
+            Contiguous; where the values go.
+        n_threads : int, >= 0
+            0 for all; the results are the same bits for any number.
+        oob : {"raise", "nan", "clip", "linear"}
+            Points outside the table: an error naming the first; NaN; the value at the nearest
+            point of the table; or its linear continuation. Points within 4 ulp of an edge are
+            inside.
+
+        Returns
+        -------
+        (...) or (..., K) array
+
+        Raises
+        ------
+        ParameterError
+            A point outside with ``oob="raise"``, or a wrong shape.
+        """
+        points, shape = self._points(x)
+        full = (*shape, self.n_outputs) if self._has_outputs else shape
+        result = np.empty(full) if out is None else _checked_out(out, full)
+        self._evaluate(points, result.reshape(-1), None, oob, n_threads)
+        return result if out is not None or full else result[()]
+
+    def value_and_grad(self, x: Any, *, n_threads: int = 1, oob: str = "raise") -> tuple[Any, Any]:
+        """Return values and their derivatives by the coordinates of x, in one pass.
+
+        Parameters are those of a call. The gradient is (..., N), or (..., K, N) with outputs.
+        """
+        points, shape = self._points(x)
+        full = (*shape, self.n_outputs) if self._has_outputs else shape
+        value, gradient = np.empty(full), np.empty((*full, len(self.shape)))
+        self._evaluate(points, value.reshape(-1), gradient.reshape(-1), oob, n_threads)
+        if self._map is not None:
+            gradient = self._map.chain(np.asarray(x, dtype=np.float64), gradient)
+        return value[()], gradient
+
+    def in_domain(self, x: Any) -> Any:
+        """Whether points (..., N) lie in the table, masked cells excepted; a (...) bool array."""
+        points, shape = self._points(x)
+        inside = np.ones(len(points), dtype=bool)
+        for i, axis in enumerate(self._axes):
+            low, high = axis.limits
+            slack = 4.0 * np.finfo(np.float64).eps * max(abs(low), abs(high))
+            inside &= (points[:, i] >= low - slack) & (points[:, i] <= high + slack)
+        inside &= ~self._masked(points)
+        return inside.reshape(shape)[()]
+
+    def _points(self, x: Any) -> tuple[Array, tuple[int, ...]]:
+        try:
+            points = np.asarray(x, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ParameterError("x", x, "an array of numbers (..., N)") from None
+        n = len(self.shape)
+        if points.ndim == 0 or points.shape[-1] != n:
+            names = ", ".join(self.names)
+            raise ParameterError("x.shape", points.shape, f"(..., {n}), the last axis {names}")
+        u = points if self._map is None else self._map.forward(points)
+        return np.ascontiguousarray(u).reshape(-1, n), points.shape[:-1]
+
+    def _evaluate(
+        self, points: Array, out: Array, gradient: Array | None, oob: str, n_threads: int
+    ) -> None:
+        checked_threads(n_threads)
+        if oob not in core.OUTSIDE:
+            hint = nearest(str(oob), core.OUTSIDE)
+            raise ParameterError("oob", oob, f"one of {', '.join(core.OUTSIDE)}", hint)
+        try:
+            core.evaluate(
+                self._core_axes,
+                self._coefficients,
+                self._n_needed,
+                self.n_outputs,
+                self._lanes,
+                points,
+                out,
+                gradient,
+                core.OUTSIDE[oob],
+                n_threads,
+            )
+        except core.OutsideError as error:
+            self._refuse(points[error.index], error.index)
+        if self._mask is not None:
+            masked = self._masked(points)
+            out.reshape(len(points), -1)[masked] = np.nan
+            if gradient is not None:
+                gradient.reshape(len(points), -1)[masked] = np.nan
+
+    def _refuse(self, point: Array, index: int) -> None:
+        for name, axis, value in zip(self.names, self._axes, point, strict=True):
+            low, high = axis.limits
+            if not low <= value <= high:
+                hint = "oob='nan', 'clip' or 'linear' allows it."
+                allowed = f"between {low:.17g} and {high:.17g} (point {index})"
+                where = name if self._map is None else f"{name} (mapped)"
+                raise ParameterError(where, float(value), allowed, hint) from None
+
+    def _masked(self, points: Array) -> npt.NDArray[np.bool_]:
+        """Whether points lie in masked cells; those outside count to the nearest cell."""
+        if self._mask is None:
+            return np.zeros(len(points), dtype=bool)
+        cells = tuple(
+            np.clip(np.searchsorted(axis.knots, points[:, i], side="right") - 1, 0, n - 2)
+            for i, (axis, n) in enumerate(zip(self._axes, self.shape, strict=True))
+        )
+        return np.asarray(self._mask[cells])
+
+    # -- what it is -----------------------------------------------------------------------------
+
+    @property
+    def axes(self) -> tuple[Array, ...]:
+        """Knots of each axis, increasing."""
+        return tuple(axis.knots for axis in self._axes)
+
+    @property
+    def values(self) -> npt.NDArray[Any]:
+        """Values on the grid, read-only."""
+        return self._values
+
+    @property
+    def mask(self) -> npt.NDArray[np.bool_] | None:
+        """Cells that are not valid, or None."""
+        return self._mask
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of values and coefficients."""
+        return int(self._values.nbytes + self._coefficients.nbytes)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # the core's axes are made anew
+        return {key: value for key, value in self.__dict__.items() if key != "_core_axes"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._make_core_axes()
+
+    def __repr__(self) -> str:
+        sizes = " x ".join(f"{name} {n}" for name, n in zip(self.names, self.shape, strict=True))
+        outputs = f", {self.n_outputs} outputs" if self._has_outputs else ""
+        return f"<Table {self.order}: {sizes}{outputs}>"
+
+
+# -- checks ----------------------------------------------------------------------------------------
+
+
+def checked_order(order: Any) -> None:
+    """Raise ParameterError unless `order` is one that tables have."""
+    if order not in WIDTH:
+        raise ParameterError("order", order, f"one of {', '.join(WIDTH)}")
+
+
+def _increasing(axes: Sequence[Any]) -> tuple[list[Any], tuple[int, ...]]:
+    """Return the axes with descending ones reversed, and which these are."""
+    if isinstance(axes, str) or not isinstance(axes, Sequence | np.ndarray):
+        raise ParameterError("axes", axes, "a sequence of 1 to 6 arrays of knots")
+    if not 1 <= len(axes) <= core.MOST_AXES:
+        raise ParameterError("axes", f"{len(axes)} axes", f"1 to {core.MOST_AXES} axes")
+    knots, flips = [], []
+    for i, axis in enumerate(axes):
+        array = np.asarray(axis)
+        if array.ndim == 1 and array.size > 1 and array[0] > array[-1]:
+            array = array[::-1]
+            flips.append(i)
+        knots.append(array if array.ndim else axis)
+    return knots, tuple(flips)
+
+
+def _names(names: Sequence[str] | None, n: int) -> tuple[str, ...]:
+    if names is None:
+        return tuple(f"x{i}" for i in range(n))
+    labels = tuple(names)
+    good = all(isinstance(label, str) and label.isidentifier() for label in labels)
+    if len(labels) != n or len(set(labels)) != n or not good:
+        raise ParameterError("names", names, f"{n} different names, such as 'x0'")
+    return labels
+
+
+def _checked_values(values: Any, shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:
+    array = np.asarray(values)
+    if array.dtype.kind not in "iuf":
+        raise ParameterError("values", f"array of {array.dtype}", "made of real numbers")
+    if array.shape[: len(shape)] != shape or array.ndim not in (len(shape), len(shape) + 1):
+        raise ParameterError("values.shape", array.shape, f"{shape} or {(*shape, 'K')}")
+    if array.ndim > len(shape) and array.shape[-1] == 0:
+        raise ParameterError("values.shape", array.shape, "at least one output")
+    # values, coefficients padded to whole lanes
+    size = (
+        array.size * 8
+        if array.ndim == len(shape)
+        else math.prod(shape) * 8 * (-(-array.shape[-1] // 4) * 4)
+    )
+    if size > MOST_BYTES:
+        raise ParameterError("values", f"table of {size / 2**30:.1f} GiB", "at most 8 GiB")
+    good = np.isfinite(array)
+    if not good.all():
+        index = tuple(int(i) for i in np.unravel_index(int(np.argmin(good)), array.shape))
+        where = ", ".join(map(str, index))
+        raise ParameterError(
+            f"values[{where}]", float(array[index]), "finite", "Mask cells that are not valid."
+        )
+    if dtype == "float32" and array.size and float(np.abs(array).max()) > 3e38:
+        raise ParameterError("values", float(np.abs(array).max()), "below 3e38 for float32")
+    return array
+
+
+def _checked_mask(
+    mask: Any, shape: tuple[int, ...], flips: tuple[int, ...]
+) -> npt.NDArray[np.bool_] | None:
+    if mask is None:
+        return None
+    cells = np.asarray(mask)
+    expected = tuple(n - 1 for n in shape)
+    if cells.dtype != np.bool_ or cells.shape != expected:
+        text = f"{cells.dtype} {cells.shape}"
+        raise ParameterError("mask", text, f"an array of bool, {expected}: a cell each")
+    return np.array(np.flip(cells, flips) if flips else cells)
+
+
+def _checked_out(out: Any, shape: tuple[int, ...]) -> Array:
+    good = (
+        isinstance(out, np.ndarray)
+        and out.dtype == np.float64
+        and out.shape == shape
+        and out.flags.c_contiguous
+        and out.flags.writeable
+    )
+    if not good:
+        raise ParameterError("out", type(out).__name__, f"a contiguous float64 array {shape}")
+    return np.asarray(out)

@@ -1,0 +1,193 @@
+"""Tables on disk: one HDF5 file each, whole or absent, checked when it is read.
+
+A file holds the datasets of `Content` with a SHA-256 each (over type, shape and little-endian
+bytes), attributes, and a root hash over all of these. Nothing in it is executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import FormatError, ParameterError
+from ..provenance import atomic_path
+
+AnyArray = npt.NDArray[Any]
+
+FORMAT = "clmassmod table"
+FORMAT_VERSION = (1, 0)
+_ROOT = Path("data") / "tables"
+# the coefficients lie in one piece, so that they can be mapped into memory
+_MAPPED = "coef"
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a file holds.
+
+    Attributes
+    ----------
+    arrays : dict
+        Name, with ``/`` for groups, to array.
+    attributes : dict
+        What JSON can hold: names of axes, order, map, report, parameters of the function.
+    root_hash : str
+        SHA-256 of everything; set by `read_content`.
+    """
+
+    arrays: dict[str, AnyArray]
+    attributes: dict[str, Any]
+    root_hash: str = field(default="", compare=False)
+
+
+def write_content(path: str | os.PathLike[str], content: Content) -> str:
+    """Write a file, whole or not at all; return its root hash."""
+    import h5py
+
+    hashes = {name: array_hash(array) for name, array in content.arrays.items()}
+    text = json.dumps(content.attributes, sort_keys=True)
+    root = root_hash(hashes, text)
+    with atomic_path(path) as temporary, h5py.File(temporary, "w", libver="v110") as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["format_version"] = np.array(FORMAT_VERSION)
+        file.attrs["content"] = text
+        file.attrs["sha256"] = root
+        for name, array in content.arrays.items():
+            # no times, so that two runs give the same bytes
+            dataset = file.create_dataset(name, data=little_endian(array), track_times=False)
+            dataset.attrs["sha256"] = hashes[name]
+    return root
+
+
+def read_content(
+    path: str | os.PathLike[str], *, mmap: bool = False, verify: bool = True
+) -> Content:
+    """Return what a file holds, checked against its hashes.
+
+    Parameters
+    ----------
+    path : path
+    mmap : bool
+        Map the coefficients instead of reading them: processes share them, and start at once.
+    verify : bool
+        Whether to check the hashes, which reads everything once.
+
+    Raises
+    ------
+    FormatError
+        No such file, another kind of file, truncated, damaged, or of a newer format.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            _check_format(path, file.attrs)
+            text, root = str(file.attrs["content"]), str(file.attrs["sha256"])
+            arrays, hashes = {}, {}
+            for name, dataset in _datasets(file):
+                hashes[name] = str(dataset.attrs["sha256"])
+                mapped = mmap and name == _MAPPED
+                arrays[name] = _mapped(path, dataset) if mapped else dataset[()]
+        attributes = json.loads(text)
+    except FormatError:
+        raise
+    except FileNotFoundError as error:
+        raise FormatError(path, "file", "there is none") from error
+    except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
+        raise FormatError(path, "file", f"not a readable table ({error})") from error
+    if verify:
+        for name, array in arrays.items():
+            if array_hash(array) != hashes[name]:
+                raise FormatError(path, name, "damaged: its checksum does not agree")
+        if root_hash(hashes, text) != root:
+            raise FormatError(path, "attributes", "damaged: the checksum does not agree")
+    return Content(arrays, attributes, root)
+
+
+# -- hashes ----------------------------------------------------------------------------------------
+
+
+def little_endian(array: AnyArray) -> AnyArray:
+    """Return an array in C order with little-endian numbers."""
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+
+
+def array_hash(array: AnyArray) -> str:
+    """Return the SHA-256 over type, shape and little-endian bytes."""
+    fixed = little_endian(array)
+    total = hashlib.sha256(f"{fixed.dtype.str}{fixed.shape}".encode())
+    total.update(fixed.reshape(-1).view(np.uint8).data if fixed.size else b"")
+    return total.hexdigest()
+
+
+def root_hash(hashes: Mapping[str, str], attributes: str) -> str:
+    """Return the SHA-256 over the hashes of all arrays, by name, and the attributes."""
+    lines = [f"{name} {hashes[name]}" for name in sorted(hashes)]
+    return hashlib.sha256("\n".join([*lines, attributes]).encode()).hexdigest()
+
+
+def _check_format(path: Any, attributes: Any) -> None:
+    if attributes.get("format") != FORMAT:
+        raise FormatError(path, "format", f"{attributes.get('format')!r} is not {FORMAT!r}")
+    major, minor = (int(number) for number in attributes["format_version"])
+    if major > FORMAT_VERSION[0]:
+        problem = f"{major}.{minor} is newer than {FORMAT_VERSION[0]}.x, which this version reads"
+        raise FormatError(path, "format_version", f"{problem}; update clmassmod")
+
+
+def _datasets(file: Any) -> list[tuple[str, Any]]:
+    import h5py
+
+    found: list[tuple[str, Any]] = []
+    file.visititems(
+        lambda name, item: found.append((name, item)) if isinstance(item, h5py.Dataset) else None
+    )
+    return found
+
+
+def _mapped(path: str | os.PathLike[str], dataset: Any) -> AnyArray:
+    offset = dataset.id.get_offset()
+    if offset is None or dataset.chunks is not None:
+        raise FormatError(path, dataset.name, "is not in one piece and cannot be mapped")
+    return np.memmap(path, mode="r", dtype=dataset.dtype, shape=dataset.shape, offset=offset)
+
+
+# -- folders ---------------------------------------------------------------------------------------
+
+
+def table_folder(sim_id: str, root: str | os.PathLike[str] | None = None) -> Path:
+    """Return ``<root>/data/tables/<sim_id>``; `root` is the current folder by default."""
+    if not sim_id or Path(sim_id).name != sim_id or sim_id.startswith("."):
+        raise ParameterError("sim_id", sim_id, "the name of a folder, without '/'")
+    return Path(root or ".") / _ROOT / sim_id
+
+
+def table_files(root: str | os.PathLike[str] | None = None) -> Iterator[Path]:
+    """Yield the files of all tables under ``<root>/data/tables``, by name."""
+    yield from sorted((Path(root or ".") / _ROOT).glob("*/[!.]*.h5"))
+
+
+def folder_hash(folder: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 over the root hashes of a folder's tables, by name of file.
+
+    What a run keeps to know its tables again. The files themselves are not verified.
+    """
+    import h5py
+
+    lines = []
+    for file in sorted(Path(folder).glob("[!.]*.h5")):
+        try:
+            with h5py.File(file, "r") as opened:
+                _check_format(file, opened.attrs)
+                lines.append(f"{file.name} {opened.attrs['sha256']}")
+        except (OSError, KeyError) as error:
+            raise FormatError(file, "file", f"not a readable table ({error})") from error
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
