@@ -21,6 +21,7 @@ cdef extern from "clmassmod/interp_batch.hpp" namespace "clmassmod" nogil:
         const uint32_t* first_of
         double cells_per_unit
         size_t cells
+        const size_t* start_of
         size_t stride
     cdef cppclass InterpBatch[T]:
         InterpBatch()
@@ -66,11 +67,16 @@ cdef class GridAxes:
     cdef readonly int width
     cdef tuple kept
 
-    def __cinit__(self, tuple breaks, tuple bases, tuple cells, strides, int width):
-        """Take the breaks (m + 1,), bases (m, W, W) and cells (uint32) of every axis."""
+    def __cinit__(
+        self, tuple breaks, tuple bases, tuple cells, tuple starts, strides, int width
+    ):
+        """Take, of every axis, the breaks (m + 1,), bases (m, W, W), first intervals of its
+        cells (uint32) and widths, first coefficients (m,), and the stride.
+        """
         cdef const double[::1] b, inverse
         cdef const double[:, :, ::1] basis
         cdef const uint32_t[::1] first
+        cdef const size_t[::1] start
         cdef size_t m
         cdef int a
         self.axes = NULL
@@ -78,7 +84,7 @@ cdef class GridAxes:
         self.width = width
         check(1 <= self.n_axes <= 6 and width in (2, 4), "1 to 6 axes, width 2 or 4")
         check(len(bases) == self.n_axes and len(cells) == self.n_axes
-              and len(strides) == self.n_axes, "axes")
+              and len(starts) == self.n_axes and len(strides) == self.n_axes, "axes")
         self.axes = <TableAxis*>PyMem_Calloc(self.n_axes, sizeof(TableAxis))
         if self.axes == NULL:
             raise MemoryError()
@@ -86,10 +92,11 @@ cdef class GridAxes:
         for a in range(self.n_axes):
             b, basis, first = breaks[a], bases[a], cells[a][0]
             inverse = cells[a][1]
+            start = starts[a]
             m = b.shape[0] - 1
             check(m >= 1 and <size_t>basis.shape[0] == m and basis.shape[1] == width
                   and basis.shape[2] == width and <size_t>inverse.shape[0] == m
-                  and first.shape[0] >= 1, "axis")
+                  and first.shape[0] >= 1 and <size_t>start.shape[0] == m, "axis")
             self.axes[a].intervals = m
             self.axes[a].breaks = &b[0]
             self.axes[a].inverse_width = &inverse[0]
@@ -97,8 +104,9 @@ cdef class GridAxes:
             self.axes[a].first_of = &first[0]
             self.axes[a].cells = first.shape[0]
             self.axes[a].cells_per_unit = <double>first.shape[0] / (b[m] - b[0])
+            self.axes[a].start_of = &start[0]
             self.axes[a].stride = strides[a]
-            kept.append((b, basis, first, inverse))
+            kept.append((b, basis, first, inverse, start))
         self.kept = tuple(kept)
 
     def __dealloc__(self):

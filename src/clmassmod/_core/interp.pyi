@@ -16,6 +16,7 @@ class GridAxes:
         breaks: tuple[npt.NDArray[np.float64], ...],
         bases: tuple[npt.NDArray[np.float64], ...],
         cells: tuple[tuple[npt.NDArray[np.uint32], npt.NDArray[np.float64]], ...],
+        starts: tuple[npt.NDArray[np.uintp], ...],
         strides: tuple[int, ...],
         width: int,
     ) -> None: ...

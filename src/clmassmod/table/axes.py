@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ Array = npt.NDArray[np.float64]
 
 LEAST_KNOTS = {"linear": 2, "cubic": 4}
 WIDTH = {"linear": 2, "cubic": 4}
+TILE = 8
 _CELLS_PER_INTERVAL = 4
 _MOST_CELLS = 1 << 20
 
@@ -46,6 +48,25 @@ class Axis:
             self.basis = np.tile([[1.0, 0.0], [-1.0, 1.0]], (self.knots.size - 1, 1, 1))
         self.inverse_width = 1.0 / np.diff(self.breaks)
         self.first_of = _first_intervals(self.breaks)
+
+    @cached_property
+    def tile_indices(self) -> npt.NDArray[np.intp]:
+        """Which coefficient stands where in a row of the last axis.
+
+        Rows are cut into tiles of 8, a cache line, that overlap by W - 1: then the W
+        coefficients of any stencil lie in one.
+        """
+        step = TILE - WIDTH[self.order] + 1
+        tiles = np.arange(-(-self.inverse_width.size // step))[:, None] * step + np.arange(TILE)
+        # places of the last tile that nothing reads
+        return np.minimum(tiles, self.knots.size - 1).reshape(-1)
+
+    @property
+    def tile_starts(self) -> npt.NDArray[np.uintp]:
+        """Where in a row the stencil of each interval begins."""
+        step = TILE - WIDTH[self.order] + 1
+        tile, place = np.divmod(np.arange(self.inverse_width.size, dtype=np.uintp), step)
+        return np.asarray(tile * TILE + place, dtype=np.uintp)
 
     @property
     def limits(self) -> tuple[float, float]:

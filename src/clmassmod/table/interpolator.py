@@ -23,6 +23,7 @@ Array = npt.NDArray[np.float64]
 
 MOST_BYTES = 8 << 30
 """Largest table that is made, in bytes of its coefficients."""
+_LINE = 16
 _PAD = 4
 
 
@@ -161,34 +162,51 @@ class Table:
         return self._map
 
     def _prepare(self) -> None:
-        """Fit the coefficients, and hand the axes to the core."""
+        """Fit the coefficients, lay them out, and hand the axes to the core."""
         coefficients = np.asarray(self._values, dtype=np.float64)
         for i, axis in enumerate(self._axes):
             coefficients = axis.spline_coefficients(coefficients, i)
-        # a single output is kept without lanes: these then run along the last axis
-        self._lanes = self._has_outputs and self.n_outputs > 1
         if self._lanes:
-            padded = -(-self.n_outputs // 4) * 4
-            grown = np.zeros((*self.shape, padded))
-            grown[..., : self.n_outputs] = coefficients
-            coefficients = grown
-        self._n_needed = coefficients.size
-        # not zeros: numpy asks for large pages for this one
-        flat = np.empty(coefficients.size + _PAD, dtype=self._values.dtype)
-        flat[: coefficients.size] = coefficients.reshape(-1)
-        flat[coefficients.size :] = 0.0
+            laid = np.zeros((*self.shape, -(-self.n_outputs // 4) * 4))
+            laid[..., : self.n_outputs] = coefficients
+        else:
+            last = self._axes[-1]
+            laid = coefficients.reshape(*self.shape)[..., last.tile_indices]
+        # begins with a cache line, as every tile does then
+        memory = np.empty(laid.size + 2 * _LINE, dtype=self._values.dtype)
+        first = -memory.ctypes.data % 64 // memory.itemsize
+        flat = memory[first : first + laid.size + _PAD]
+        flat[: laid.size] = laid.reshape(-1)
+        flat[laid.size :] = 0.0
         flat.flags.writeable = False
         self._coefficients = flat
         self._make_core_axes()
 
+    @property
+    def _lanes(self) -> bool:
+        """Whether several outputs are what is contiguous; else it is the last axis, in tiles."""
+        return self._has_outputs and self.n_outputs > 1
+
     def _make_core_axes(self) -> None:
-        unit = self._n_needed // math.prod(self.shape)
-        strides = [unit * math.prod(self.shape[i + 1 :]) for i in range(len(self.shape))]
+        *others, last = self._axes
+        if self._lanes:
+            unit = -(-self.n_outputs // 4) * 4
+            row = unit * last.knots.size
+            last_start = unit * np.arange(last.inverse_width.size, dtype=np.uintp)
+        else:
+            unit, row, last_start = 1, last.tile_indices.size, last.tile_starts
+        strides = [row * math.prod(self.shape[i + 1 : -1]) for i in range(len(others))]
+        starts = [
+            stride * np.arange(axis.inverse_width.size, dtype=np.uintp)
+            for axis, stride in zip(others, strides, strict=True)
+        ]
+        self._n_needed = row * math.prod(self.shape[:-1])
         self._core_axes = core.GridAxes(
             tuple(axis.breaks for axis in self._axes),
             tuple(axis.basis for axis in self._axes),
             tuple((axis.first_of, axis.inverse_width) for axis in self._axes),
-            tuple(strides),
+            (*starts, last_start),
+            (*strides, unit),
             WIDTH[self.order],
         )
 

@@ -29,20 +29,35 @@ struct TableAxis {
     const std::uint32_t* first_of = nullptr;  // (cells,) an interval at or before each of equal cells
     double cells_per_unit = 0.0;
     std::size_t cells = 0;
-    std::size_t stride = 0;  // of one node, in coefficients
+    const std::size_t* start_of = nullptr;  // (intervals,) first coefficient of its stencils
+    std::size_t stride = 0;                 // from one node to the next, in coefficients
 };
 
 enum class Outside : int { report = 0, nan = 1, clip = 2, linear = 3 };
 
-// Lanes of a vector; a value of it never crosses a function that is not inlined.
-using Lanes = double __attribute__((vector_size(32)));
-using FloatLanes = float __attribute__((vector_size(16)));
+// Vectors of what is contiguous: W coefficients of the last axis, or 4 outputs. A vector never
+// crosses a function that is not inlined.
+template <int n>
+struct LaneTypes;
+template <>
+struct LaneTypes<2> {
+    using Wide = double __attribute__((vector_size(16)));
+    using Narrow = float __attribute__((vector_size(8)));
+};
+template <>
+struct LaneTypes<4> {
+    using Wide = double __attribute__((vector_size(32)));
+    using Narrow = float __attribute__((vector_size(16)));
+};
+using FourLanes = LaneTypes<4>::Wide;
 
+template <class Lanes>
 CLMASSMOD_INLINE void load_lanes(const double* from, Lanes& to) noexcept {
     __builtin_memcpy(&to, from, sizeof to);
 }
+template <class Lanes>
 CLMASSMOD_INLINE void load_lanes(const float* from, Lanes& to) noexcept {
-    FloatLanes narrow;
+    typename LaneTypes<sizeof(Lanes) / sizeof(double)>::Narrow narrow;
     __builtin_memcpy(&narrow, from, sizeof narrow);
     to = __builtin_convertvector(narrow, Lanes);
 }
@@ -73,15 +88,15 @@ CLMASSMOD_INLINE void make_stencil(const TableAxis* axes, const double* x,
         const std::size_t i = interval_of(axis, x[a]);
         const double rate = axis.inverse_width[i];
         const double t = (x[a] - axis.breaks[i]) * rate;
-        s.offset += i * axis.stride;
+        s.offset += axis.start_of[i];
         if constexpr (W == 4) {
-            Lanes p[4];
+            FourLanes p[4];
             for (int power = 0; power < 4; ++power)
                 load_lanes(axis.basis + (i * 4 + static_cast<std::size_t>(power)) * 4, p[power]);
-            const Lanes value = p[0] + t * (p[1] + t * (p[2] + t * p[3]));
+            const FourLanes value = p[0] + t * (p[1] + t * (p[2] + t * p[3]));
             __builtin_memcpy(s.weight[a], &value, sizeof value);
             if constexpr (with_slopes) {
-                const Lanes first = rate * (p[1] + t * (2.0 * p[2] + t * (3.0 * p[3])));
+                const FourLanes first = rate * (p[1] + t * (2.0 * p[2] + t * (3.0 * p[3])));
                 __builtin_memcpy(s.slope[a], &first, sizeof first);
             }
         } else {
@@ -99,7 +114,7 @@ CLMASSMOD_INLINE void make_stencil(const TableAxis* axes, const double* x,
 constexpr int kUnrolledLevels = 3;
 
 // Sum over axes `level` .. `last` - 1 of the coefficients at c; lanes are what is contiguous there.
-template <int level, int last, int W, class T, int N>
+template <int level, int last, int W, class Lanes, class T, int N>
 CLMASSMOD_INLINE void contract(const T* c, const TableAxis* axes, const Stencil<N>& s,
                                Lanes& sum) noexcept {
     if constexpr (level == last) {
@@ -111,14 +126,14 @@ CLMASSMOD_INLINE void contract(const T* c, const TableAxis* axes, const Stencil<
         if constexpr (last - level <= kUnrolledLevels) {
 #pragma GCC unroll 4
             for (int i = 0; i < W; ++i) {
-                contract<level + 1, last, W>(c + static_cast<std::size_t>(i) * stride, axes, s,
+                contract<level + 1, last, W, Lanes>(c + static_cast<std::size_t>(i) * stride, axes, s,
                                              part);
                 sum += s.weight[level][i] * part;
             }
         } else {
 #pragma GCC unroll 1
             for (int i = 0; i < W; ++i) {
-                contract<level + 1, last, W>(c + static_cast<std::size_t>(i) * stride, axes, s,
+                contract<level + 1, last, W, Lanes>(c + static_cast<std::size_t>(i) * stride, axes, s,
                                              part);
                 sum += s.weight[level][i] * part;
             }
@@ -127,7 +142,7 @@ CLMASSMOD_INLINE void contract(const T* c, const TableAxis* axes, const Stencil<
 }
 
 // The same, and the derivatives along axes `level` .. `last` - 1: sum[0] and sum[1 + axis - level].
-template <int level, int last, int W, class T, int N>
+template <int level, int last, int W, class Lanes, class T, int N>
 CLMASSMOD_INLINE void contract_slopes(const T* c, const TableAxis* axes, const Stencil<N>& s,
                                       Lanes* sum) noexcept {
     if constexpr (level == last) {
@@ -138,7 +153,7 @@ CLMASSMOD_INLINE void contract_slopes(const T* c, const TableAxis* axes, const S
         const std::size_t stride = axes[level].stride;
         const auto add = [&](int i) __attribute__((always_inline)) {
             Lanes part[below];
-            contract_slopes<level + 1, last, W>(c + static_cast<std::size_t>(i) * stride, axes, s,
+            contract_slopes<level + 1, last, W, Lanes>(c + static_cast<std::size_t>(i) * stride, axes, s,
                                                 part);
             sum[0] += s.weight[level][i] * part[0];
             sum[1] += s.slope[level][i] * part[0];
@@ -154,7 +169,7 @@ CLMASSMOD_INLINE void contract_slopes(const T* c, const TableAxis* axes, const S
     }
 }
 
-template <int W>
+template <int W, class Lanes>
 CLMASSMOD_INLINE double dot(const Lanes& lanes, const double* weight) noexcept {
     if constexpr (W == 4)
         return (lanes[0] * weight[0] + lanes[1] * weight[1]) +

@@ -65,14 +65,15 @@ template <int N, int W, bool lanes, bool slopes, class T>
 CLMASSMOD_INLINE void evaluate_stencil(const InterpBatch<T>& b, const Stencil<N>& s, double* out,
                                        double* gradient) noexcept {
     constexpr int last = lanes ? N : N - 1;
+    using Lanes = typename LaneTypes<lanes ? 4 : W>::Wide;
     const std::size_t groups = lanes ? (b.n_outputs + kLanes - 1) / kLanes : 1;
     for (std::size_t g = 0; g < groups; ++g) {
         const T* c = b.coefficients + s.offset + g * kLanes;
         Lanes sum[N + 1];
         if constexpr (slopes) {
-            contract_slopes<0, last, W>(c, b.axes, s, sum);
+            contract_slopes<0, last, W, Lanes>(c, b.axes, s, sum);
         } else {
-            contract<0, last, W>(c, b.axes, s, sum[0]);
+            contract<0, last, W, Lanes>(c, b.axes, s, sum[0]);
         }
         if constexpr (lanes) {
             const std::size_t first = g * kLanes;
