@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest

@@ -58,7 +58,6 @@ def test_counter_image(caustic_map, tol):
     # clip: of points within 1e-6 of the caustic, some are beyond the caustic of the map
     errors = np.abs(table(x, oob="clip") - log_theta(x))
     p99 = float(np.quantile(errors, 0.99))
-    print(report, p99)
     assert p99 <= 1.2 * tol
     assert 1 / 1.5 < report.final.p99 / p99 < 1.5
     x = fresh(10_000, near=True)

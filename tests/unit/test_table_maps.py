@@ -114,7 +114,6 @@ def test_a_map_removes_the_kink(ratio):
     report = mapped.error_report()
     assert report.converged
     unmapped = even.error_report()
-    print(unmapped, report)
     assert unmapped.final.p99 > 100.0 * report.final.p99
     assert unmapped.n_nodes > 5 * report.n_nodes
     rng = np.random.default_rng(6)

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ParameterError, nearest
+from ..errors import ParameterError
 from ..provenance import digest
 from ..rng import checked_seed
 from .adaptive import refine
@@ -34,29 +34,11 @@ from .report import (
     worst_points,
     worst_slabs,
 )
+from .settings import METHODS, Settings, checked_box, checked_max_nodes, checked_tol, choice
 from .uniform import build_uniform
-
-if TYPE_CHECKING:
-    from .greedy import KernelTable
 
 Array = npt.NDArray[np.float64]
 AnyTable = Any
-
-METHODS = ("adaptive", "greedy", "chebyshev", "uniform")
-_MOST_AXES = 6
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What is asked of a build."""
-
-    names: tuple[str, ...]
-    method: str
-    tol: float
-    order: str
-    seed: int
-    max_nodes: int
-    coordinate_map: CoordinateMap
 
 
 @dataclass(frozen=True)
@@ -73,6 +55,14 @@ class Build:
     version: int
     knots: tuple[Ticks, ...] | None = None
     store: NodeStore | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # a table that is pickled forgets its build: few functions can be pickled
+        return _forgotten, ()
+
+
+def _forgotten() -> None:
+    return None
 
 
 # -- entry -----------------------------------------------------------------------------------------
@@ -156,15 +146,15 @@ def build_table(
     of the number of each point: 60 % choose the knots, 20 % end the build, and 20 % are only
     looked at for the report.
     """
-    ranges, labels = _checked_box(box, names)
+    ranges, labels = checked_box(box, names)
     coordinate_map = CoordinateMap.of(map, len(labels), labels)
     settings = Settings(
         labels,
-        _choice("method", method, METHODS),
-        _checked_tol(tol),
-        _choice("order", order, ("cubic", "linear")),
+        choice("method", method, METHODS),
+        checked_tol(tol),
+        choice("order", order, ("cubic", "linear")),
         checked_seed(seed),
-        _checked_max_nodes(max_nodes, len(labels)),
+        checked_max_nodes(max_nodes, len(labels)),
         coordinate_map,
     )
     u_box = coordinate_map.box_to_u(ranges)
@@ -214,9 +204,9 @@ def extend_table(
         raise ParameterError("box", None, "given, or a new tol")
     settings, pool, knots = build.settings, build.pool, build.knots
     if tol is not None:
-        settings = replace(settings, tol=_checked_tol(tol))
+        settings = replace(settings, tol=checked_tol(tol))
     if max_nodes is not None:
-        settings = replace(settings, max_nodes=_checked_max_nodes(max_nodes, len(pool.box)))
+        settings = replace(settings, max_nodes=checked_max_nodes(max_nodes, len(pool.box)))
     if box is not None:
         blocks = _blocks_to_add(build, box)
         pool = pool.enlarged(_box_with(build, blocks))
@@ -441,7 +431,7 @@ def _progress_bar(progress: bool) -> Iterator[Callable[[Step], None]]:
 def _blocks_to_add(build: Build, box: Any) -> list[tuple[int, int]]:
     """Return, for each axis, how many blocks to add below and above."""
     s = build.settings
-    ranges, _ = _checked_box(box, s.names)
+    ranges, _ = checked_box(box, s.names)
     wanted = s.coordinate_map.box_to_u(ranges)
     blocks = []
     for (low, high), now, first in zip(wanted, build.pool.box, build.first_box, strict=True):
@@ -462,7 +452,7 @@ def _box_with(build: Build, blocks: Sequence[tuple[int, int]]) -> Array:
         low, high = build.first_box[i]
         width = (high - low) / CELLS
         edges = np.rint((build.pool.box[i] - low) / width).astype(np.int64)
-        ticks = (edges + [-below, above]) * BLOCK
+        ticks = (edges + np.array([-below, above])) * BLOCK
         result[i] = positions(ticks, low, high)
     x = build.settings.coordinate_map.inverse(result.T)
     back = build.settings.coordinate_map.forward(x)
@@ -482,52 +472,3 @@ def _with_blocks(ticks: Ticks, below: int, above: int) -> Ticks:
         if even.size == grown.size:
             return even
         grown = even
-
-
-# -- checks ----------------------------------------------------------------------------------------
-
-
-def _checked_box(box: Any, names: Sequence[str] | None) -> tuple[Array, tuple[str, ...]]:
-    """Return ranges (N, 2) and names."""
-    if isinstance(box, Mapping):
-        labels = tuple(box) if names is None else tuple(names)
-        if set(labels) != set(box):
-            raise ParameterError("names", labels, f"the keys of box: {', '.join(map(str, box))}")
-        box = [box[label] for label in labels]
-        names = labels
-    try:
-        ranges = np.array(box, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ParameterError("box", box, "an (N, 2) array or a dict of (low, high)") from None
-    if ranges.ndim != 2 or ranges.shape[1] != 2 or not 1 <= len(ranges) <= _MOST_AXES:
-        raise ParameterError("box.shape", ranges.shape, f"(N, 2), 1 <= N <= {_MOST_AXES}")
-    for i, (low, high) in enumerate(ranges):
-        if not (np.isfinite(high - low) and high > low):
-            raise ParameterError(f"box[{i}]", (low, high), "(low, high), finite, low < high")
-    labels = tuple(f"x{i}" for i in range(len(ranges))) if names is None else tuple(names)
-    good = all(isinstance(label, str) and label.isidentifier() for label in labels)
-    if not good or len(labels) != len(ranges) or len(set(labels)) != len(labels):
-        raise ParameterError("names", names, f"{len(ranges)} different names, such as 'x0'")
-    return ranges, labels
-
-
-def _checked_tol(tol: Any) -> float:
-    if np.ndim(tol) != 0 or not (np.isfinite(tol) and tol > 0.0):
-        raise ParameterError("tol", tol, "one number > 0")
-    return float(tol)
-
-
-def _checked_max_nodes(max_nodes: Any, n_axes: int) -> int:
-    good = isinstance(max_nodes, int | np.integer) and not isinstance(max_nodes, bool)
-    least = (CELLS + 1) ** n_axes
-    if not good or max_nodes < least:
-        allowed = f"an integer >= {least}: a build starts with {CELLS + 1} knots on each axis"
-        raise ParameterError("max_nodes", max_nodes, allowed)
-    return int(max_nodes)
-
-
-def _choice(name: str, value: Any, allowed: Sequence[str]) -> str:
-    if value not in allowed:
-        hint = nearest(str(value), allowed)
-        raise ParameterError(name, value, f"one of {', '.join(allowed)}", hint)
-    return str(value)

@@ -8,13 +8,12 @@ the sample where the power function, the worst error of the interpolant, is larg
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
-from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
 
 from ..errors import ParameterError
@@ -30,9 +29,12 @@ Array = npt.NDArray[np.float64]
 _ROOT5 = math.sqrt(5.0)
 _BLOCK = 2048
 # points from which scales and noise are found; a Cholesky factor of them is made each time
-_FOR_SCALES = 300
+_FOR_SCALES = 256
 _LOG_SCALES = (math.log(0.05), math.log(20.0))
 _LOG_NOISE = (math.log(1e-10), math.log(1.0))
+_LOG_STEPS = (math.log(4.0), math.log(2.0), math.log(1.4))
+# of the logarithm of a likelihood
+_LEAST_GAIN = 0.05
 _MOST_BYTES = 1 << 30
 _GROWTH = 1.15
 _FIRST = 20
@@ -47,7 +49,8 @@ def matern(a: Array, b: Array) -> Array:
 class KernelTable:
     """A function as a sum of kernels about selected points of a sample, plus a quadratic.
 
-    It is called as a `Table` is; a call takes about 10 ns per centre and point.
+    It is called as a `Table` is; a call takes some 10 ns per centre and point. The values of a
+    point do not depend on the others of a call.
 
     Attributes
     ----------
@@ -55,6 +58,9 @@ class KernelTable:
     centres : (m, N) array
         In parts of the box in u, 0 to 1.
     n_outputs : int
+    noise : float
+        Variance of the noise that was found, over the square of the kernel's amplitude: the
+        values at the centres are met up to this times their coefficients.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class KernelTable:
         coefficients: Array,
         trend: Array,
         scales: Array,
+        noise: float,
         *,
         has_outputs: bool,
         coordinate_map: CoordinateMap | None = None,
@@ -72,6 +79,7 @@ class KernelTable:
         self.names = names
         self.box = box
         self.centres = centres
+        self.noise = float(noise)
         self.coordinate_map = coordinate_map
         self.n_outputs = coefficients.shape[1]
         self._coefficients = coefficients
@@ -139,6 +147,7 @@ class KernelTable:
             "coefficients": self._coefficients,
             "trend": self._trend,
             "scales": self._scales,
+            "noise": self.noise,
             "has_outputs": self._has_outputs,
             "map": None if inner is None else inner.to_dict(),
         }
@@ -146,11 +155,18 @@ class KernelTable:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> KernelTable:
         """Return the table that `to_dict` wrote."""
-        arrays = ("box", "centres", "coefficients", "trend", "scales")
+        names = ("box", "centres", "coefficients", "trend", "scales")
+        arrays = [np.asarray(content[name], dtype=np.float64) for name in names]
+        box, centres, coefficients, trend, scales = arrays
         given = content["map"]
         return cls(
             tuple(content["names"]),
-            *(np.asarray(content[name], dtype=np.float64) for name in arrays),
+            box,
+            centres,
+            coefficients,
+            trend,
+            scales,
+            float(content["noise"]),
             has_outputs=bool(content["has_outputs"]),
             coordinate_map=None if given is None else CoordinateMap.from_dict(given),
         )
@@ -177,7 +193,7 @@ class KernelTable:
 
     def _values(self, unit: Array) -> Array:
         kernel = matern(unit / self._scales, self._scaled_centres)
-        return np.asarray(kernel @ self._coefficients + _quadratic(unit) @ self._trend)
+        return _weighted(kernel, self._coefficients) + _weighted(_quadratic(unit), self._trend)
 
     def _gradient(self, unit: Array) -> Array:
         scaled = unit / self._scales
@@ -189,8 +205,8 @@ class KernelTable:
         result = np.empty((len(unit), self.n_outputs, n))
         for i in range(n):
             step = scaled[:, i, None] - self._scaled_centres[:, i]
-            result[:, :, i] = (slope * step) @ self._coefficients / self._scales[i]
-            result[:, :, i] += _quadratic_slope(unit, i) @ self._trend
+            result[:, :, i] = _weighted(slope * step, self._coefficients) / self._scales[i]
+            result[:, :, i] += _weighted(_quadratic_slope(unit, i), self._trend)
         return result
 
 
@@ -213,8 +229,9 @@ def build_greedy(problem: Problem) -> KernelTable:
         problem.box,
         unit[chosen],
         np.asarray(coefficients),
-        trend,
+        np.asarray(trend, dtype=np.float64),
         scales,
+        noise,
         has_outputs=problem.has_outputs,
     )
 
@@ -296,10 +313,41 @@ def kernel_scales(unit: Array, target: Array) -> tuple[Array, float]:
         fit = (used * cho_solve(factor, used, check_finite=False)).sum(axis=0) / n
         return float((0.5 * n * np.log(np.maximum(fit, 1e-300)) + half_log_det).sum())
 
-    start = np.append(np.zeros(n_axes), math.log(1e-6))
     bounds = [_LOG_SCALES] * n_axes + [_LOG_NOISE]
-    best = minimize(cost, start, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40}).x
+    best = _pattern_search(cost, np.append(np.zeros(n_axes), math.log(1e-6)), bounds)
     return np.exp(best[:-1]), math.exp(best[-1])
+
+
+def _pattern_search(
+    cost: Callable[[Array], float], start: Array, bounds: Sequence[tuple[float, float]]
+) -> Array:
+    """Return where a cost is least, by steps along the axes that are halved when none helps.
+
+    The steps are fixed and a gain must be larger than rounding, so that the result does not
+    depend on the threads of the linear algebra as that of a gradient descent does.
+    """
+    best, least = start, cost(start)
+    for step in _LOG_STEPS:
+        improved = True
+        while improved:
+            improved = False
+            for i, (low, high) in enumerate(bounds):
+                for sign in (1.0, -1.0):
+                    trial = best.copy()
+                    trial[i] = min(max(trial[i] + sign * step, low), high)
+                    value = cost(trial) if trial[i] != best[i] else least
+                    if value < least - _LEAST_GAIN:
+                        best, least, improved = trial, value, True
+                        break
+    return best
+
+
+def _weighted(columns: Array, weights: Array) -> Array:
+    """Return the sums (n, K) of columns (n, m) with weights (m, K).
+
+    Not a product of matrices, whose last bits depend on the number of rows.
+    """
+    return np.stack([(columns * one).sum(axis=1) for one in weights.T], axis=1)
 
 
 def _quadratic(unit: Array) -> Array:

@@ -75,10 +75,11 @@ class Pool:
         length = int((n + 64) / share) + 64
         while True:
             u = _scaled(_sobol(box, self.used, length, self.seed), box)
-            keep = np.ones(length, dtype=bool)
+            at = np.arange(length)
             if outside is not None:
-                keep = ~((u >= outside[:, 0]) & (u <= outside[:, 1])).all(axis=1)
-            at = np.flatnonzero(keep)[:n]
+                known = ((u >= outside[:, 0]) & (u <= outside[:, 1])).all(axis=1)
+                at = np.flatnonzero(~known)
+            at = at[:n]
             if at.size == n:
                 return u[at], at + self.used
             length *= 2

@@ -207,7 +207,7 @@ def slab_energies(axes: Sequence[Array], u: Array, squared: Array) -> list[Array
     result = []
     for i, knots in enumerate(axes):
         at = np.clip(np.searchsorted(knots, u[:, i], side="right") - 1, 0, knots.size - 2)
-        result.append(np.bincount(at, weights=squared, minlength=knots.size - 1))
+        result.append(np.bincount(at, squared, knots.size - 1).astype(np.float64))
     return result
 
 
