@@ -352,6 +352,8 @@ class MockGenerator:
         expected: Array = weights[-1] * in_circle
         for z_s, weight in zip(redshifts[:-1], weights[:-1], strict=True):
             near = np.flatnonzero(sample.z_l < z_s)
+            if near.size == 0:
+                continue  # sources in front of every lens
             caustic = self._structure(sample[near], float(z_s), n_threads).caustic_radius
             share = weight * np.broadcast_to(density, in_circle.shape)[near]
             expected[near] += share * np.pi * caustic**2
