@@ -73,8 +73,9 @@ class MockGenerator:
     Sources are uniform on the sky, without clustering: the number with two images behind a
     galaxy is Poisson with the mean ``expected_sources = n pi y_c^2``, n the number per kpc^2 of
     the lens plane and y_c the caustic radius; with a distribution of source redshifts, the
-    mean over it. Each source is lensed as if it were alone. The light of extended sources
-    is averaged over their disc; whether one counts is a matter of its centre.
+    mean over at most 24 planes of it, good to 0.5 % for a galaxy and 0.1 % for a sample. Each
+    source is lensed as if it were alone. The light of extended sources is averaged over their
+    disc; whether one counts is a matter of its centre.
 
     Every random number is keyed by (seed, purpose, galaxy, source): a galaxy and what lies
     behind it are the same in any catalogue, for any threads and chunks.
@@ -345,12 +346,12 @@ class MockGenerator:
     def _expected(
         self, sample: GalaxySample, in_circle: Array, density: Array, n_threads: int
     ) -> Array:
-        """Mean number of multiply imaged sources: over the source redshifts, if they differ."""
-        redshifts, weights = self.sources.redshifts, self.sources.redshift_weights
+        """Mean number of multiply imaged sources: over the planes of the sources, if several."""
+        redshifts, weights = self.sources.planes
         if redshifts.size == 1:
             return np.asarray(in_circle)
-        expected: Array = weights[-1] * in_circle
-        for z_s, weight in zip(redshifts[:-1], weights[:-1], strict=True):
+        expected = np.zeros(in_circle.shape)
+        for z_s, weight in zip(redshifts, weights, strict=True):
             near = np.flatnonzero(sample.z_l < z_s)
             if near.size == 0:
                 continue  # sources in front of every lens
