@@ -118,10 +118,12 @@ CLMASSMOD_INLINE LensPoint refine_radial(const Lens& lens, double low, double hi
         const double gap = 1.0 / stretch - 1.0;
         (stretch >= 1.0 ? low : high) = x;
         double next = unit_stretch(before, p);
-        bool last = std::fabs(gap * gap_before) <= kLastSteps;
+        // in radius too: where the stretch hardly varies its gaps are small everywhere
+        bool last = std::fabs(gap * gap_before) <= kLastSteps &&
+                    std::fabs((next - x) * (next - before.x)) <= kLastSteps * x * x;
         if (!strictly_between(next, low, high)) {
             next = x - x * stretch * (stretch - 1.0) / p.stretch_slope();
-            last = std::fabs(gap) <= kLastNewton;
+            last = std::fabs(gap) <= kLastNewton && std::fabs(next - x) <= kLastNewton * x;
         }
         if (last || !(high > low * (1.0 + 4e-16))) {
             status = LensStatus::ok;
