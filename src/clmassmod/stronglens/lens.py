@@ -41,7 +41,8 @@ class LensStatus(IntEnum):
     no_einstein_ring = 1
     """The mean convergence is below 1 everywhere."""
     single_image = 2
-    """The source lies on or beyond the radial caustic: image A only."""
+    """The source lies on or beyond the radial caustic, or image B too near the centre to be
+    looked for: image A only."""
     no_convergence = 3
     not_a_number = 4
     no_stellar_mass = 5

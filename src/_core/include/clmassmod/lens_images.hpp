@@ -42,7 +42,11 @@ CLMASSMOD_INLINE LensImage find_image(const Lens& lens, double beta, double side
         ((value < 0.0) == rising ? low : high) = x;
         const double d =
             halley_step(x, value, side * (1.0 - p.stretch()), -side * p.stretch_slope());
-        if (std::fabs(d) <= kLastImageStep * x) return image_at(advance(p, d / x), beta, side);
+        // near the caustic a second root is close: the step must be small beside its distance too
+        const bool single =
+            std::fabs(d * p.stretch_slope()) <= kLastBend * std::fabs(x * (1.0 - p.stretch()));
+        if (single && std::fabs(d) <= kLastImageStep * x)
+            return image_at(advance(p, d / x), beta, side);
         const double next = x + d;
         x = strictly_between(next, low, high) ? next : middle_of(low, high);
         if (!(high > low * (1.0 + 4e-16)))
@@ -91,7 +95,7 @@ CLMASSMOD_INLINE LensImage inner_image(const Lens& lens, const LensStructure& s,
     const bool cusp = !(s.radial.x > 0.0);
     // further in than is looked
     if (cusp && !(s.innermost.deflection() - s.innermost.x > beta))
-        return no_image(LensStatus::no_convergence);
+        return no_image(LensStatus::single_image);
     const double low = cusp ? s.innermost.x : s.radial.x;
     const double inside =
         strictly_between(guess, low, s.einstein.x) ? guess : middle_of(low, s.einstein.x);

@@ -14,6 +14,9 @@ namespace clmassmod {
 // images, whose magnification needs it, are held to less.
 constexpr double kLastStep = 2e-5;
 constexpr double kLastImageStep = 3e-6;
+// How much the slope of the lens equation may change over such a step: what is left of the image's
+// distance to the critical curve is the cube.
+constexpr double kLastBend = 1e-4;
 // How far 1/stretch may be from 1: before Newton's method, which leaves the square, and (product at
 // two points) before interpolation between them, which leaves the squares of both.
 constexpr double kLastNewton = 1e-8;
@@ -200,7 +203,8 @@ CLMASSMOD_INLINE double caustic_of(const LensPoint& radial, const LensPoint& inn
     if (radial.x > 0.0) return radial.deflection() - radial.x;
     const LensPoint& p = innermost;
     if (p.stretch() < -1e-3 * p.v.mean) return kInfinity;
-    return p.deflection() - p.x * (p.stretch() - p.stretch_slope());
+    // at least what is reached at `innermost`
+    return std::max(p.deflection() - p.x * (p.stretch() - p.stretch_slope()), p.deflection() - p.x);
 }
 
 template <class Lens>
