@@ -56,7 +56,7 @@ CLMASSMOD_TARGETS void lens_structure_block(const LensBatch& batch, const Struct
     for (std::size_t i = begin; i < end; ++i) {
         const LensStructure s = structure_of(make(batch, i));
         out.einstein[i] = s.einstein.x;
-        out.radial[i] = s.radial.x;
+        out.radial[i] = s.radial_radius();
         out.caustic[i] = s.caustic;
         out.status[i] = static_cast<int>(s.status);
     }
@@ -78,7 +78,7 @@ CLMASSMOD_INLINE void solve_lens(const Lens& lens, double beta, const ImageColum
         b = inner_image(lens, s, beta);
     }
     out.structure.einstein[i] = s.einstein.x;
-    out.structure.radial[i] = s.radial.x;
+    out.structure.radial[i] = s.radial_radius();
     out.structure.caustic[i] = s.caustic;
     out.structure.status[i] = static_cast<int>(a.status == LensStatus::ok ? b.status : a.status);
     out.x_a[i] = a.radius;

@@ -56,7 +56,7 @@ inline double disc_outer(const Lens& lens, const LensStructure& s, double beta, 
 template <class Lens>
 inline double disc_inner(const Lens& lens, const LensStructure& s, double beta, double r) noexcept {
     // without a radial critical curve images go on inwards to where they are looked for
-    const double deepest = s.radial.x > 0.0 ? s.radial.x : s.innermost.x;
+    const double deepest = s.innermost().x;
     const auto image = [&](double offset) {
         const LensImage b = inner_image(lens, s, offset);
         return b.status == LensStatus::ok ? b.radius : deepest;
