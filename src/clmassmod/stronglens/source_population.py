@@ -107,6 +107,13 @@ class SourcePopulation:
         return self._redshift_table[1]
 
     @property
+    def median_redshift(self) -> float:
+        """The redshift that half of the sources are not beyond."""
+        z, weight = self._redshift_table
+        # a sum of halves may be a rounding above a half
+        return float(z[np.searchsorted(np.cumsum(weight), 0.5 * (1.0 - 1e-12))])
+
+    @property
     def planes(self) -> tuple[Array, Array]:
         """At most 24 redshifts and their weights that stand for the distribution in means.
 

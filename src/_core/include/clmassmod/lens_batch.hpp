@@ -113,6 +113,9 @@ CLMASSMOD_TARGETS void central_block(const LensBatch& batch, const double* beta,
     }
 }
 
+// Over the Einstein radius.
+constexpr double kSmallestDisc = 1e-7;
+
 struct DiscColumns {
     double *mu_a, *mu_b;
 };
@@ -125,6 +128,12 @@ CLMASSMOD_TARGETS void disc_block(const LensBatch& batch, const double* beta, co
         const auto lens = make(batch, i);
         const LensStructure s = structure_of(lens);
         const bool ok = s.status == LensStatus::ok;
+        // areas of discs this small are rounded away: these are points
+        if (ok && radius[i] < kSmallestDisc * s.einstein.x) {
+            out.mu_a[i] = outer_image(lens, s, beta[i]).magnification;
+            out.mu_b[i] = inner_image(lens, s, beta[i]).magnification;
+            continue;
+        }
         out.mu_a[i] = ok ? disc_outer(lens, s, beta[i], radius[i]) : kNaN;
         // a disc that does not reach inside the caustic has no image B
         const bool inside = ok && beta[i] - radius[i] < s.caustic;
