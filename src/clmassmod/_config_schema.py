@@ -117,9 +117,11 @@ def count_key(default: int | None, doc: str, low: int = 1) -> Key:
 
 
 COSMOLOGY: dict[str, Key] = {
-    "H0": positive_key(70.0, "Hubble constant.", "km/s/Mpc"),
-    "Om0": positive_key(0.3, "Matter density today over critical."),
-    "Ode0": not_negative_key(None, "Dark-energy density; without it the universe is flat."),
+    "H0": Key(("float",), 70.0, "Hubble constant.", "km/s/Mpc", low=10.0, high=500.0),
+    "Om0": positive_key(0.3, "Matter density today over critical.", high=5.0),
+    "Ode0": not_negative_key(
+        None, "Dark-energy density; without it the universe is flat.", high=3.0
+    ),
     "Ob0": positive_key(None, "Baryon density; needed by relations that use the power spectrum."),
     "Tcmb0": not_negative_key(
         0.0,

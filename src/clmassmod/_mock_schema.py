@@ -34,7 +34,7 @@ def _number(doc: str, unit: str = "", default: float | None = None) -> Key:
 
 
 MOCK_SCHEMA: Schema = {
-    "name": Key(("text",), "", "Name of the mock, for figures.", decides_result=False),
+    "name": Key(("text",), "", "Name of the mock; kept in config.json only.", decides_result=False),
     "seed": Key(("integer",), 1, "Seed of every random number.", low=0, high=2**64 - 1),
     "n_galaxies": count_key(100_000, "Number of galaxies, lenses or not."),
     "time_delays": Key(("boolean",), False, "Whether to compute time delays."),
@@ -116,9 +116,15 @@ MOCK_SCHEMA: Schema = {
         "m_star": _number("Number counts: magnitude of L = 1.", "mag", 24.5),
         "m_min": _number("Brightest magnitude without lensing.", "mag", 20.0),
         "m_max": _number("Faintest magnitude without lensing.", "mag", 30.0),
-        "density": positive_key(28.57, "Sources per area, of all magnitudes.", "arcmin^-2"),
-        "size": positive_key(None, "Median radius of the sources; points without it.", "arcsec"),
-        "size_scatter": positive_key(0.2, "Scatter of log10 of the radius.", "dex"),
+        "density": positive_key(
+            28.57, "Sources per area, of all magnitudes.", "arcmin^-2", high=1e5
+        ),
+        "size": positive_key(
+            None, "Median radius of the sources; points without it.", "arcsec", high=10.0
+        ),
+        "size_scatter": positive_key(
+            None, "Scatter of log10 of the radius; 0.2 by default.", "dex"
+        ),
     },
     "noise": {
         "magnitude": not_negative_key(0.1, "Error of each observed magnitude.", "mag"),

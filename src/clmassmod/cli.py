@@ -1,7 +1,7 @@
 """The command line: ``clmassmod demo``, ``fit``, ``mock``, ``info``, ``config``.
 
 Exit codes: 0 done (perhaps with warnings), 2 wrong usage, 65 bad data or configuration,
-70 an internal error, 75 interrupted: run the same command again to go on.
+70 an internal error, 75 interrupted: run the same command again (fits go on, mocks start anew).
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ def _say_interrupted(options: argparse.Namespace, given: Sequence[str]) -> None:
     saved = len(list(Path(folder, "profiles").glob("[!.]*.h5"))) if folder else 0
     where = f"; {saved} finished haloes are saved in {folder}" if saved else ""
     command = shlex.join(["clmassmod", *given])
-    print(f"\nclmassmod: interrupted{where}. Go on with: {command}", file=sys.stderr)
+    again = "Start anew with" if options.run is _mock else "Go on with"
+    print(f"\nclmassmod: interrupted{where}. {again}: {command}", file=sys.stderr)
 
 
 # -- commands ------------------------------------------------------------------------------------

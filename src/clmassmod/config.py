@@ -83,6 +83,8 @@ class MockInfo(Configuration):
         _check_relations(result["population"], place.inside("population"))
         _check_lens(result, place.inside("lens"))
         _check_mock_sources(result, place.inside("sources"))
+        if result["noise"]["time_delay"] is not None and not result["time_delays"]:
+            place.inside("noise").fail("time_delay is given, which needs time_delays = true")
         return result
 
 
@@ -296,5 +298,9 @@ def _check_mock_sources(result: Mapping[str, Any], place: Place) -> None:
             )
     elif sources["redshift"] is not None:
         place.fail("redshift and distribution are both given: choose one")
+    if sources["size"] is not None and sources["size_scatter"] is None:
+        sources["size_scatter"] = 0.2
+    if sources["size"] is None and sources["size_scatter"] is not None:
+        place.fail("size_scatter is given, which needs size")
     if not sources["m_min"] < sources["m_max"]:
         place.fail(f"m_min = {sources['m_min']!r}: it must be below m_max = {sources['m_max']!r}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,44 @@ def resolve_cosmology(cosmology: FLRW | None) -> FLRW:
             "an astropy.cosmology.FLRW instance or None (FlatLambdaCDM(70, 0.3, Tcmb0=0))",
         )
     return cosmology
+
+
+def cosmology_to_dict(cosmology: FLRW) -> dict[str, Any]:
+    """Return a cosmology as plain values that `cosmology_from_dict` makes it from.
+
+    For FlatLambdaCDM and LambdaCDM without massive neutrinos; of others only the repr is kept.
+    """
+    kind = type(cosmology).__name__
+    if kind not in ("FlatLambdaCDM", "LambdaCDM") or cosmology.has_massive_nu:
+        return {"kind": "other", "repr": repr(cosmology)}
+    names = ("H0", "Om0", "Ode0", "Tcmb0", "Neff", "Ob0")
+    given = {name: cosmology.parameters.get(name) for name in names}
+    values = {
+        name: float(getattr(value, "value", value))
+        for name, value in given.items()
+        if value is not None
+    }
+    return {"kind": kind, **values}
+
+
+def cosmology_from_dict(content: Mapping[str, Any]) -> FLRW:
+    """Return the cosmology of `cosmology_to_dict`.
+
+    Raises
+    ------
+    ParameterError
+        One of which only the repr was kept.
+    """
+    from astropy import cosmology
+
+    values = dict(content)
+    kind = values.pop("kind", None)
+    if kind not in ("FlatLambdaCDM", "LambdaCDM"):
+        raise ParameterError(
+            "cosmology", content, "FlatLambdaCDM or LambdaCDM", "Give the cosmology itself."
+        )
+    made: FLRW = getattr(cosmology, kind)(**values)
+    return made
 
 
 def checked_redshift(redshift: Any, name: str = "redshift") -> Array:

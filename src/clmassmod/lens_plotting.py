@@ -207,7 +207,7 @@ def _corner_legend(axes: Axes, n_galaxies: int, n_lenses: int) -> None:
     from matplotlib.patches import Patch
 
     handles = [
-        Patch(facecolor=_LIGHT, edgecolor=BLUE, label=f"all galaxies: {n_galaxies}"),
+        Patch(facecolor=_LIGHT, edgecolor=BLUE, label=f"all galaxies: {n_galaxies} (68, 95 %)"),
         Line2D(
             [], [], color=VERMILLION, marker="o", ms=4, label=f"with a detected source: {n_lenses}"
         ),
@@ -226,7 +226,7 @@ def einstein_radius_histogram(catalogue: LensCatalogue, cosmology: FLRW | None =
     ----------
     catalogue : LensCatalogue
     cosmology : astropy.cosmology.FLRW, optional
-        That of the catalogue; None is FlatLambdaCDM(70, 0.3, Tcmb0=0).
+        None is that of the catalogue.
 
     Raises
     ------
@@ -270,7 +270,8 @@ def _in_arcsec(catalogue: LensCatalogue, cosmology: FLRW | None) -> Array:
     """Return the Einstein radius [arcsec] of every source of the catalogue."""
     z_l = _of_galaxies(catalogue, "z_l")
     redshift, where = np.unique(z_l, return_inverse=True)
-    distance = np.asarray(angular_diameter_distance(redshift, cosmology))
+    own = catalogue.cosmology if cosmology is None else cosmology
+    distance = np.asarray(angular_diameter_distance(redshift, own))
     return np.asarray(catalogue.sources["einstein_radius"] / (1e3 * ARCSEC * distance[where]))
 
 
@@ -288,7 +289,7 @@ def _of_galaxies(catalogue: LensCatalogue, name: str) -> Array:
 def typical_lens(
     catalogue: LensCatalogue, cosmology: FLRW | None = None
 ) -> tuple[LensModel, float]:
-    """Return the lens of median Einstein radius and the offset [kpc] of its source.
+    """Return the lens of median Einstein radius [arcsec] and the offset [kpc] of its source.
 
     Among the detected sources; among all multiply imaged ones if none is detected.
 
@@ -304,7 +305,7 @@ def typical_lens(
         among = np.flatnonzero(solved)
     if among.size == 0:
         raise FitError("no multiply imaged source to draw")
-    order = np.argsort(sources["einstein_radius"][among], kind="stable")
+    order = np.argsort(_in_arcsec(catalogue, cosmology)[among], kind="stable")
     row = among[order[order.size // 2]]
     place = np.flatnonzero(catalogue.galaxies["galaxy_id"] == sources["galaxy_id"][row])[0]
     galaxy: Columns = {name: column[place] for name, column in catalogue.galaxies.items()}
@@ -318,7 +319,7 @@ def typical_lens(
         galaxy["gamma_in"],
         galaxy["c200"],
         given["population"]["sersic_n"],
-        cosmology,
+        catalogue.cosmology if cosmology is None else cosmology,
         given["halo"],
         given["scale_radius"],
     )

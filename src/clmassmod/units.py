@@ -50,14 +50,19 @@ def refuse_mask(value: Any, name: str) -> None:
 def as_float_array(value: Any, unit: str, name: str) -> Array:
     """Return `value` as a float64 array in `unit`."""
     refuse_mask(value, name)
-    if value is None:
-        raise ParameterError(name, value, f"a number or an array of numbers [{unit}]")
+    allowed = f"a number or an array of numbers{unit and f' [{unit}]'}"
+    # numpy would read numbers from text, and count True as 1
+    if value is None or isinstance(value, str | bytes | bool | np.bool_):
+        raise ParameterError(name, value, allowed)
     try:
-        return np.asarray(to_value(value, unit, name), dtype=np.float64)
+        array = np.asarray(to_value(value, unit, name))
+        if array.dtype.kind in "USb":
+            raise ParameterError(name, value, allowed)
+        return np.asarray(array, dtype=np.float64)
     except (TypeError, ValueError) as error:
         if isinstance(error, ParameterError):
             raise
-        raise ParameterError(name, value, f"a number or an array of numbers [{unit}]") from None
+        raise ParameterError(name, value, allowed) from None
 
 
 def attach(value: Any, unit: str) -> Any:

@@ -185,10 +185,10 @@ def test_hash_depends_on_what_decides_the_result_and_on_nothing_else():
 @settings(deadline=None)
 @given(st.floats(1e-3, 1e3))
 def test_numbers_survive_text_formats(value):
-    content = {"cosmology": {"H0": value}}
+    content = {"noise": {"shape_noise": value}}
     for text in (json.dumps(content), yaml.safe_dump(content)):
         loaded = ModelInfo.from_dict(yaml.safe_load(text))
-        assert loaded["cosmology"]["H0"] == value
+        assert loaded["noise"]["shape_noise"] == value
 
 
 def test_cosmology_of_a_configuration():

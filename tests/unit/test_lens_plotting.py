@@ -118,7 +118,7 @@ def test_points_of_the_corner_are_the_lenses(catalogue):
             low, high = grid[row, column].get_xlim()
             assert low < points.get_xdata().min() < points.get_xdata().max() < high
     texts = [text.get_text() for text in grid[0, 3].get_legend().get_texts()]
-    assert texts == ["all galaxies: 20000", f"with a detected source: {lens.sum()}"]
+    assert texts == ["all galaxies: 20000 (68, 95 %)", f"with a detected source: {lens.sum()}"]
     assert not any(axes.axison for axes in grid[np.triu_indices(4, 1)])
 
 

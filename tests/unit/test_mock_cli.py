@@ -295,7 +295,7 @@ def test_a_mock_that_is_stopped_leaves_the_last_good_file(name, code, tmp_path):
         del after[part.name]
     assert after == before
     if code == 75:
-        assert "Go on with: clmassmod mock mock.toml" in error
+        assert "Start anew with: clmassmod mock mock.toml" in error
         assert "haloes" not in error
         assert not parts(tmp_path / "out")
     # what was left is cleared away by the next run

@@ -222,7 +222,10 @@ def test_large_seeds_keep_every_digit():
             r"\[sources\] redshift and distribution are both given: choose one",
         ),
         ({"sources": {"m_min": 31}}, r"\[sources\] m_min = 31.0: it must be below m_max = 30.0"),
-        ({"sources": {"density": 0}}, r"density = 0.0: it must be finite and > 0 \[arcmin\^-2\]"),
+        (
+            {"sources": {"density": 0}},
+            r"density = 0.0: it must be finite and > 0 and <= 100000 \[arcmin\^-2\]",
+        ),
         ({"detection": {"selection": "on-data"}}, "Did you mean 'on_data'"),
         ({"n_galaxies": 0}, "n_galaxies = 0: it must be finite and >= 1"),
         ({"time_delays": "yes"}, "time_delays = 'yes': it must be of type boolean"),
@@ -259,3 +262,19 @@ def test_every_key_is_documented_in_its_section():
 def test_ranges_are_documented_for_clusters_too():
     assert "Range: >= 4." in describe_config()
     assert SCHEMA["cosmology"] is MOCK_SCHEMA["cosmology"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"cosmology": {"H0": 0.7}}, r"H0 = 0.7: it must be finite and >= 10"),
+        ({"cosmology": {"Ode0": 5}}, "Ode0"),
+        ({"sources": {"density": 1e12}}, "density"),
+        ({"sources": {"size": 100}}, "size"),
+        ({"sources": {"size_scatter": 0.3}}, "size_scatter is given, which needs size"),
+        ({"noise": {"time_delay": 1.0}}, "needs time_delays = true"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(content, message):
+    with pytest.raises(ConfigError, match=message):
+        MockInfo.from_dict(content)

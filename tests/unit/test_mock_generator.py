@@ -261,6 +261,16 @@ def test_source_redshifts_have_caustics_of_their_own():
     np.testing.assert_allclose(g["expected_sources"], expected, rtol=1e-10)
 
 
+def test_sources_in_front_of_every_lens_are_not_lensed():
+    # with one lens redshift for all, and a third of the sources in front of it
+    mixed = SourcePopulation(redshift=SourceDistribution([0.1, 2.0], [1.0, 2.0]))
+    mock = MockGenerator(sources=mixed).generate(3000)
+    alone = MockGenerator(sources=SourcePopulation(redshift=2.0)).generate(3000)
+    expected = alone.galaxies["expected_sources"]
+    np.testing.assert_allclose(mock.galaxies["expected_sources"], expected * 2.0 / 3.0, rtol=1e-12)
+    assert set(mock.sources["z_s"]) == {2.0}
+
+
 def test_extended_sources_are_magnified_by_their_disc():
     catalogue = FULL.generate(1500, seed=2)
     s, lens = catalogue.sources, lenses_of(catalogue)

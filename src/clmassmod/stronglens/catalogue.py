@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..cosmology import angular_diameter_distance, cosmology_from_dict
 from ..errors import FormatError, ParameterError, nearest
 from ..provenance import atomic_path
-from .lens import LensStatus
+from ..units import as_float_array
+from .lens import ARCSEC, LensStatus
 
 if TYPE_CHECKING:
+    from astropy.cosmology import FLRW
     from astropy.table import Table
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -53,7 +56,8 @@ class LensCatalogue:
     ----------
     galaxies : dict of (n,) arrays
         ``galaxy_id``, the properties of `GalaxySample`, ``log_msps_obs, log_re_obs``,
-        ``einstein_radius, caustic_radius`` [kpc, for the largest source redshift],
+        ``einstein_radius, caustic_radius`` [kpc, for the source redshift
+        ``metadata["reference_redshift"]``, the median],
         ``expected_sources`` (mean number of multiply imaged sources), ``n_sources,
         n_detected`` and ``status`` (`LensStatus` numbers; a lens that failed has NaN radii
         and no sources).
@@ -64,8 +68,8 @@ class LensCatalogue:
         ``time_delay, time_delay_obs`` [days] where asked for. ``status`` is not 0, and the
         numbers are NaN, where the images could not be found.
     metadata : dict
-        ``configuration`` (of the generator), ``seed``, ``imf``, ``selection``, ``id_ranges``
-        ([first, number] of galaxy ids) and ``versions``.
+        ``configuration`` (of the generator), ``seed``, ``imf``, ``selection``,
+        ``reference_redshift``, ``id_ranges`` ([first, number] of galaxy ids) and ``versions``.
     """
 
     galaxies: Columns
@@ -85,6 +89,16 @@ class LensCatalogue:
         rows = order[place]
         joined = {name: column[rows] for name, column in self.galaxies.items() if name not in lens}
         return {**lens, **joined}
+
+    @property
+    def cosmology(self) -> FLRW:
+        """The cosmology the catalogue was made in."""
+        return cosmology_from_dict(self.metadata["configuration"]["cosmology"])
+
+    def to_arcsec(self, kpc: Any, z_l: Any) -> Any:
+        """Return lengths in the lens plane [kpc] as angles [arcsec], for lenses at z_l."""
+        per_arcsec = np.asarray(angular_diameter_distance(z_l, self.cosmology)) * (1e3 * ARCSEC)
+        return (as_float_array(kpc, "kpc", "kpc") / per_arcsec)[()]
 
     def table(self, name: str = "lenses") -> Table:
         """Return ``"galaxies"``, ``"sources"`` or ``"lenses"`` as an astropy table with units."""
@@ -133,6 +147,8 @@ class LensCatalogue:
                 order = [list(map(str, file[name].attrs["columns"])) for name in TABLES]
         except FormatError:
             raise
+        except FileNotFoundError as error:
+            raise FormatError(path, "file", "there is none") from error
         except (OSError, KeyError, ValueError, RuntimeError, AttributeError) as error:
             raise FormatError(path, "file", f"not a readable lens catalogue ({error})") from error
         for name, columns, names in zip(TABLES, tables, order, strict=True):

@@ -39,9 +39,10 @@ class LensStatus(IntEnum):
 
     ok = 0
     no_einstein_ring = 1
-    """The mean convergence is below 1 everywhere."""
+    """The mean convergence is below 1 everywhere, or down to 1e-12 effective radii."""
     single_image = 2
-    """The source lies on or beyond the radial caustic: image A only."""
+    """The source lies on or beyond the radial caustic, or image B too near the centre to be
+    looked for: image A only."""
     no_convergence = 3
     not_a_number = 4
     no_stellar_mass = 5

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 HALOES = ("m200c", "m5kpc")
 APERTURE = 5.0
 """Radius [kpc] of the cylinder that ``halo="m5kpc"`` is normalised in."""
-_LOG_RANGE = (-300.0, 300.0)
+_LOG_RANGE = (-30.0, 30.0)
+_LOG_MASS = ">= -30 and < 30: log10 of Msun"
+_LOG_LENGTH = ">= -6 and < 6: log10 of kpc"
 
 
 class LensModel(AxisymmetricLens):
@@ -64,9 +66,9 @@ class LensModel(AxisymmetricLens):
     Everything follows from the mean convergence inside x, which is the sum of a Sersic
     profile (b_n from ``Gamma(2n) = 2 gamma(2n, b_n)``, exactly) and a generalised NFW
     profile, both tabulated from the package's own profiles with their derivatives; see
-    `profile` for the same lens as a sum of those. Relative accuracy of deflections 1e-12
-    and of convergences 1e-10 for radii above 1e-6 effective and scale radii, by quadrature
-    to 1e-12 below.
+    `profile` for the same lens as a sum of those. Deflections are good to 1e-11 (stars to
+    1e-13) above 1e-4 scale radii of the halo, and to 3e-10 further in; convergences to 6e-11
+    of the mean convergence.
 
     Examples
     --------
@@ -99,9 +101,9 @@ class LensModel(AxisymmetricLens):
             raise ParameterError("scale_radius", scale_radius, wanted)
         self.halo = halo
         self.geometry = Geometry(z_l, z_s, cosmology)
-        self.log_mstar = _bounded(log_mstar, "log_mstar", *_LOG_RANGE)
-        self.log_mhalo = _bounded(log_mhalo, "log_mhalo", *_LOG_RANGE)
-        self.log_re = _bounded(log_re, "log_re", -6.0, 6.0)
+        self.log_mstar = _bounded(log_mstar, "log_mstar", *_LOG_RANGE, _LOG_MASS)
+        self.log_mhalo = _bounded(log_mhalo, "log_mhalo", *_LOG_RANGE, _LOG_MASS)
+        self.log_re = _bounded(log_re, "log_re", -6.0, 6.0, _LOG_LENGTH)
         self.gamma_in = _bounded(gamma_in, "gamma_in", 0.0, 3.0, ">= 0 and < 3 (inner slope)")
         self.sersic_n = _bounded(sersic_n, "sersic_n", 0.5, 20.0, ">= 0.5 and < 20")
         self.c200 = as_float_array(c200, "", "c200")
@@ -261,8 +263,10 @@ class LensModel(AxisymmetricLens):
         return Composite([stars, halo])
 
     def __repr__(self) -> str:
-        many = f"{math.prod(self.shape)} lenses" if self.shape else "one lens"
-        return f"LensModel({many}, halo={self.halo!r})"
+        if self.shape:
+            return f"LensModel({math.prod(self.shape)} lenses, halo={self.halo!r})"
+        given = {name: column[0] for name, column in self._flat.items()}
+        return f"LensModel({', '.join(f'{name}={value:.6g}' for name, value in given.items())})"
 
 
 def reference_density(z_l: Array, cosmology: FLRW) -> Array:
@@ -350,7 +354,13 @@ class ProfileLens(AxisymmetricLens):
                 raise ParameterError(name, one, "a profile, such as clm.Composite([...])")
         self.profile = profile
         self.geometry = Geometry(profile.redshift, z_s, profile.cosmology)
-        self.shape = np.broadcast_shapes(profile.shape, self.geometry.inverse_sigma_critical.shape)
+        self.shape = broadcast(
+            profile=np.empty(profile.shape), z_s=self.geometry.inverse_sigma_critical
+        )[0].shape
+        if stars is not None:
+            broadcast(profile=np.empty(self.shape), stars=np.empty(stars.shape))
+            if not np.all(np.equal(stars.redshift, profile.redshift)):
+                raise ParameterError("stars.redshift", stars.redshift, "that of the profile")
         n = math.prod(self.shape)
         if n > self.MOST_PROFILES:
             raise ParameterError(

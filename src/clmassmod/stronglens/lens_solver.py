@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from .._checks import checked_threads
 from .._core import axisym as core
+from ..errors import ParameterError
 from ..units import as_float_array
 from .lens import (
     Array,
@@ -53,6 +54,11 @@ class ImageSolution:
         Outer image, > 0, and inner image, < 0.
     mu_a, mu_b : float or array
         Magnifications, signed: ``mu_a > 0``, ``mu_b < 0``; infinite for ``beta = 0``.
+    x_c, mu_c : float or array
+        Central image, < 0, and its magnification, > 0; worked out when asked for.
+    time_delay : float or array
+        Days by which B arrives after A; worked out when asked for.
+    parity_a, parity_b, parity_c : float or array
     einstein_radius, radial_critical_radius, caustic_radius : float or array
         Of the lens, as `AxisymmetricLens.structure` gives them.
     status : int or array
@@ -157,6 +163,7 @@ def solve_images(model: AxisymmetricLens, beta: Any, *, n_threads: int = 1) -> I
     >>> print(f"{images.x_a:.4f} {images.x_b:.4f} {images.mu_a:.3f} {images.mu_b:.3f}")
     6.6194 -3.0737 3.837 -1.812
     """
+    _checked_model(model)
     offset = offsets(beta, "beta")
     shape = model._shape_with("beta", offset)
     checked_threads(n_threads)
@@ -176,6 +183,11 @@ def solve_images(model: AxisymmetricLens, beta: Any, *, n_threads: int = 1) -> I
         model,
         n_threads,
     )
+
+
+def _checked_model(model: Any) -> None:
+    if not isinstance(model, AxisymmetricLens):
+        raise ParameterError("model", model, "a LensModel or a ProfileLens")
 
 
 def _solve(
@@ -219,9 +231,10 @@ def disc_magnification(
     -----
     Surface brightness is conserved: the area of the image, outside the Einstein ring for A
     and inside it for B, over that of the disc. It tends to the point magnification as the
-    radius tends to 0. Relative accuracy 1e-9, or 1e-4 where the edge of the disc touches the
-    caustic or the axis.
+    radius tends to 0, and is that below 1e-7 Einstein radii. Relative accuracy 1e-9, or 1e-4
+    where the edge of the disc touches the caustic or the axis.
     """
+    _checked_model(model)
     offset, size = offsets(beta, "beta"), positive_lengths(radius, "radius")
     offset, size = broadcast(beta=offset, radius=size)
     shape = model._shape_with("beta", offset)
@@ -302,7 +315,9 @@ def invert_images(
     With b = -x_B and the deflections a (stars, per unit mass) and h (halo),
     ``M* = (x_A + b - h_A - h_B)/(a_A + a_B)``, ``beta = x_A - M* a_A - h_A`` and
     ``|d(log10 M*, beta)/d(x_A, x_B)| = |R_A R_B| / (M* ln10 (a_A + a_B))``. A pair is valid
-    if M* > 0, beta >= 0 and R_B > 0: then no caustic has to be found.
+    if M* > 0, beta >= 0 and R_B > 0: then no caustic has to be found. (A halo with several
+    radial critical curves, such as a compact galaxy in a heavy core, can have a pair whose B
+    lies inside the outermost of them: it is valid here, and `solve_images` does not find it.)
 
     Examples
     --------

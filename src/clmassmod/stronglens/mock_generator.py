@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import special
 
 from .._checks import checked_threads
-from ..cosmology import resolve_cosmology
+from ..cosmology import cosmology_from_dict, cosmology_to_dict, resolve_cosmology
 from ..errors import ParameterError, nearest
 from ..parallel import available_cores
 from ..provenance import provenance
@@ -38,6 +38,7 @@ Array = npt.NDArray[np.float64]
 SELECTIONS = ("on_data", "independent")
 DEFAULT_CHUNK = 32_768
 _LARGE_MEAN = 500.0
+_LARGEST_MEAN = 1e6
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ class MockGenerator:
     selection : {"on_data", "independent"}
         Whether the data that are kept decide on the detection, or the same images with
         another draw of the noise. A likelihood has to know it.
-    cosmology : astropy.cosmology.FLRW, optional
-        None is FlatLambdaCDM(70, 0.3, Tcmb0=0).
+    cosmology : astropy.cosmology.FLRW or mapping, optional
+        None is FlatLambdaCDM(70, 0.3, Tcmb0=0); a mapping is that of `to_dict`.
     halo : {"m200c", "m5kpc"}
         What log_mhalo of the population is; see `LensModel`.
     scale_radius : float, kpc, > 0
@@ -73,8 +74,9 @@ class MockGenerator:
     Sources are uniform on the sky, without clustering: the number with two images behind a
     galaxy is Poisson with the mean ``expected_sources = n pi y_c^2``, n the number per kpc^2 of
     the lens plane and y_c the caustic radius; with a distribution of source redshifts, the
-    mean over it. Each source is lensed as if it were alone. The light of extended sources
-    is averaged over their disc; whether one counts is a matter of its centre.
+    mean over at most 24 planes of it, good to 0.5 % for a galaxy and 0.1 % for a sample. Each
+    source is lensed as if it were alone. The light of extended sources is averaged over their
+    disc; whether one counts is a matter of its centre.
 
     Every random number is keyed by (seed, purpose, galaxy, source): a galaxy and what lies
     behind it are the same in any catalogue, for any threads and chunks.
@@ -106,7 +108,7 @@ class MockGenerator:
             "sources": _made(self.sources, "sources", SourcePopulation),
             "noise": MockNoise.from_dict(self.noise),
             "detection": detection_from_dict(self.detection),
-            "cosmology": resolve_cosmology(self.cosmology),
+            "cosmology": _cosmology(self.cosmology),
         }
         for name, value in made.items():
             object.__setattr__(self, name, value)
@@ -166,14 +168,14 @@ class MockGenerator:
                 file.append(galaxies, sources)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the configuration as plain values; the cosmology by its repr."""
+        """Return the configuration as plain values."""
         return {
             "population": self.population.to_dict(),
             "sources": self.sources.to_dict(),
             "noise": self.noise.to_dict(),
             "detection": self.detection.to_dict(),
             "selection": self.selection,
-            "cosmology": repr(self.cosmology),
+            "cosmology": cosmology_to_dict(self.cosmology),
             "halo": self.halo,
             "scale_radius": None if self.scale_radius is None else float(self.scale_radius),
             "time_delays": bool(self.time_delays),
@@ -187,6 +189,7 @@ class MockGenerator:
             "imf": self.population.imf,
             "selection": self.selection,
             "seed": int(seed),
+            "reference_redshift": self.sources.median_redshift,
             "id_ranges": [[int(first), int(n_galaxies)]],
             "versions": versions,
         }
@@ -225,6 +228,9 @@ class MockGenerator:
         sample = self.population.sample(ids, seed, n_threads)
         keys = _Keys(seed, ids, None, n_threads)
         structure = self._structure(sample, self.sources.redshifts[-1], n_threads)
+        reference = structure
+        if self.sources.redshifts.size > 1:
+            reference = self._at_reference(sample, n_threads)
         density = self._density(sample)
         in_circle = _checked_mean(density * np.pi * structure.caustic_radius**2, sample)
         number = poisson_quantile(keys.uniforms("number of sources")[:, 0], in_circle)
@@ -236,14 +242,28 @@ class MockGenerator:
             **sample.columns(),
             "log_msps_obs": keys.noisy("noise of log_msps", sample.log_msps, self.noise.log_msps),
             "log_re_obs": keys.noisy("noise of log_re", sample.log_re, self.noise.log_re),
-            "einstein_radius": structure.einstein_radius,
-            "caustic_radius": structure.caustic_radius,
+            "einstein_radius": reference.einstein_radius,
+            "caustic_radius": reference.caustic_radius,
             "expected_sources": self._expected(sample, in_circle, density, n_threads),
             "n_sources": count.astype(np.int32),
             "n_detected": detected.astype(np.int32),
-            "status": structure.status.astype(np.int8),
+            "status": reference.status.astype(np.int8),
         }
         return galaxies, sources
+
+    def _at_reference(self, sample: GalaxySample, n_threads: int) -> LensStructure:
+        """Return the structure for the median source redshift; galaxies beyond it have none."""
+        z_s = self.sources.median_redshift
+        n = len(sample)
+        near = np.flatnonzero(sample.z_l < z_s)
+        found = self._structure(sample[near], z_s, n_threads) if near.size else None
+        columns = [np.full(n, np.nan), np.full(n, np.nan), np.zeros(n)]
+        status = np.full(n, int(LensStatus.no_einstein_ring), dtype=np.intc)
+        if found is not None:
+            for column, values in zip(columns, found[:3], strict=True):
+                column[near] = values
+            status[near] = found.status
+        return LensStructure(columns[0], columns[1], columns[2], status)
 
     def _sources(
         self, sample: GalaxySample, radius: Array, owner: Any, seed: int, n_threads: int
@@ -345,13 +365,15 @@ class MockGenerator:
     def _expected(
         self, sample: GalaxySample, in_circle: Array, density: Array, n_threads: int
     ) -> Array:
-        """Mean number of multiply imaged sources: over the source redshifts, if they differ."""
-        redshifts, weights = self.sources.redshifts, self.sources.redshift_weights
+        """Mean number of multiply imaged sources: over the planes of the sources, if several."""
+        redshifts, weights = self.sources.planes
         if redshifts.size == 1:
             return np.asarray(in_circle)
-        expected: Array = weights[-1] * in_circle
-        for z_s, weight in zip(redshifts[:-1], weights[:-1], strict=True):
+        expected = np.zeros(in_circle.shape)
+        for z_s, weight in zip(redshifts, weights, strict=True):
             near = np.flatnonzero(sample.z_l < z_s)
+            if near.size == 0:
+                continue  # sources in front of every lens
             caustic = self._structure(sample[near], float(z_s), n_threads).caustic_radius
             share = weight * np.broadcast_to(density, in_circle.shape)[near]
             expected[near] += share * np.pi * caustic**2
@@ -406,8 +428,8 @@ def _in_order(
             while pending:
                 yield pending.popleft().result()
         finally:
-            for future in pending:
-                future.cancel()
+            # not to wait for chunks that nobody will take
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def poisson_quantile(probability: Array, mean: Array) -> npt.NDArray[np.int64]:
@@ -442,6 +464,10 @@ def _image_columns(images: ImageSolution, kept: Any) -> Columns:
     return {name: getattr(images, name)[kept] for name in names}
 
 
+def _cosmology(given: Any) -> FLRW:
+    return resolve_cosmology(cosmology_from_dict(given) if isinstance(given, Mapping) else given)
+
+
 def _checked_mean(mean: Array, sample: GalaxySample) -> Array:
     """Return expected numbers; an infinite caustic is an error."""
     if np.isinf(mean).any():
@@ -449,6 +475,14 @@ def _checked_mean(mean: Array, sample: GalaxySample) -> Array:
         text = f"{sample.gamma_in[at]:.4g} (galaxy {sample.galaxy_id[at]})"
         allowed = "below 2: a steeper halo gives every source a second image"
         raise ParameterError("inner slope", text, allowed, "Cut the relation with high=2.")
+    if np.nanmax(mean, initial=0.0) > _LARGEST_MEAN:
+        at = int(np.nanargmax(mean))
+        raise ParameterError(
+            "expected sources",
+            f"{mean[at]:.3g} (galaxy {sample.galaxy_id[at]})",
+            f"at most {_LARGEST_MEAN:g} a galaxy",
+            "Lower the density of the sources.",
+        )
     return mean
 
 

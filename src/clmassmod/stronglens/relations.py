@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from scipy import special
 
+from ..cosmology import cosmology_from_dict, cosmology_to_dict
 from ..distributions import Distribution, distribution_from_dict
 from ..errors import FitError, ParameterError, nearest
 from ..profiles.concentration import concentration
@@ -434,7 +435,7 @@ class ConcentrationRelation(Relation):
             "relation": self.kind,
             "name": self.relation if plain else repr(self.relation),
             "scatter": self.scatter,
-            "cosmology": None if self.cosmology is None else repr(self.cosmology),
+            "cosmology": None if self.cosmology is None else cosmology_to_dict(self.cosmology),
             "power": None if self.power is None else repr(self.power),
         }
 
@@ -495,10 +496,11 @@ def _from_mapping(content: Mapping[str, Any], where: str) -> Relation:
         raise ParameterError(f"{where}.relation", kind, allowed, nearest(kind, _FROM_KEYS))
     if kind == "concentration":
         arguments["relation"] = arguments.pop("name", None)
-        for name in ("cosmology", "power"):
-            if arguments.get(name) is not None:
-                allowed = "absent in a mapping; make the ConcentrationRelation with the object"
-                raise ParameterError(f"{where}.{name}", arguments[name], allowed)
+        if isinstance(arguments.get("cosmology"), Mapping):
+            arguments["cosmology"] = cosmology_from_dict(arguments["cosmology"])
+        if isinstance(arguments.get("power"), str):
+            allowed = "absent in a mapping; make the ConcentrationRelation with the object"
+            raise ParameterError(f"{where}.power", arguments["power"], allowed)
     if kind == "halo-mass" and isinstance(arguments.get("size"), Mapping):
         arguments["size"] = _from_mapping(arguments["size"], f"{where}.size")
     try:

@@ -32,6 +32,7 @@ __all__ = [
 Array = npt.NDArray[np.float64]
 
 _ARCMIN = math.pi / 10_800.0
+_MOST_PLANES = 24
 
 
 class SourceSample(NamedTuple):
@@ -104,6 +105,29 @@ class SourcePopulation:
     def redshift_weights(self) -> Array:
         """Fraction of the sources at each of `redshifts`."""
         return self._redshift_table[1]
+
+    @property
+    def median_redshift(self) -> float:
+        """The redshift that half of the sources are not beyond."""
+        z, weight = self._redshift_table
+        # a sum of halves may be a rounding above a half
+        return float(z[np.searchsorted(np.cumsum(weight), 0.5 * (1.0 - 1e-12))])
+
+    @property
+    def planes(self) -> tuple[Array, Array]:
+        """At most 24 redshifts and their weights that stand for the distribution in means.
+
+        Neighbouring redshifts are merged into their mean, about equal weights together.
+        """
+        z, weight = self._redshift_table
+        if z.size <= _MOST_PLANES:
+            return z, weight
+        middle = np.cumsum(weight) - 0.5 * weight
+        group = np.minimum((_MOST_PLANES * middle).astype(np.intp), _MOST_PLANES - 1)
+        total = np.bincount(group, weight, _MOST_PLANES)
+        mean = np.bincount(group, weight * z, _MOST_PLANES)
+        some = total > 0.0
+        return mean[some] / total[some], np.asarray(total[some], dtype=np.float64)
 
     def density_per_kpc2(self, z_l: Any, cosmology: FLRW | None = None) -> Array:
         """Sources per physical kpc^2 in the lens plane.

@@ -56,7 +56,7 @@ CLMASSMOD_TARGETS void lens_structure_block(const LensBatch& batch, const Struct
     for (std::size_t i = begin; i < end; ++i) {
         const LensStructure s = structure_of(make(batch, i));
         out.einstein[i] = s.einstein.x;
-        out.radial[i] = s.radial.x;
+        out.radial[i] = s.radial_radius();
         out.caustic[i] = s.caustic;
         out.status[i] = static_cast<int>(s.status);
     }
@@ -78,7 +78,7 @@ CLMASSMOD_INLINE void solve_lens(const Lens& lens, double beta, const ImageColum
         b = inner_image(lens, s, beta);
     }
     out.structure.einstein[i] = s.einstein.x;
-    out.structure.radial[i] = s.radial.x;
+    out.structure.radial[i] = s.radial_radius();
     out.structure.caustic[i] = s.caustic;
     out.structure.status[i] = static_cast<int>(a.status == LensStatus::ok ? b.status : a.status);
     out.x_a[i] = a.radius;
@@ -113,6 +113,9 @@ CLMASSMOD_TARGETS void central_block(const LensBatch& batch, const double* beta,
     }
 }
 
+// Over the Einstein radius.
+constexpr double kSmallestDisc = 1e-7;
+
 struct DiscColumns {
     double *mu_a, *mu_b;
 };
@@ -125,6 +128,12 @@ CLMASSMOD_TARGETS void disc_block(const LensBatch& batch, const double* beta, co
         const auto lens = make(batch, i);
         const LensStructure s = structure_of(lens);
         const bool ok = s.status == LensStatus::ok;
+        // areas of discs this small are rounded away: these are points
+        if (ok && radius[i] < kSmallestDisc * s.einstein.x) {
+            out.mu_a[i] = outer_image(lens, s, beta[i]).magnification;
+            out.mu_b[i] = inner_image(lens, s, beta[i]).magnification;
+            continue;
+        }
         out.mu_a[i] = ok ? disc_outer(lens, s, beta[i], radius[i]) : kNaN;
         // a disc that does not reach inside the caustic has no image B
         const bool inside = ok && beta[i] - radius[i] < s.caustic;

@@ -55,8 +55,11 @@ inline double disc_outer(const Lens& lens, const LensStructure& s, double beta, 
 // |mu| of image B averaged over the disc, of which only what is inside the caustic has an image.
 template <class Lens>
 inline double disc_inner(const Lens& lens, const LensStructure& s, double beta, double r) noexcept {
+    // without a radial critical curve images go on inwards to where they are looked for
+    const double deepest = s.innermost().x;
     const auto image = [&](double offset) {
-        return offset < s.caustic ? inner_image(lens, s, offset).radius : s.radial.x;
+        const LensImage b = inner_image(lens, s, offset);
+        return b.status == LensStatus::ok ? b.radius : deepest;
     };
     const double nearest = std::fabs(beta - r);
     const double high = image(nearest);

@@ -42,7 +42,11 @@ CLMASSMOD_INLINE LensImage find_image(const Lens& lens, double beta, double side
         ((value < 0.0) == rising ? low : high) = x;
         const double d =
             halley_step(x, value, side * (1.0 - p.stretch()), -side * p.stretch_slope());
-        if (std::fabs(d) <= kLastImageStep * x) return image_at(advance(p, d / x), beta, side);
+        // near the caustic a second root is close: the step must be small beside its distance too
+        const bool single =
+            std::fabs(d * p.stretch_slope()) <= kLastBend * std::fabs(x * (1.0 - p.stretch()));
+        if (single && std::fabs(d) <= kLastImageStep * x)
+            return image_at(advance(p, d / x), beta, side);
         const double next = x + d;
         x = strictly_between(next, low, high) ? next : middle_of(low, high);
         if (!(high > low * (1.0 + 4e-16)))
@@ -70,7 +74,7 @@ CLMASSMOD_INLINE double guess_inner(const LensStructure& s, double beta) noexcep
     const LensPoint& ring = s.einstein;
     const LensPoint& critical = s.radial;
     const double ring_radial = 1.0 - ring.stretch();
-    if (!(critical.x > 0.0)) return ring.x * ring.x / (ring.x + beta / ring_radial);
+    if (!s.has_radial()) return ring.x * ring.x / (ring.x + beta / ring_radial);
     const double w = std::sqrt(1.0 - beta / s.caustic);
     const double m0 = std::sqrt(2.0 * s.caustic * critical.x / -critical.stretch_slope());
     const double m1 = 2.0 * s.caustic / ring_radial;
@@ -88,11 +92,11 @@ CLMASSMOD_INLINE LensImage inner_image(const Lens& lens, const LensStructure& s,
     if (beta == 0.0) return image_at(s.einstein, beta, -1.0);
     if (!(beta < s.caustic)) return no_image(LensStatus::single_image);
     const double guess = guess_inner(s, beta);
-    const bool cusp = !(s.radial.x > 0.0);
+    const LensPoint end = s.innermost();
     // further in than is looked
-    if (cusp && !(s.innermost.deflection() - s.innermost.x > beta))
-        return no_image(LensStatus::no_convergence);
-    const double low = cusp ? s.innermost.x : s.radial.x;
+    if (!s.has_radial() && !(end.deflection() - end.x > beta))
+        return no_image(LensStatus::single_image);
+    const double low = end.x;
     const double inside =
         strictly_between(guess, low, s.einstein.x) ? guess : middle_of(low, s.einstein.x);
     return find_image(lens, beta, -1.0, false, low, s.einstein.x, inside);
@@ -102,7 +106,7 @@ CLMASSMOD_INLINE LensImage inner_image(const Lens& lens, const LensStructure& s,
 template <class Lens>
 CLMASSMOD_INLINE LensImage central_image(const Lens& lens, const LensStructure& s,
                                          double beta) noexcept {
-    if (!(beta < s.caustic) || !(s.radial.x > 0.0)) return no_image(LensStatus::single_image);
+    if (!(beta < s.caustic) || !s.has_radial()) return no_image(LensStatus::single_image);
     const double end = std::max(lens.innermost(), kInnermostPart * s.einstein.x);
     const LensPoint p = lens.at(end);
     // alpha does not vanish at the centre, or the image is further in than is looked

@@ -6,7 +6,7 @@ namespace clmassmod {
 enum class LensStatus : int {
     ok = 0,
     no_einstein_ring = 1,  // the mean convergence is below 1 everywhere
-    single_image = 2,      // the source lies on or beyond the radial caustic
+    single_image = 2,      // the source lies on or beyond the radial caustic, or B at the centre
     no_convergence = 3,
     not_a_number = 4,
     no_stellar_mass = 5,               // inversion: the halo alone deflects too much

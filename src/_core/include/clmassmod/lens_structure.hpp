@@ -14,6 +14,9 @@ namespace clmassmod {
 // images, whose magnification needs it, are held to less.
 constexpr double kLastStep = 2e-5;
 constexpr double kLastImageStep = 3e-6;
+// How much the slope of the lens equation may change over such a step: what is left of the image's
+// distance to the critical curve is the cube.
+constexpr double kLastBend = 1e-4;
 // How far 1/stretch may be from 1: before Newton's method, which leaves the square, and (product at
 // two points) before interpolation between them, which leaves the squares of both.
 constexpr double kLastNewton = 1e-8;
@@ -26,11 +29,21 @@ constexpr double kInnermostPart = 1e-12;
 constexpr double kLargestMean = 5e9;
 
 struct LensStructure {
-    LensPoint einstein;   // T = 0
-    LensPoint radial;     // outermost R = 0; x = 0 where there is none
-    LensPoint innermost;  // where the search for it ended then
-    double caustic;       // y_c = alpha - x at the radial critical radius
+    LensPoint einstein;  // T = 0
+    // Outermost R = 0. Where there is none, the last point of the search inwards with its x
+    // negated: the structure is as small as it can be, since it lies between the hot loops.
+    LensPoint radial;
+    double caustic;  // y_c = alpha - x at the radial critical radius
     LensStatus status;
+
+    CLMASSMOD_INLINE bool has_radial() const noexcept { return radial.x > 0.0; }
+    CLMASSMOD_INLINE double radial_radius() const noexcept {
+        return radial.x < 0.0 ? 0.0 : radial.x;
+    }
+    // the innermost point that images B are looked for at
+    CLMASSMOD_INLINE LensPoint innermost() const noexcept {
+        return {std::fabs(radial.x), radial.v, radial.first_stretch};
+    }
 };
 
 // The point moved by a small relative step.
@@ -118,10 +131,12 @@ CLMASSMOD_INLINE LensPoint refine_radial(const Lens& lens, double low, double hi
         const double gap = 1.0 / stretch - 1.0;
         (stretch >= 1.0 ? low : high) = x;
         double next = unit_stretch(before, p);
-        bool last = std::fabs(gap * gap_before) <= kLastSteps;
+        // in radius too: where the stretch hardly varies its gaps are small everywhere
+        bool last = std::fabs(gap * gap_before) <= kLastSteps &&
+                    std::fabs((next - x) * (next - before.x)) <= kLastSteps * x * x;
         if (!strictly_between(next, low, high)) {
             next = x - x * stretch * (stretch - 1.0) / p.stretch_slope();
-            last = std::fabs(gap) <= kLastNewton;
+            last = std::fabs(gap) <= kLastNewton && std::fabs(next - x) <= kLastNewton * x;
         }
         if (last || !(high > low * (1.0 + 4e-16))) {
             status = LensStatus::ok;
@@ -129,7 +144,9 @@ CLMASSMOD_INLINE LensPoint refine_radial(const Lens& lens, double low, double hi
         }
         before = p;
         gap_before = gap;
-        x = stretch > 0.0 && strictly_between(next, low, high) ? next : middle_of(low, high);
+        // `low` may be many powers of ten inside, where nothing is tabulated: not there at once
+        const double middle = std::max(middle_of(low, high), 0.25 * x);
+        x = stretch > 0.0 && strictly_between(next, low, high) ? next : middle;
     }
     status = LensStatus::no_convergence;
     return kNowhere;
@@ -151,7 +168,7 @@ template <class Lens>
 // or more of radius, so two maxima between steps do not occur.
 template <class Lens>
 [[gnu::noinline]] LensPoint scan_radial(const Lens& lens, const LensPoint& einstein,
-                                        LensPoint& innermost, LensStatus& status) noexcept {
+                                        LensStatus& status) noexcept {
     const double end = std::max(lens.innermost(), kInnermostPart * einstein.x);
     LensPoint outer = einstein;
     while (outer.x > end && outer.v.mean < kLargestMean) {
@@ -162,8 +179,7 @@ template <class Lens>
         outer = inner;
     }
     status = LensStatus::ok;
-    innermost = outer;
-    return {0.0, outer.v, outer.first_stretch};
+    return {-outer.x, outer.v, outer.first_stretch};
 }
 
 // A root found from any guess is the outermost if each part's stretch is at least as large there as
@@ -178,7 +194,7 @@ constexpr double kUsualRatio = 0.125;
 
 template <class Lens>
 CLMASSMOD_INLINE LensPoint find_radial(const Lens& lens, const LensPoint& einstein,
-                                       LensPoint& innermost, LensStatus& status) noexcept {
+                                       LensStatus& status) noexcept {
     if constexpr (Lens::kSimpleParts) {
         const double end = std::max(lens.innermost(), kInnermostPart * einstein.x);
         const double usual = kUsualRatio * std::sqrt(einstein.x * lens.typical());
@@ -187,32 +203,32 @@ CLMASSMOD_INLINE LensPoint find_radial(const Lens& lens, const LensPoint& einste
         if (status == LensStatus::ok && root.x > 2.0 * end && is_outermost(root, einstein))
             return root;
     }
-    return scan_radial(lens, einstein, innermost, status);
+    return scan_radial(lens, einstein, status);
 }
 
 // Reach of the second image: alpha - x at the radial critical radius. Without one, images B go
 // down to the centre, where alpha either grows without limit or tends to a constant as
 // alpha_0 + a x ln x + b x (an isothermal cusp): stretch = a ln x + a + b, its derivative a.
-// `innermost` is the last point of the search.
-CLMASSMOD_INLINE double caustic_of(const LensPoint& radial, const LensPoint& innermost) noexcept {
+CLMASSMOD_INLINE double caustic_of(const LensPoint& radial) noexcept {
     if (radial.x > 0.0) return radial.deflection() - radial.x;
-    const LensPoint& p = innermost;
+    const LensPoint p{-radial.x, radial.v, radial.first_stretch};
     if (p.stretch() < -1e-3 * p.v.mean) return kInfinity;
-    return p.deflection() - p.x * (p.stretch() - p.stretch_slope());
+    // at least what is reached at the last point
+    return std::max(p.deflection() - p.x * (p.stretch() - p.stretch_slope()), p.deflection() - p.x);
 }
 
 template <class Lens>
 CLMASSMOD_INLINE LensStructure structure_of(const Lens& lens) noexcept {
     LensStructure s;
     s.einstein = find_einstein(lens, s.status);
-    s.radial = s.innermost = kNowhere;
+    s.radial = kNowhere;
     s.caustic = s.status == LensStatus::no_einstein_ring ? 0.0 : kNaN;
     if (s.status != LensStatus::ok) {
         s.einstein.x = kNaN;
         return s;
     }
-    s.radial = find_radial(lens, s.einstein, s.innermost, s.status);
-    if (s.status == LensStatus::ok) s.caustic = caustic_of(s.radial, s.innermost);
+    s.radial = find_radial(lens, s.einstein, s.status);
+    if (s.status == LensStatus::ok) s.caustic = caustic_of(s.radial);
     return s;
 }
 
