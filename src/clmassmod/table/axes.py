@@ -59,7 +59,7 @@ class Axis:
         step = TILE - WIDTH[self.order] + 1
         tiles = np.arange(-(-self.inverse_width.size // step))[:, None] * step + np.arange(TILE)
         # places of the last tile that nothing reads
-        return np.minimum(tiles, self.knots.size - 1).reshape(-1)
+        return np.asarray(np.minimum(tiles, self.knots.size - 1)).reshape(-1)
 
     @property
     def tile_starts(self) -> npt.NDArray[np.uintp]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ import numpy.typing as npt
 
 from .._checks import checked_threads
 from .._core import interp as core
-from ..errors import ParameterError, nearest
+from ..errors import FormatError, ParameterError, nearest
+from ..provenance import provenance
 from .axes import WIDTH, Axis
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ class Table:
         names: tuple[str, ...],
         mask: npt.NDArray[np.bool_] | None,
         metadata: dict[str, Any],
+        coefficients: npt.NDArray[Any] | None = None,
     ) -> None:
         self._axes = tuple(axes)
         self.names = names
@@ -75,7 +78,15 @@ class Table:
         self._map: CoordinateMap | None = None
         self._report: Any = None
         self._build: Any = None
-        self._prepare()
+        if coefficients is None:
+            self._prepare()
+        else:
+            self._coefficients = coefficients
+            self._make_core_axes()
+            if coefficients.shape != (self._n_needed + _PAD,):
+                raise ParameterError(
+                    "coef.shape", coefficients.shape, f"({self._n_needed + _PAD},)"
+                )
 
     # -- making ---------------------------------------------------------------------------------
 
@@ -326,6 +337,82 @@ class Table:
         )
         return np.asarray(self._mask[cells])
 
+    # -- on disk --------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str], *, sim_id: str = "", version: int = 1) -> str:
+        """Write the table to an HDF5 file, whole or not at all; return its root hash.
+
+        Parameters
+        ----------
+        path : path
+        sim_id : str
+            Name of the set of tables it belongs to, kept in the file.
+        version : int
+            Version of the table, kept in the file.
+        """
+        from .store import Content, write_content
+
+        arrays: dict[str, npt.NDArray[Any]] = {
+            f"axes/{i}_{name}": knots
+            for i, (name, knots) in enumerate(zip(self.names, self.axes, strict=True))
+        }
+        arrays |= {"values": self._values, "coef": self._coefficients}
+        if self._mask is not None:
+            arrays["mask"] = self._mask
+        attributes: dict[str, Any] = {
+            "names": list(self.names),
+            "order": self.order,
+            "sim_id": sim_id,
+            "table_version": int(version),
+            "map": None if self._map is None else plain(self._map.to_dict()),
+            "report": None if self._report is None else plain(self._report.to_dict()),
+            "metadata": self.metadata,
+            "made_by": {k: v for k, v in provenance().items() if k in ("clmassmod", "commit")},
+        }
+        return write_content(path, Content(arrays, attributes))
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], *, mmap: bool = False, verify: bool = True
+    ) -> Table:
+        """Return the table of a file, checked against its checksums.
+
+        Parameters
+        ----------
+        path : path
+        mmap : bool
+            Map the coefficients into memory instead of reading them.
+        verify : bool
+            Whether to check the checksums, which reads everything once.
+
+        Raises
+        ------
+        FormatError
+            No such file, no table, truncated, damaged, or of a newer format.
+        """
+        from .maps import CoordinateMap
+        from .report import ErrorReport
+        from .store import read_content
+
+        content = read_content(path, mmap=mmap, verify=verify)
+        given = content.attributes
+        try:
+            names = tuple(given["names"])
+            axes = [
+                Axis(content.arrays[f"axes/{i}_{name}"], given["order"], f"axes[{i}]")
+                for i, name in enumerate(names)
+            ]
+            values, mask = content.arrays["values"], content.arrays.get("mask")
+            coefficients = content.arrays["coef"]
+            table = cls(axes, values, names, mask, given["metadata"], coefficients)
+            if given["map"] is not None:
+                table._map = CoordinateMap.from_dict(given["map"])
+            if given["report"] is not None:
+                table._report = ErrorReport.from_dict(given["report"])
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise FormatError(path, "content", f"no whole table ({error})") from error
+        return table
+
     # -- what it is -----------------------------------------------------------------------------
 
     @property
@@ -363,6 +450,15 @@ class Table:
 
 
 # -- checks ----------------------------------------------------------------------------------------
+
+
+def plain(content: Any) -> Any:
+    """Return what `to_dict` gives with arrays as lists, for JSON, which keeps every digit."""
+    if isinstance(content, Mapping):
+        return {str(key): plain(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [plain(value) for value in content]
+    return content.tolist() if isinstance(content, np.ndarray | np.generic) else content
 
 
 def checked_order(order: Any) -> None:

@@ -131,7 +131,9 @@ def array_hash(array: AnyArray) -> str:
 def root_hash(hashes: Mapping[str, str], attributes: str) -> str:
     """Return the SHA-256 over the hashes of all arrays, by name, and the attributes."""
     lines = [f"{name} {hashes[name]}" for name in sorted(hashes)]
-    return hashlib.sha256("\n".join([*lines, attributes]).encode()).hexdigest()
+    text = "\n".join([*lines, attributes])
+    # a damaged file may hold anything
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _check_format(path: Any, attributes: Any) -> None:
