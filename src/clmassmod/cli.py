@@ -210,6 +210,54 @@ def _mock_configuration(options: argparse.Namespace) -> MockInfo:
     return MockInfo.from_dict(info)
 
 
+def _tables_list(options: argparse.Namespace) -> None:
+    from .table.store import read_content, table_files
+
+    for file in table_files(options.root):
+        content = read_content(file, mmap=True, verify=False)
+        given = content.attributes
+        sizes = " x ".join(
+            f"{name} {content.arrays[f'axes/{i}_{name}'].size}"
+            for i, name in enumerate(given["names"])
+        )
+        print(f"{file}  {given['order']}  {sizes}  version {given['table_version']}")
+
+
+def _tables_verify(options: argparse.Namespace) -> None:
+    from .table.interpolator import Table
+    from .table.store import table_files
+
+    wrong: list[FormatError] = []
+    for file in options.files or table_files(options.root):
+        try:
+            Table.load(file)
+            print(f"{file}  ok")
+        except FormatError as error:
+            wrong.append(error)
+            print(f"{file}  {error.field}: {str(error).split(': ', 2)[-1]}")
+    if wrong:
+        raise wrong[0]
+
+
+def _tables_info(options: argparse.Namespace) -> None:
+    from .table.interpolator import Table
+    from .table.store import read_content
+
+    content = read_content(options.file)
+    table = Table.load(options.file)
+    print(table)
+    for name, knots in zip(table.names, table.axes, strict=True):
+        print(f"  {name:<12} {knots.size:4d} knots from {knots[0]:.6g} to {knots[-1]:.6g}")
+    given = content.attributes
+    print(f"  map {'none' if given['map'] is None else given['map']['maps']}"[:200])
+    print(
+        f"  sim_id {given['sim_id'] or '-'}, version {given['table_version']}, {given['made_by']}"
+    )
+    print(f"  sha256 {content.root_hash}")
+    if table.error_report() is not None:
+        print(table.error_report())
+
+
 def _info(options: argparse.Namespace) -> None:
     from .report import machine_facts
 
@@ -303,12 +351,28 @@ def make_parser() -> argparse.ArgumentParser:
     mock.add_argument("--no-figures", action="store_true", help="no figures")
     mock.set_defaults(run=_mock)
 
+    _add_tables(commands, common)
     info = commands.add_parser("info", parents=[common], help="versions and facts of this build")
     info.set_defaults(run=_info)
     config = commands.add_parser("config", parents=[common], help="every configuration key")
     config.add_argument("--mock", action="store_true", help="those of `clmassmod mock` instead")
     config.set_defaults(run=_config)
     return parser
+
+
+def _add_tables(commands: Any, common: argparse.ArgumentParser) -> None:
+    tables = commands.add_parser("tables", help="tables under data/tables: list, verify, info")
+    actions = tables.add_subparsers(title="actions", metavar="ACTION", required=True)
+    place = argparse.ArgumentParser(add_help=False, parents=[common])
+    place.add_argument("--root", metavar="DIR", help="folder that holds data/ (this one)")
+    listed = actions.add_parser("list", parents=[place], help="all tables, one a line")
+    listed.set_defaults(run=_tables_list)
+    verify = actions.add_parser("verify", parents=[place], help="check the checksums of tables")
+    verify.add_argument("files", nargs="*", metavar="FILE", help="all of data/tables by default")
+    verify.set_defaults(run=_tables_verify)
+    about = actions.add_parser("info", parents=[common], help="axes, origin and errors of a table")
+    about.add_argument("file", metavar="FILE")
+    about.set_defaults(run=_tables_info)
 
 
 class _Version(argparse.Action):
