@@ -1,5 +1,5 @@
-// Prints a hash of the bits of every profile, quantity and integral on a grid, and of solved and
-// inverted lenses, for one instruction set: compiled once per level, all must print the same.
+// Prints a hash of the bits of every profile, quantity and integral on a grid, and of lenses and
+// tables, for one instruction set: compiled once per level, all must print the same.
 #include <cstdio>
 #include <cstring>
 #include <vector>
@@ -7,6 +7,7 @@
 #include "clmassmod/numeric_kinds.hpp"
 #include "clmassmod/profile_kinds.hpp"
 #include "lens_sample.hpp"
+#include "table_sample.hpp"
 
 using namespace clmassmod;
 
@@ -93,6 +94,21 @@ void lenses(Hash& hash) {
     hash.add(GridAnswers(sample, {6.6, 12.0, 4.0}, {-3.1, -0.4, -3.9}, 1).numbers);
 }
 
+void tables(Hash& hash) {
+    for (int width : {2, 4})
+        for (std::size_t outputs : {1, 4}) {
+            TableSample<4> sample(width, 6, outputs);
+            sample.add_points(300);
+            InterpBatch<double> b = sample.batch(outputs);
+            std::vector<double> out(300 * outputs), gradient(4 * out.size());
+            b.out = out.data();
+            b.gradient = gradient.data();
+            run_interp_width<4>(b, 1);
+            hash.add(out);
+            hash.add(gradient);
+        }
+}
+
 }  // namespace
 
 int main() {
@@ -100,6 +116,7 @@ int main() {
     closed_forms(hash);
     integrals(hash);
     lenses(hash);
+    tables(hash);
     std::printf("%016llx\n", hash.value());
     return 0;
 }

@@ -1,9 +1,9 @@
 // Tensor-product interpolation on rectilinear grids in 1 to 6 dimensions.
 //
 // On an interval of an axis W functions are not zero (2: linear, 4: cubic B-splines); each is a
-// polynomial in t in [0, 1] there, kept as coefficients, so that weights are W short polynomials and
-// knots may be anywhere. A value is the sum of W^N coefficients times products of weights, axis by
-// axis from the last to the first.
+// polynomial in t in [0, 1] there, kept as coefficients, so that weights are W short polynomials
+// and knots may be anywhere. A value is the sum of W^N coefficients times products of weights, axis
+// by axis from the last to the first.
 #pragma once
 
 #include <algorithm>
@@ -26,7 +26,8 @@ struct TableAxis {
     const double* breaks = nullptr;         // (intervals + 1,) increasing
     const double* inverse_width = nullptr;  // (intervals,)
     const double* basis = nullptr;          // (intervals, W powers, W functions)
-    const std::uint32_t* first_of = nullptr;  // (cells,) an interval at or before each of equal cells
+    const std::uint32_t* first_of =
+        nullptr;  // (cells,) an interval at or before each of equal cells
     double cells_per_unit = 0.0;
     std::size_t cells = 0;
     const std::size_t* start_of = nullptr;  // (intervals,) first coefficient of its stencils
@@ -80,8 +81,7 @@ struct Stencil {
 };
 
 template <int N, int W, bool with_slopes>
-CLMASSMOD_INLINE void make_stencil(const TableAxis* axes, const double* x,
-                                   Stencil<N>& s) noexcept {
+CLMASSMOD_INLINE void make_stencil(const TableAxis* axes, const double* x, Stencil<N>& s) noexcept {
     s.offset = 0;
     for (int a = 0; a < N; ++a) {
         const TableAxis& axis = axes[a];
@@ -126,15 +126,15 @@ CLMASSMOD_INLINE void contract(const T* c, const TableAxis* axes, const Stencil<
         if constexpr (last - level <= kUnrolledLevels) {
 #pragma GCC unroll 4
             for (int i = 0; i < W; ++i) {
-                contract<level + 1, last, W, Lanes>(c + static_cast<std::size_t>(i) * stride, axes, s,
-                                             part);
+                contract<level + 1, last, W, Lanes>(c + static_cast<std::size_t>(i) * stride, axes,
+                                                    s, part);
                 sum += s.weight[level][i] * part;
             }
         } else {
 #pragma GCC unroll 1
             for (int i = 0; i < W; ++i) {
-                contract<level + 1, last, W, Lanes>(c + static_cast<std::size_t>(i) * stride, axes, s,
-                                             part);
+                contract<level + 1, last, W, Lanes>(c + static_cast<std::size_t>(i) * stride, axes,
+                                                    s, part);
                 sum += s.weight[level][i] * part;
             }
         }
@@ -153,8 +153,8 @@ CLMASSMOD_INLINE void contract_slopes(const T* c, const TableAxis* axes, const S
         const std::size_t stride = axes[level].stride;
         const auto add = [&](int i) __attribute__((always_inline)) {
             Lanes part[below];
-            contract_slopes<level + 1, last, W, Lanes>(c + static_cast<std::size_t>(i) * stride, axes, s,
-                                                part);
+            contract_slopes<level + 1, last, W, Lanes>(c + static_cast<std::size_t>(i) * stride,
+                                                       axes, s, part);
             sum[0] += s.weight[level][i] * part[0];
             sum[1] += s.slope[level][i] * part[0];
             for (int k = 1; k < below; ++k) sum[k + 1] += s.weight[level][i] * part[k];

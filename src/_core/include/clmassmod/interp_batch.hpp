@@ -20,7 +20,7 @@ struct InterpBatch {
     int width = 4;  // W: 2 linear, 4 cubic
     const TableAxis* axes = nullptr;
     const T* coefficients = nullptr;
-    std::size_t n_outputs = 1;    // K
+    std::size_t n_outputs = 1;      // K
     bool outputs_in_lanes = false;  // K > 1: padded to whole lanes and contiguous
     std::size_t n = 0;
     const double* x = nullptr;   // (n, n_axes)
@@ -86,8 +86,7 @@ CLMASSMOD_INLINE void evaluate_stencil(const InterpBatch<T>& b, const Stencil<N>
         } else {
             out[0] = dot<W>(sum[0], s.weight[N - 1]);
             if constexpr (slopes) {
-                for (int a = 0; a < N - 1; ++a)
-                    gradient[a] = dot<W>(sum[a + 1], s.weight[N - 1]);
+                for (int a = 0; a < N - 1; ++a) gradient[a] = dot<W>(sum[a + 1], s.weight[N - 1]);
                 gradient[N - 1] = dot<W>(sum[0], s.slope[N - 1]);
             }
         }
@@ -209,8 +208,7 @@ Status run_interp_kind(const InterpBatch<T>& b, int n_threads) noexcept {
 
 template <int N, class T>
 Status run_interp_width(const InterpBatch<T>& b, int n_threads) noexcept {
-    return b.width == 4 ? run_interp_kind<N, 4>(b, n_threads)
-                        : run_interp_kind<N, 2>(b, n_threads);
+    return b.width == 4 ? run_interp_kind<N, 4>(b, n_threads) : run_interp_kind<N, 2>(b, n_threads);
 }
 
 // The one switch from a table to its templates.
