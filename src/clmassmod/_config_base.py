@@ -157,6 +157,10 @@ class Configuration(dict[str, Any]):
         return f"<{type(self).__name__} {self.get('name', '')!r}{source}: {', '.join(self)}>"
 
 
+_OTHER_NAMES = {"mean": "mu", "scatter": "sigma", "sd": "sigma", "h": "H0"}
+"""What others call some keys."""
+
+
 class Place:
     """Where in a configuration a value stands, for the messages of errors."""
 
@@ -174,7 +178,9 @@ class Place:
 
     def unknown(self, key: object, known: Iterable[str]) -> NoReturn:
         names = list(known)
-        hint = nearest(str(key), names) or f"Known are {', '.join(names)}."
+        other = _OTHER_NAMES.get(str(key))
+        hint = f"Did you mean {other!r}?" if other in names else nearest(str(key), names)
+        hint = hint or f"Known are {', '.join(names)}."
         self.fail(f"unknown key {key!r}. {hint}")
 
 

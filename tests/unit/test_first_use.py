@@ -7,9 +7,10 @@ import pytest
 from astropy.cosmology import FlatLambdaCDM, LambdaCDM, w0waCDM
 
 import clmassmod as clm
+from clmassmod.config import MockInfo
 from clmassmod.cosmology import cosmology_from_dict, cosmology_to_dict
 from clmassmod.distributions import Uniform
-from clmassmod.errors import FormatError, ParameterError
+from clmassmod.errors import ConfigError, FormatError, ParameterError
 from clmassmod.stronglens import (
     ConcentrationRelation,
     LensCatalogue,
@@ -17,6 +18,7 @@ from clmassmod.stronglens import (
     LensPopulation,
     MockGenerator,
     ProfileLens,
+    Relation,
     SchechterCounts,
     SourcePopulation,
     disc_magnification,
@@ -105,6 +107,30 @@ def test_more_sources_than_can_be_are_refused():
 def test_a_catalogue_that_is_not_there(tmp_path):
     with pytest.raises(FormatError, match="there is none"):
         LensCatalogue.read(tmp_path / "none.h5")
+
+
+def test_a_column_that_an_own_relation_does_not_find_is_named():
+    class Own(Relation):
+        def sample(self, uniforms, given):
+            return given["log_mass"]
+
+        def log_density(self, value, given):
+            return value
+
+        def cdf(self, value, given):
+            return value
+
+        def to_dict(self):
+            return {}
+
+    with pytest.raises(ParameterError, match="log_msps") as caught:
+        LensPopulation(size=Own()).sample(range(3), seed=1)
+    assert caught.value.value == "log_mass"
+
+
+def test_keys_under_another_name():
+    with pytest.raises(ConfigError, match="Did you mean 'mu'"):
+        MockInfo.from_dict({"population": {"halo_mass": {"mean": 13.0}}})
 
 
 def test_one_lens_shows_its_numbers():

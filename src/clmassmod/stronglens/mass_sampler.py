@@ -241,7 +241,9 @@ class LensPopulation:
             if relation.n_uniforms > 0:
                 purpose = f"lens population: {name}"
                 uniforms = keyed_uniforms(seed, purpose, objects, relation.n_uniforms, n_threads)
-            given[column] = _checked_draws(name, relation.sample(uniforms, given), objects.size)
+            given[column] = _checked_draws(
+                name, _drawn(name, relation, uniforms, given), len(objects)
+            )
         return GalaxySample(
             galaxy_id=objects.astype(np.int64),
             log_mstar=given["log_msps"] + given["alpha_sps"],
@@ -332,6 +334,14 @@ def _check_support(name: str, relation: Relation) -> None:
     if not (low >= least and inside):
         text = "within [0, 3)" if name == "inner_slope" else "> 0"
         raise ParameterError(name, relation, text, "Cut the distribution with low= and high=.")
+
+
+def _drawn(name: str, relation: Relation, uniforms: Array, given: dict[str, Array]) -> Any:
+    try:
+        return relation.sample(uniforms, given)
+    except KeyError as error:
+        allowed = f"one of the columns drawn before: {', '.join(given) or 'none'}"
+        raise ParameterError(f"{name}.sample: column", error.args[0], allowed) from error
 
 
 def _checked_draws(name: str, values: Any, n: int) -> Array:
