@@ -353,20 +353,26 @@ def image_configuration(model: AxisymmetricLens, beta: float) -> Figure:
     figure = new_figure(5.6, 5.75)
     axes = figure.subplots()
     if isinstance(model, LensModel):
-        _stars(axes, float(model.to_arcsec(10.0**model.log_re)))
+        size = float(model.to_arcsec(10.0**model.log_re))
+        if size < _limit(arcsec):  # a disc that fills the sketch says nothing
+            _stars(axes, size)
     _circle(axes, arcsec["einstein_radius"], BLUE, "-", "Einstein ring")
     _circle(axes, arcsec["radial_critical_radius"], GREEN, "--", "radial critical curve")
-    _circle(axes, arcsec["caustic_radius"], VERMILLION, ":", "radial caustic")
+    _circle(axes, arcsec["caustic_radius"], VERMILLION, ":", "radial caustic (source plane)")
     style: dict[str, Any] = {"ls": "none", "mec": "white", "mew": 0.7, "zorder": 4}
-    axes.plot(arcsec["beta"], 0.0, marker="*", ms=14, mfc=VERMILLION, label="source", **style)
+    axes.plot(
+        arcsec["beta"], 0.0, marker="*", ms=14, mfc=VERMILLION, label="source, unlensed", **style
+    )
     found = {name: arcsec[f"x_{name}"] for name in "abc" if math.isfinite(arcsec[f"x_{name}"])}
     axes.plot(*np.array([(x, 0.0) for x in found.values()]).T, marker="o", ms=6.5, mfc="black",
               label="images", **style)  # fmt: skip
     for name, x in found.items():
-        _letter(axes, x, name.upper(), below=name == "c")
+        on_ring = abs(abs(x) - arcsec["einstein_radius"]) < 0.05 * arcsec["einstein_radius"]
+        _letter(axes, x, name.upper(), below=name == "c", aside=on_ring)
     mu = {name: float(getattr(images, f"mu_{name}")) for name in found}
     _numbers(axes, arcsec["einstein_radius"], mu)
-    _sketch_axes(axes, arcsec)
+    _sketch_axes(axes, _limit(arcsec))
+    axes.set_title(_what(model), fontsize=9)
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
     return figure
@@ -387,10 +393,10 @@ def _circle(axes: Axes, radius: float, color: str, style: str, label: str) -> No
     axes.plot(x, y, color=color, ls=style, lw=1.5, label=label, zorder=2)
 
 
-def _letter(axes: Axes, x: float, letter: str, *, below: bool) -> None:
-    """Name an image; below with a line to it, where the centre is crowded."""
+def _letter(axes: Axes, x: float, letter: str, *, below: bool, aside: bool) -> None:
+    """Name an image; below with a line to it, where the centre is crowded; or off the ring."""
     arrow = {"arrowstyle": "-", "lw": 0.7, "color": GREY} if below else None
-    offset = (-24, -34) if below else (0, 12)
+    offset = (-24, -34) if below else (math.copysign(12, x) if aside else 0, 12)
     axes.annotate(
         letter,
         (x, 0.0),
@@ -430,9 +436,21 @@ def _signed(value: float) -> str:
     return f"{value:.3g}".replace("-", "−")
 
 
-def _sketch_axes(axes: Axes, arcsec: dict[str, float]) -> None:
+def _limit(arcsec: dict[str, float]) -> float:
     extent = np.array([value for value in arcsec.values() if math.isfinite(value)])
-    limit = 1.35 * float(np.abs(extent).max())
+    return 1.35 * float(np.abs(extent).max())
+
+
+def _what(model: AxisymmetricLens) -> str:
+    """Return redshifts and, where it has them, masses of a lens in words."""
+    text = rf"$z_{{\rm l}}$ = {float(model.z_l):.3g}, $z_{{\rm s}}$ = {float(model.z_s):.3g}"
+    if isinstance(model, LensModel):
+        text += rf", log $M_*$ = {float(model.log_mstar):.2f}, log $M_{{\rm h}}$ = "
+        text += f"{float(model.log_mhalo):.2f}"
+    return text
+
+
+def _sketch_axes(axes: Axes, limit: float) -> None:
     axes.set_xlim(-limit, limit)
     axes.set_ylim(-limit, limit)
     axes.set_aspect("equal")

@@ -193,11 +193,11 @@ def test_the_sketch_is_to_scale():
     axes = plotting.image_configuration(MODEL, 1.75).axes[0]
     expected = [MODEL.to_arcsec(x) for x in (images.x_a, images.x_b, images.x_c)]
     np.testing.assert_allclose(line(axes, "images").get_xdata(), expected, rtol=1e-12)
-    assert line(axes, "source").get_xdata() == [MODEL.to_arcsec(1.75)]
+    assert line(axes, "source, unlensed").get_xdata() == [MODEL.to_arcsec(1.75)]
     for label, radius in (
         ("Einstein ring", images.einstein_radius),
         ("radial critical curve", images.radial_critical_radius),
-        ("radial caustic", images.caustic_radius),
+        ("radial caustic (source plane)", images.caustic_radius),
     ):
         x, y = line(axes, label).get_data()
         np.testing.assert_allclose(np.hypot(x, y), MODEL.to_arcsec(radius), rtol=1e-12)
