@@ -28,6 +28,7 @@ Written by `docs/generate.py` from the schema itself; `clmassmod config` prints 
 A configuration is a TOML, YAML, JSON or INI file, or a dict with the same keys. Every key has a
 default. An unknown key is an error that names the nearest known one. Relative paths are relative
 to the folder of the file (or to `--data`); `output.folder` is relative to the current folder.
+In INI files, keys outside any section stand under `[clmassmod]`.
 
 """
 
@@ -42,7 +43,7 @@ A configuration is a TOML, YAML, JSON or INI file. Every key has a default; keys
 show none take that of the preset. An unknown key is an error that names the nearest known one. A
 relation may be a single number, the same for every galaxy: `inner_slope = 1.0` in `[population]`;
 `concentration = "duffy08"` there names a relation with halo mass. `output.folder` is relative to
-the current folder.
+the current folder. In INI files, keys outside any section stand under `[clmassmod]`.
 
 """
 

@@ -157,7 +157,7 @@ class Configuration(dict[str, Any]):
         return f"<{type(self).__name__} {self.get('name', '')!r}{source}: {', '.join(self)}>"
 
 
-_OTHER_NAMES = {"mean": "mu", "scatter": "sigma", "sd": "sigma", "h": "H0"}
+_OTHER_NAMES = {"mean": "mu", "scatter": "sigma", "sd": "sigma", "slope": "beta", "h": "H0"}
 """What others call some keys."""
 
 

@@ -32,6 +32,11 @@ def read_mapping(path: str | os.PathLike[str]) -> Mapping[str, Any]:
         raise ConfigError(f"{file}: cannot be read ({error})") from error
     try:
         content = _PARSERS[suffix](text)
+    except configparser.MissingSectionHeaderError as error:
+        raise ConfigError(
+            f"{file}: line {error.lineno}: keys outside any section belong under [{_INI_TOP}] "
+            "in an INI file"
+        ) from error
     except Exception as error:  # parsers raise anything on a damaged file
         raise ConfigError(f"{file}: is not valid {suffix[1:].upper()}: {error}") from error
     if not isinstance(content, Mapping):

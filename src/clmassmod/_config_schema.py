@@ -54,6 +54,8 @@ class Key:
         Allowed range of numbers.
     open_low, open_high : bool
         Whether `low` or `high` itself is excluded.
+    note : str
+        What to say besides where a number is outside the range.
     decides_result : bool
         False if no result depends on it: then it is not part of the hash.
     """
@@ -67,13 +69,15 @@ class Key:
     high: float | None = None
     open_low: bool = False
     open_high: bool = False
+    note: str = ""
     decides_result: bool = True
 
     def range_text(self) -> str:
-        """Return the allowed range in words, with its unit."""
+        """Return the allowed range in words, with its unit and the note."""
         limits = self.limits()
         unit = f" [{self.unit}]" if self.unit else ""
-        return " and ".join(["finite", *([limits] if limits else [])]) + unit
+        note = f". {self.note}" if self.note else ""
+        return " and ".join(["finite", *([limits] if limits else [])]) + unit + note
 
     def limits(self) -> str:
         """Return the limits of numbers in words, "" without any."""
@@ -117,7 +121,15 @@ def count_key(default: int | None, doc: str, low: int = 1) -> Key:
 
 
 COSMOLOGY: dict[str, Key] = {
-    "H0": Key(("float",), 70.0, "Hubble constant.", "km/s/Mpc", low=10.0, high=500.0),
+    "H0": Key(
+        ("float",),
+        70.0,
+        "Hubble constant, not h.",
+        "km/s/Mpc",
+        low=10.0,
+        high=500.0,
+        note="For h = 0.7 it is 70",
+    ),
     "Om0": positive_key(0.3, "Matter density today over critical.", high=5.0),
     "Ode0": not_negative_key(
         None, "Dark-energy density; without it the universe is flat.", high=3.0
@@ -127,6 +139,7 @@ COSMOLOGY: dict[str, Key] = {
         0.0,
         "Temperature of the microwave background; the power spectrum has 2.7255 for 0.",
         "K",
+        high=10.0,
     ),
     "sigma8": positive_key(None, "Amplitude of the matter power spectrum."),
     "n_s": positive_key(None, "Slope of the primordial power spectrum."),

@@ -33,6 +33,10 @@ def _number(doc: str, unit: str = "", default: float | None = None) -> Key:
     return Key(("float",), default, doc, unit)
 
 
+def _magnitude(doc: str, default: float) -> Key:
+    return Key(("float",), default, doc, "mag", low=-50.0, high=50.0)
+
+
 MOCK_SCHEMA: Schema = {
     "name": Key(("text",), "", "Name of the mock; kept in config.json only.", decides_result=False),
     "seed": Key(("integer",), 1, "Seed of every random number.", low=0, high=2**64 - 1),
@@ -52,7 +56,9 @@ MOCK_SCHEMA: Schema = {
             "value": _number(_SAME, "log10 Msun"),
             "location": _number("Skew-normal distribution of log10 Msps: its location.", "dex"),
             "scale": positive_key(None, "Its scale.", "dex"),
-            "log10_shape": _number("log10 of its shape parameter."),
+            "log10_shape": Key(
+                ("float",), None, "log10 of its shape parameter.", low=-10.0, high=10.0
+            ),
         },
         "size": {
             "value": _number(_SAME, "log10 kpc"),
@@ -113,9 +119,9 @@ MOCK_SCHEMA: Schema = {
             None, "A published distribution of sources, in its place.", SOURCE_DISTRIBUTIONS
         ),
         "slope": _number("Number counts: slope a of L^(a+1) exp(-L).", default=-1.3),
-        "m_star": _number("Number counts: magnitude of L = 1.", "mag", 24.5),
-        "m_min": _number("Brightest magnitude without lensing.", "mag", 20.0),
-        "m_max": _number("Faintest magnitude without lensing.", "mag", 30.0),
+        "m_star": _magnitude("Number counts: magnitude of L = 1.", 24.5),
+        "m_min": _magnitude("Brightest magnitude without lensing.", 20.0),
+        "m_max": _magnitude("Faintest magnitude without lensing.", 30.0),
         "density": positive_key(
             28.57, "Sources per area, of all magnitudes.", "arcmin^-2", high=1e5
         ),

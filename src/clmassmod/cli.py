@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ._config_base import as_kind
 from .errors import (
     ClmassmodError,
     ConfigError,
@@ -115,7 +116,7 @@ def _say_interrupted(options: argparse.Namespace, given: Sequence[str]) -> None:
     saved = len(list(Path(folder, "profiles").glob("[!.]*.h5"))) if folder else 0
     where = f"; {saved} finished haloes are saved in {folder}" if saved else ""
     command = shlex.join(["clmassmod", *given])
-    again = "Start anew with" if options.run is _mock else "Go on with"
+    again = "Start again with" if options.run is _mock else "Go on with"
     print(f"\nclmassmod: interrupted{where}. {again}: {command}", file=sys.stderr)
 
 
@@ -390,9 +391,12 @@ class _Version(argparse.Action):
 
 def _whole(text: str) -> int:
     try:
-        return int(text)
+        return int(text)  # first: a float has not the digits of a large seed
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        number = as_kind(text, "integer")  # 1e6, as in a file
+    if number is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(number)
 
 
 def _positive(text: str) -> int:

@@ -53,6 +53,7 @@ class ModelInfo(Configuration):
     def _completed(
         cls, result: dict[str, Any], given: Mapping[str, Any], place: Place
     ) -> dict[str, Any]:
+        _check_cosmology(result["cosmology"], place.inside("cosmology"))
         result["priors"] = _checked_priors(result, given.get("priors"), place.inside("priors"))
         _check_together(result, place)
         return result
@@ -80,11 +81,14 @@ class MockInfo(Configuration):
     def _completed(
         cls, result: dict[str, Any], given: Mapping[str, Any], place: Place
     ) -> dict[str, Any]:
+        _check_cosmology(result["cosmology"], place.inside("cosmology"))
         _check_relations(result["population"], place.inside("population"))
         _check_lens(result, place.inside("lens"))
         _check_mock_sources(result, place.inside("sources"))
         if result["noise"]["time_delay"] is not None and not result["time_delays"]:
-            place.inside("noise").fail("time_delay is given, which needs time_delays = true")
+            place.inside("noise").fail(
+                "time_delay is given, which needs time_delays = true above all sections"
+            )
         return result
 
 
@@ -151,6 +155,30 @@ def _published_sources(name: str) -> SourceDistribution:
         return SourceDistribution.chang2013()
     _, year = name.rsplit("_y", 1)
     return SourceDistribution.desc_srd(int(year))
+
+
+# -- checks of both ------------------------------------------------------------------------------
+
+
+def _check_cosmology(given: Mapping[str, Any], place: Place) -> None:
+    """Refuse more baryons than matter, and a universe without a big bang.
+
+    With x = 1 + z, H^2 / H0^2 = f(x) = Om0 x^3 + Ok0 x^2 + Ode0 must stay above 0 for x > 1,
+    where it is least at x = -2 Ok0 / (3 Om0). Radiation is left out, since it only raises f:
+    its x^4 takes as much from the x^2 of the curvature.
+    """
+    matter, dark_energy, baryons = given["Om0"], given["Ode0"], given["Ob0"]
+    if baryons is not None and baryons > matter:
+        place.fail(f"Ob0 = {baryons!r}: it must not be above Om0 = {matter!r}")
+    if dark_energy is None:
+        return
+    curvature = 1.0 - matter - dark_energy
+    x = max(1.0, -2.0 * curvature / (3.0 * matter))
+    if not matter * x**3 + curvature * x**2 + dark_energy > 0.0:
+        place.fail(
+            f"Ode0 = {dark_energy!r} with Om0 = {matter!r}: such a universe has no big bang; "
+            "lower Ode0"
+        )
 
 
 # -- checks of a model and a fit -----------------------------------------------------------------
@@ -301,6 +329,6 @@ def _check_mock_sources(result: Mapping[str, Any], place: Place) -> None:
     if sources["size"] is not None and sources["size_scatter"] is None:
         sources["size_scatter"] = 0.2
     if sources["size"] is None and sources["size_scatter"] is not None:
-        place.fail("size_scatter is given, which needs size")
+        place.fail("size_scatter is given, which needs size: give both or neither")
     if not sources["m_min"] < sources["m_max"]:
         place.fail(f"m_min = {sources['m_min']!r}: it must be below m_max = {sources['m_max']!r}")

@@ -72,10 +72,12 @@ def write_figures(
         ("Galaxies and lenses", lambda: population_corner(catalogue))
     ]
     if np.any(catalogue.sources["status"] == 0):
-        model, beta = typical_lens(catalogue, cosmology)
+        row = _typical_source(catalogue, cosmology)
+        model, beta = _source_and_lens(catalogue, row, cosmology)
+        galaxy = int(catalogue.sources["galaxy_id"][row])
         jobs += [
             ("Einstein radii", lambda: einstein_radius_histogram(catalogue, cosmology)),
-            ("A typical lens", lambda: image_configuration(model, beta)),
+            ("A typical lens", lambda: image_configuration(model, beta, galaxy)),
         ]
     names = dict(
         zip(("Galaxies and lenses", "Einstein radii", "A typical lens"), FILES, strict=True)
@@ -206,8 +208,9 @@ def _corner_legend(axes: Axes, n_galaxies: int, n_lenses: int) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
+    contours = " (contours: 68, 95 %)" if n_galaxies >= _LEAST_FOR_CONTOURS else ""
     handles = [
-        Patch(facecolor=_LIGHT, edgecolor=BLUE, label=f"all galaxies: {n_galaxies} (68, 95 %)"),
+        Patch(facecolor=_LIGHT, edgecolor=BLUE, label=f"all galaxies: {n_galaxies}{contours}"),
         Line2D(
             [], [], color=VERMILLION, marker="o", ms=4, label=f"with a detected source: {n_lenses}"
         ),
@@ -298,6 +301,12 @@ def typical_lens(
     FitError
         If no source is multiply imaged.
     """
+    row = _typical_source(catalogue, cosmology)
+    return _source_and_lens(catalogue, row, cosmology)
+
+
+def _typical_source(catalogue: LensCatalogue, cosmology: FLRW | None) -> int:
+    """Return the row of the source of `typical_lens`."""
     sources = catalogue.sources
     solved = sources["status"] == 0
     among = np.flatnonzero(solved & sources["detected"])
@@ -306,7 +315,14 @@ def typical_lens(
     if among.size == 0:
         raise FitError("no multiply imaged source to draw")
     order = np.argsort(_in_arcsec(catalogue, cosmology)[among], kind="stable")
-    row = among[order[order.size // 2]]
+    return int(among[order[order.size // 2]])
+
+
+def _source_and_lens(
+    catalogue: LensCatalogue, row: int, cosmology: FLRW | None
+) -> tuple[LensModel, float]:
+    """Return the lens of the source in a row, and the offset [kpc] of that source."""
+    sources = catalogue.sources
     place = np.flatnonzero(catalogue.galaxies["galaxy_id"] == sources["galaxy_id"][row])[0]
     galaxy: Columns = {name: column[place] for name, column in catalogue.galaxies.items()}
     given = catalogue.metadata["configuration"]
@@ -326,12 +342,15 @@ def typical_lens(
     return model, float(sources["beta"][row])
 
 
-def image_configuration(model: AxisymmetricLens, beta: float) -> Figure:
+def image_configuration(
+    model: AxisymmetricLens, beta: float, galaxy_id: int | None = None
+) -> Figure:
     """Return a sketch of one lens, a source and its images, in the plane of the sky.
 
     Images A, B and C with their magnifications, the Einstein ring, the radial critical curve
     and the radial caustic, as far as they exist; the disc is the half-light radius of the
-    stars.
+    stars, if it is smaller than the sketch. Source and caustic are where they would be seen
+    without the lens: in the source plane.
 
     Parameters
     ----------
@@ -339,6 +358,8 @@ def image_configuration(model: AxisymmetricLens, beta: float) -> Figure:
         One lens.
     beta : float, kpc in the lens plane, >= 0
         Source offset.
+    galaxy_id : int, optional
+        Named in the title, for a lens of a catalogue.
     """
     if model.shape != () or np.ndim(beta) != 0:
         raise ParameterError("model, beta", (model.shape, np.shape(beta)), "one lens, one source")
@@ -372,7 +393,8 @@ def image_configuration(model: AxisymmetricLens, beta: float) -> Figure:
     mu = {name: float(getattr(images, f"mu_{name}")) for name in found}
     _numbers(axes, arcsec["einstein_radius"], mu)
     _sketch_axes(axes, _limit(arcsec))
-    axes.set_title(_what(model), fontsize=9)
+    galaxy = "" if galaxy_id is None else f"galaxy {galaxy_id}: "
+    axes.set_title(galaxy + _what(model), fontsize=9)
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
     return figure

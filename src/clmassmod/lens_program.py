@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,14 @@ MOST_DRAWN = 1_000_000
 """Figures show the lenses among this many galaxies at most."""
 
 _PLAIN_RELATIONS = ("stellar_mass", "size", "halo_mass", "inner_slope", "mismatch")
+_DRAWN_FROM = {
+    "log_mstar": ("population.stellar_mass", "population.mismatch"),
+    "log_re": ("population.size",),
+    "log_mhalo": ("population.halo_mass",),
+    "gamma_in": ("population.inner_slope",),
+    "c200": ("population.concentration",),
+}
+"""Property of a galaxy to the sections that decide it."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +125,7 @@ def run_mock(
         file = str(target / CATALOGUE)
         totals = catalogue_totals(file)
         names = {"imf": generator.population.imf, "selection": generator.selection}
-        files = _write_figures(info, target, wanted)
+        files = _write_figures(target, wanted)
     return MockOutcome(str(target), file, config, files, {**totals, **names})
 
 
@@ -223,8 +231,20 @@ def _errors_named(info: MockInfo, section: str = "") -> Iterator[None]:
     try:
         yield
     except ParameterError as error:
-        where = f" [{section}]" if section else ""
+        where = _where(info, [section] if section else _DRAWN_FROM.get(error.name, ()))
         raise ConfigError(f"{info.file or 'configuration'}:{where} {error}") from error
+
+
+def _where(info: MockInfo, sections: Iterable[str]) -> str:
+    """Return the names of sections; of those of the population with the numbers given."""
+    parts = []
+    for section in sections:
+        top, _, name = section.partition(".")
+        numbers = info[top][name] if name else {}
+        given = ", ".join(f"{key} = {one!r}" for key, one in numbers.items() if one is not None)
+        if given or not name:
+            parts.append(f"[{section}] {given}:" if given else f"[{section}]")
+    return "".join(f" {part}" for part in parts)
 
 
 # -- files ---------------------------------------------------------------------------------------
@@ -248,7 +268,7 @@ def _write_configuration(info: MockInfo, population: LensPopulation, folder: Pat
     return str(folder / CONFIG)
 
 
-def _write_figures(info: MockInfo, folder: Path, wanted: bool) -> dict[str, str]:
+def _write_figures(folder: Path, wanted: bool) -> dict[str, str]:
     """Remove the figures of an earlier run; write those of this one if `wanted`."""
     from .lens_plotting import remove_figures, write_figures
 
@@ -256,8 +276,4 @@ def _write_figures(info: MockInfo, folder: Path, wanted: bool) -> dict[str, str]
     if not wanted:
         return {}
     catalogue = LensCatalogue.read(folder / CATALOGUE, n_galaxies=MOST_DRAWN)
-    return write_figures(
-        catalogue,
-        folder / FIGURES,
-        cosmology=info.make_cosmology(),
-    )
+    return write_figures(catalogue, folder / FIGURES)

@@ -118,7 +118,8 @@ def test_points_of_the_corner_are_the_lenses(catalogue):
             low, high = grid[row, column].get_xlim()
             assert low < points.get_xdata().min() < points.get_xdata().max() < high
     texts = [text.get_text() for text in grid[0, 3].get_legend().get_texts()]
-    assert texts == ["all galaxies: 20000 (68, 95 %)", f"with a detected source: {lens.sum()}"]
+    expected = ["all galaxies: 20000 (contours: 68, 95 %)", f"with a detected source: {lens.sum()}"]
+    assert texts == expected
     assert not any(axes.axison for axes in grid[np.triu_indices(4, 1)])
 
 
@@ -136,7 +137,10 @@ def test_contours_of_the_corner_hold_what_they_say(catalogue):
 @pytest.mark.parametrize("population", [LensPopulation(), LensPopulation(inner_slope=1.0, size=1)])
 def test_few_galaxies_and_constant_properties(n, population):
     small = MockGenerator(population=population).generate(n, seed=3)
-    plotting.population_corner(small).draw_without_rendering()
+    figure = plotting.population_corner(small)
+    figure.draw_without_rendering()
+    text = figure.axes[3].get_legend().get_texts()[0].get_text()
+    assert ("contours" in text) == (n >= 500)
 
 
 # -- Einstein radii ------------------------------------------------------------------------------
@@ -222,6 +226,28 @@ def test_extreme_lenses_are_drawn_with_what_they_have(model, beta, letters):
     figure.draw_without_rendering()
     found = "".join(t.get_text() for t in figure.axes[0].texts if len(t.get_text()) == 1)
     assert found == letters
+
+
+def test_the_title_says_what_lens_it_is(catalogue, tmp_path, monkeypatch):
+    text = plotting.image_configuration(LensModel(11.5, 13.0, 0.9, 0.4, 1.5), 1.0).axes[0]
+    title = text.get_title()
+    for words in ("= 0.4,", "= 1.5,", "= 11.50", "= 13.00"):
+        assert words in title
+    assert "galaxy" not in title
+    drawn = {}
+    monkeypatch.setattr(plotting, "save_figure", lambda f, path: drawn.setdefault(path.name, f))
+    plotting.write_figures(catalogue, tmp_path)
+    title = drawn["image_configuration.png"].axes[0].get_title()
+    _, beta = plotting.typical_lens(catalogue)
+    (galaxy,) = catalogue.sources["galaxy_id"][catalogue.sources["beta"] == beta]
+    assert title.startswith(f"galaxy {galaxy}: ")
+
+
+def test_a_disc_wider_than_the_sketch_is_left_out():
+    for log_re, drawn in ((0.5, True), (1.9, False)):
+        figure = plotting.image_configuration(LensModel(11.5, 13.5, log_re), 0.1)
+        labels = figure.axes[0].get_legend_handles_labels()[1]
+        assert ("half-light radius of the stars" in labels) == drawn
 
 
 def test_a_sketch_is_of_one_lens_and_one_source():

@@ -295,13 +295,21 @@ def test_a_mock_that_is_stopped_leaves_the_last_good_file(name, code, tmp_path):
         del after[part.name]
     assert after == before
     if code == 75:
-        assert "Start anew with: clmassmod mock mock.toml" in error
+        assert "Start again with: clmassmod mock mock.toml" in error
         assert "haloes" not in error
         assert not parts(tmp_path / "out")
     # what was left is cleared away by the next run
     run("mock.toml", "--n-galaxies", 100, "--no-figures", folder=tmp_path)
     assert not parts(tmp_path / "out")
     assert (tmp_path / "out" / "lenses.h5").read_bytes() == before["lenses.h5"]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("1e6", 10**6), ("2_000", 2000), (str(2**64 - 1), 2**64 - 1)]
+)
+def test_whole_numbers_as_in_files(text, number):
+    options = cli.make_parser().parse_args(["mock", "m.toml", "--n-galaxies", text, "--seed", text])
+    assert (options.n_galaxies, options.seed) == (number, number)
 
 
 def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
@@ -323,6 +331,8 @@ def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
         (TOML, ["--seed", "-1"], 2, "not at least 0"),
         (TOML, ["--n-galaxies", "0"], 2, "not at least 1"),
         (TOML, ["--threads", "x"], 2, "'x' is not a whole number"),
+        (TOML, ["--n-galaxies", "1.5"], 2, "'1.5' is not a whole number"),
+        (TOML, ["--n-galaxies", "inf"], 2, "'inf' is not a whole number"),
         (TOML, ["--folder", "mock.toml"], 65, "mock.toml cannot be used as a folder"),
         (TOML, ["--folder", "mock.toml/deep"], 65, "cannot be used as a folder"),
         ("n_galaxie = 3", [], 65, "mock.toml: unknown key 'n_galaxie'. Did you mean 'n_galaxies'"),
@@ -336,7 +346,7 @@ def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
             "[population.inner_slope]\nmean = 50.0",
             [],
             65,
-            "mock.toml: [population.inner_slope] (low, high) = (0.0, 2.0) is not valid",
+            "mock.toml: [population.inner_slope] mean = 50.0: (low, high) = (0.0, 2.0) is not",
         ),
         (
             "[population]\nconcentration = 'prada12'",
@@ -344,7 +354,12 @@ def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
             65,
             "mock.toml: prada12 needs the power spectrum",
         ),
-        ("[population]\nsize = 8.0", [], 65, "mock.toml: log_re = 8.0 is not valid"),
+        (
+            "[population]\nsize = 8.0",
+            [],
+            65,
+            "mock.toml: [population.size] value = 8.0: log_re = 8.0 is not valid",
+        ),
     ],
 )
 def test_errors_have_their_code_and_one_line(text, arguments, code, words, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 
+import numpy as np
 import pytest
 import yaml
 from astropy.cosmology import FlatLambdaCDM
@@ -19,6 +20,7 @@ from clmassmod.config import (
     load_mock_config,
 )
 from clmassmod.errors import ConfigError
+from clmassmod.lens_program import run_mock
 from clmassmod.sources import SourceDistribution
 
 CONTENT = {
@@ -267,7 +269,16 @@ def test_ranges_are_documented_for_clusters_too():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"cosmology": {"H0": 0.7}}, r"H0 = 0.7: it must be finite and >= 10"),
+        (
+            {"cosmology": {"H0": 0.7}},
+            r"H0 = 0.7: .*>= 10 .* For h = 0.7 it is 70",
+        ),
+        ({"cosmology": {"Ode0": 2}}, r"\[cosmology\] Ode0 = 2.0 with Om0 = 0.3: .* no big bang"),
+        ({"cosmology": {"Ob0": 0.4}}, r"\[cosmology\] Ob0 = 0.4: it must not be above Om0 = 0.3"),
+        ({"cosmology": {"Tcmb0": 1e6}}, r"\[cosmology\] Tcmb0"),
+        ({"population": {"stellar_mass": {"log10_shape": 400}}}, "log10_shape = 400"),
+        ({"population": {"halo_mass": {"slope": 1.7}}}, "Did you mean 'beta'"),
+        ({"sources": {"m_star": 500}}, "m_star = 500"),
         ({"cosmology": {"Ode0": 5}}, "Ode0"),
         ({"sources": {"density": 1e12}}, "density"),
         ({"sources": {"size": 100}}, "size"),
@@ -278,3 +289,51 @@ def test_ranges_are_documented_for_clusters_too():
 def test_what_makes_no_sense_is_refused(content, message):
     with pytest.raises(ConfigError, match=message):
         MockInfo.from_dict(content)
+
+
+@pytest.mark.parametrize("matter", [0.05, 0.3, 1.0, 2.0])
+@pytest.mark.parametrize("dark_energy", [0.0, 0.7, 1.2, 1.6, 1.8, 2.5, 3.0])
+@pytest.mark.parametrize("temperature", [0.0, 2.7])
+def test_cosmologies_that_are_accepted_have_an_expansion_rate(matter, dark_energy, temperature):
+    section = {"Om0": matter, "Ode0": dark_energy, "Tcmb0": temperature}
+    # (H / H0)^2 in full, with photons alone, on a fine grid as far as the last scattering
+    x = np.geomspace(1.0, 1100.0, 20_000)
+    photons = 2.473e-5 / 0.7**2 * (temperature / 2.7255) ** 4
+    curvature = 1.0 - matter - dark_energy - photons
+    square = photons * x**4 + matter * x**3 + curvature * x**2 + dark_energy
+    if square.min() > 0.0:
+        assert MockInfo.from_dict({"cosmology": section}).make_cosmology().Ode0 == dark_energy
+    else:
+        with pytest.raises(ConfigError, match="no big bang"):
+            MockInfo.from_dict({"cosmology": section})
+
+
+def test_ini_keys_outside_any_section(tmp_path):
+    path = tmp_path / "m.ini"
+    path.write_text("seed = 3\n[lens]\nz_l = 0.4\n")
+    with pytest.raises(ConfigError, match=r"m\.ini: line 1: .* belong under \[clmassmod\]"):
+        load_mock_config(path)
+    path.write_text("[clmassmod]\n" + path.read_text())
+    assert load_mock_config(path)["seed"] == 3
+
+
+@pytest.mark.parametrize(
+    ("population", "message"),
+    [
+        ({"halo_mass": {"mu": 99}}, r"\[population\.halo_mass\] mu = 99\.0: log_mhalo = "),
+        ({"size": 8000}, r"\[population\.size\] value = 8000\.0: log_re = 8000"),
+        ({"mismatch": 100}, r"\[population\.mismatch\] alpha = 100\.0: log_mstar = "),
+        (
+            {"concentration": 1e9},
+            r"\[population\.concentration\] .*value = 1000000000\.0",
+        ),
+        (
+            {"stellar_mass": 80, "mismatch": -9},
+            r"stellar_mass\] value = 80\.0: \[population\.mismatch\] alpha = -9\.0: ",
+        ),
+    ],
+)
+def test_numbers_that_give_impossible_galaxies_are_named(population, message, tmp_path):
+    content = {"n_galaxies": 10, "population": population}
+    with pytest.raises(ConfigError, match=message):
+        run_mock(content, tmp_path / "out", figures=False)
