@@ -1,0 +1,1 @@
+"""Population of strong lenses: likelihood with selection, and its tables."""

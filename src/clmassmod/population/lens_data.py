@@ -1,0 +1,171 @@
+"""What is observed of a sample of doubly imaged lenses."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..cosmology import angular_diameter_distance
+from ..errors import ParameterError
+from ..provenance import digest
+from ..stronglens.catalogue import LensCatalogue
+from ..stronglens.lens import ARCSEC, require
+
+Array = npt.NDArray[np.float64]
+
+_POSITIVE = ("sigma_a", "sigma_b", "sigma_msps", "x_a")
+
+
+@dataclass(frozen=True, eq=False)
+class LensData:
+    """Image pairs of n lenses. Every argument is a number for all of them or (n,).
+
+    Parameters
+    ----------
+    x_a, x_b : kpc
+        Positions of the outer image, > 0, and of the inner one, < 0, in the lens plane; exact.
+    log_re : dex
+        log10 of the half-light radius [physical kpc].
+    m_a, m_b : mag
+        Observed magnitudes of the images.
+    log_msps : dex
+        log10 of the observed stellar mass of synthesis [Msun].
+    sigma_a, sigma_b : mag, > 0
+        Standard deviations of the magnitudes.
+    sigma_msps : dex, > 0
+        Standard deviation of `log_msps`.
+    sigma_re : dex, >= 0
+        Standard deviation of `log_re`; 0 is exact.
+    z_l, z_s : float
+        Redshifts.
+    time_delay, sigma_delay : days, optional
+        Observed delay of B after A and its standard deviation; NaN where there is none.
+    name : (n,) of str, optional
+
+    Raises
+    ------
+    ParameterError
+        A value outside its range; the argument, the lens and the range are named.
+    """
+
+    x_a: Any
+    x_b: Any
+    log_re: Any
+    m_a: Any
+    m_b: Any
+    log_msps: Any
+    sigma_a: Any = 0.1
+    sigma_b: Any = 0.1
+    sigma_msps: Any = 0.1
+    sigma_re: Any = 0.0
+    z_l: Any = 0.3
+    z_s: Any = 2.0
+    time_delay: Any = np.nan
+    sigma_delay: Any = np.nan
+    name: Any = None
+
+    def __post_init__(self) -> None:
+        names = [f.name for f in dataclasses.fields(self) if f.name != "name"]
+        arrays = []
+        for name in names:
+            try:
+                arrays.append(np.asarray(getattr(self, name), dtype=np.float64))
+            except (TypeError, ValueError):
+                raise ParameterError(name, getattr(self, name), "a number or (n,)") from None
+        try:
+            filled = np.broadcast_arrays(*arrays)
+        except ValueError:
+            shapes = ", ".join(f"{n} {a.shape}" for n, a in zip(names, arrays, strict=True))
+            raise ParameterError(
+                "shapes", shapes, "numbers and arrays of one length (n,)"
+            ) from None
+        if filled[0].ndim > 1:
+            raise ParameterError("shape", filled[0].shape, "one number or (n,)")
+        for name, array in zip(names, filled, strict=True):
+            values = np.array(np.atleast_1d(array))
+            values.flags.writeable = False
+            object.__setattr__(self, name, values)
+            self._check(name, values)
+        self._check_pairs()
+        labels = [str(i) for i in range(len(self))] if self.name is None else list(self.name)
+        if len(labels) != len(self):
+            raise ParameterError("name", len(labels), f"one name for each of {len(self)} lenses")
+        object.__setattr__(self, "name", tuple(map(str, labels)))
+
+    def _check(self, name: str, values: Array) -> None:
+        if name in ("time_delay", "sigma_delay"):
+            return
+        require(values, np.isfinite(values), name, "finite")
+        if name in _POSITIVE:
+            require(values, values > 0.0, name, "> 0")
+        if name == "sigma_re":
+            require(values, values >= 0.0, name, ">= 0")
+
+    def _check_pairs(self) -> None:
+        require(self.x_b, self.x_b < 0.0, "x_b", "< 0, on the other side of the lens", "kpc")
+        outer = self.x_a > -self.x_b
+        require(self.x_a, outer, "x_a", "> |x_b|: image A is the outer one", "kpc")
+        require(self.z_l, self.z_l > 0.0, "z_l", "> 0")
+        require(self.z_s, self.z_s > self.z_l, "z_s", "> z_l")
+        measured = np.isfinite(self.time_delay)
+        good = ~measured | (self.sigma_delay > 0.0)
+        require(self.sigma_delay, good, "sigma_delay", "> 0 where there is a time delay", "days")
+
+    @classmethod
+    def from_catalogue(cls, catalogue: LensCatalogue) -> LensData:
+        """Return the data of the detected lenses of a mock catalogue."""
+        lenses = catalogue.lenses
+        noise = catalogue.metadata["configuration"]["noise"]
+        delays = {}
+        if "time_delay_obs" in lenses and noise["time_delay"] is not None:
+            delays = {"time_delay": lenses["time_delay_obs"], "sigma_delay": noise["time_delay"]}
+        return cls(
+            x_a=lenses["x_a"],
+            x_b=lenses["x_b"],
+            log_re=lenses["log_re_obs"],
+            m_a=lenses["m_a_obs"],
+            m_b=lenses["m_b_obs"],
+            log_msps=lenses["log_msps_obs"],
+            sigma_a=noise["magnitude"],
+            sigma_b=noise["magnitude"],
+            sigma_msps=noise["log_msps"],
+            sigma_re=noise["log_re"],
+            z_l=lenses["z_l"],
+            z_s=lenses["z_s"],
+            name=[f"{g}" for g in lenses["galaxy_id"]],
+            **delays,
+        )
+
+    @classmethod
+    def from_arcsec(
+        cls, theta_a: Any, theta_b: Any, z_l: Any, cosmology: Any = None, **data: Any
+    ) -> LensData:
+        """Return the data of images at angles [arcsec]; other arguments as for `LensData`."""
+        kpc = np.asarray(angular_diameter_distance(z_l, cosmology)) * (1e3 * ARCSEC)
+        return cls(x_a=np.asarray(theta_a) * kpc, x_b=np.asarray(theta_b) * kpc, z_l=z_l, **data)
+
+    def __len__(self) -> int:
+        return int(self.x_a.size)
+
+    def __getitem__(self, index: Any) -> LensData:
+        """Return the lenses of a slice, a mask or an array of indices."""
+        rows = np.arange(len(self))[index]
+        rows = np.atleast_1d(rows)
+        arrays = {n: a[rows] for n, a in self.arrays().items()}
+        return LensData(**arrays, name=[self.name[i] for i in rows])
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the columns by name, without the names of the lenses."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "name"}
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over the columns."""
+        return digest(*(part for pair in self.arrays().items() for part in pair))
+
+    def __repr__(self) -> str:
+        return f"<LensData: {len(self)} lenses>"
