@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import FitError
+from .errors import FitError, ParameterError
 
 
 def provenance() -> dict[str, str]:
@@ -60,6 +60,22 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_parts(folder: str | os.PathLike[str], name: str = "*") -> None:
+    """Remove what an `atomic_path` of `name` left in a folder when its process was killed.
+
+    Nobody else may write such a file meanwhile: hold the folder (`exclusive_folder`).
+    """
+    for part in Path(folder).glob(f".{name}.*.part"):
+        part.unlink()
+
+
+def folder_name(argument: str, name: str) -> str:
+    """Return `name`, which must be the name of one folder that is not hidden."""
+    if not name or Path(name).name != name or name.startswith("."):
+        raise ParameterError(argument, name, "the name of a folder, without '/'")
+    return name
 
 
 @contextmanager

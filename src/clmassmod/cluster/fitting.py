@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import FitError, MissingExtraError, ParameterError, nearest
+from ..inference.diagnostics import r_hat
 from .density import weighted_quantile
 from .likelihood import ClusterLikelihood
 from .results import MassProfile
@@ -438,7 +439,7 @@ def _from_chain(
     start.diagnostics.update(
         autocorrelation_time=tau,
         ess=float(sampler.iteration * sampler.nwalkers / tau),
-        r_hat=r_hat(sampler.get_chain()),
+        r_hat=float(np.max(r_hat(sampler.get_chain()))),
         acceptance=float(np.mean(sampler.acceptance_fraction)),
         n_steps=int(sampler.iteration),
         sampler=sampler,
@@ -462,18 +463,6 @@ def _interval_errors(
         centre = start.mle[name]
         errors[name] = (max(centre - float(low), 0.0), max(float(high) - centre, 0.0))
     return errors
-
-
-def r_hat(chain: Array) -> float:
-    """Return the largest split R-hat over parameters of a chain (steps, walkers, P).
-
-    Gelman et al., Bayesian Data Analysis (2013), sect. 11.4; each walker is split in two.
-    """
-    half = chain.shape[0] // 2
-    parts = np.concatenate([chain[:half], chain[half : 2 * half]], axis=1)
-    within = parts.var(axis=0, ddof=1).mean(axis=0)
-    between = parts.mean(axis=0).var(axis=0, ddof=1)
-    return float(np.max(np.sqrt((half - 1) / half + between / within)))
 
 
 def _nested(

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import FormatError, ParameterError
-from ..provenance import atomic_path
+from ..errors import FormatError
+from ..provenance import atomic_path, folder_name
 
 AnyArray = npt.NDArray[Any]
 
@@ -167,9 +167,7 @@ def _mapped(path: str | os.PathLike[str], dataset: Any) -> AnyArray:
 
 def table_folder(sim_id: str, root: str | os.PathLike[str] | None = None) -> Path:
     """Return ``<root>/data/tables/<sim_id>``; `root` is the current folder by default."""
-    if not sim_id or Path(sim_id).name != sim_id or sim_id.startswith("."):
-        raise ParameterError("sim_id", sim_id, "the name of a folder, without '/'")
-    return Path(root or ".") / _ROOT / sim_id
+    return Path(root or ".") / _ROOT / folder_name("sim_id", sim_id)
 
 
 def table_files(root: str | os.PathLike[str] | None = None) -> Iterator[Path]:

@@ -1,0 +1,272 @@
+"""Run directories: everything about one inference run, and nothing of it elsewhere.
+
+``inference/<sim_id>/<run_id>/`` holds ``params.json`` (the whole configuration),
+``metadata.json`` (where the result comes from), ``chain.h5``, ``checkpoint-*.h5`` while it runs,
+``log.txt`` and ``figures/``.
+"""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import FitError, FormatError, ParameterError
+from ..parallel import available_cores
+from ..provenance import atomic_path, exclusive_folder, folder_name, provenance, remove_parts
+from .chain import Chain
+from .chain_file import read_chain, write_chain
+from .posterior import Likelihood
+
+INFERENCE = "inference"
+PARAMS, METADATA, CHAIN, LOG, FIGURES = (
+    "params.json",
+    "metadata.json",
+    "chain.h5",
+    "log.txt",
+    "figures",
+)
+TABLES = "precomputed_table_version"
+"""Key of `Likelihood.versions` and of metadata: the root hash of the tables."""
+
+_PACKAGES = ("numpy", "scipy", "h5py", "emcee", "nautilus-sampler")
+_CHANGEABLE = "stopping"
+
+
+def run_folder(sim_id: str, run_id: str, root: str | os.PathLike[str] | None = None) -> Path:
+    """Return ``<root>/inference/<sim_id>/<run_id>``; `root` is the current folder by default."""
+    place = Path(root or ".") / INFERENCE
+    return place / folder_name("sim_id", sim_id) / folder_name("run_id", run_id)
+
+
+class RunDirectory:
+    """The files of one run."""
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+
+    @property
+    def sim_id(self) -> str:
+        """Name of the folder above, of a run at ``inference/<sim_id>/<run_id>``; else ""."""
+        place = self.folder.resolve().parent
+        return place.name if place.parent.name == INFERENCE else ""
+
+    def read_params(self) -> dict[str, Any]:
+        """Return ``params.json``.
+
+        Raises
+        ------
+        FormatError
+            There is none, or it is damaged.
+        """
+        return _read_json(self.folder / PARAMS)
+
+    def read_metadata(self) -> dict[str, Any]:
+        """Return ``metadata.json``.
+
+        Raises
+        ------
+        FormatError
+            There is none, or it is damaged.
+        """
+        return _read_json(self.folder / METADATA)
+
+    def say(self, line: str) -> None:
+        """Add a line with the time to ``log.txt``."""
+        with open(self.folder / LOG, "a", encoding="utf-8") as file:
+            file.write(f"{_now()}  {line}\n")
+
+    def begin(self, params: Mapping[str, Any], likelihood: Likelihood) -> None:
+        """Start the run, or go on with it.
+
+        Raises
+        ------
+        FitError
+            The folder holds a run with other parameters, data or tables, or other files.
+        """
+        tables = str(likelihood.versions.get(TABLES, ""))
+        if (self.folder / PARAMS).exists():
+            self._check_params(params)
+            self._check_identity(likelihood.identity, tables)
+        else:
+            self._check_empty()
+        _write_json(self.folder / PARAMS, params)
+        known = (self.folder / METADATA).exists()
+        metadata = self.read_metadata() if known else self._metadata(likelihood, tables)
+        metadata["sessions"].append(_session())
+        _write_json(self.folder / METADATA, metadata | {"status": "running", "ended": None})
+        self.say("goes on" if known else "begins")
+
+    def end(self, status: str, **numbers: Any) -> None:
+        """Put the end of the run, or of this part of it, into the metadata."""
+        metadata = self.read_metadata()
+        now = _now()
+        metadata["sessions"][-1] |= {"ended": now, "status": status}
+        _write_json(self.folder / METADATA, metadata | {"status": status, "ended": now} | numbers)
+        self.say(status)
+
+    def write_chain(self, chain: Chain) -> None:
+        """Write ``chain.h5``."""
+        write_chain(self.folder / CHAIN, chain)
+
+    def _metadata(self, likelihood: Likelihood, tables: str) -> dict[str, Any]:
+        facts = provenance()
+        versions = {"clmassmod": facts["clmassmod"], "python": facts["python"]}
+        for package in _PACKAGES:
+            try:
+                versions[package] = importlib.metadata.version(package)
+            except importlib.metadata.PackageNotFoundError:
+                continue  # an extra that is not installed
+        others = {k: v for k, v in likelihood.versions.items() if k != TABLES}
+        return {
+            "started": _now(),
+            "git_commit": facts["commit"],
+            "sim_id": self.sim_id,
+            "run_id": self.folder.resolve().name,
+            TABLES: tables,
+            "likelihood_identity": likelihood.identity,
+            "versions": versions | others,
+            "sessions": [],
+        }
+
+    def _check_params(self, params: Mapping[str, Any]) -> None:
+        given, kept = json.loads(_text(params)), self.read_params()
+        found = differences(kept, given)
+        foreign = [line for line in found if not line.startswith(f"{_CHANGEABLE}.")]
+        if foreign:
+            raise FitError(
+                f"{self.folder} holds a run with other parameters: {'; '.join(foreign[:5])}. "
+                "Give another run_id, or delete the folder"
+            )
+
+    def _check_identity(self, identity: str, tables: str) -> None:
+        kept = self.read_metadata()
+        pairs = (
+            (TABLES, "tables", kept[TABLES], tables),
+            ("likelihood_identity", "data or tables", kept["likelihood_identity"], identity),
+        )
+        for key, what, old, new in pairs:
+            if old != new:
+                raise FitError(
+                    f"{self.folder} holds a run with other {what}: its {key} is {old!r}, that of "
+                    f"the likelihood is {new!r}. Restore them, give another run_id, or delete "
+                    "the folder"
+                )
+
+    def _check_empty(self) -> None:
+        others = [p.name for p in self.folder.iterdir() if not p.name.startswith(".")]
+        if others:
+            raise FitError(
+                f"{self.folder} holds {', '.join(sorted(others)[:3])} but no {PARAMS}: it is not "
+                "the folder of a run; give another run_id"
+            )
+
+
+@contextmanager
+def opened_run(
+    folder: str | os.PathLike[str], params: Mapping[str, Any], likelihood: Likelihood
+) -> Iterator[RunDirectory]:
+    """Hold the directory of a run for this process, from its begin to its end.
+
+    Raises
+    ------
+    FitError
+        Another process holds it, it cannot be written to, or it holds another run.
+    """
+    with exclusive_folder(folder):
+        remove_parts(folder)
+        run = RunDirectory(folder)
+        run.begin(params, likelihood)
+        try:
+            yield run
+        except BaseException as error:
+            stopped = isinstance(error, KeyboardInterrupt)
+            status = "interrupted" if stopped else f"failed: {type(error).__name__}: {error}"
+            try:
+                run.end(status)
+            except OSError as second:  # what ended the run is the news
+                error.add_note(f"{run.folder / METADATA} could not be written: {second}")
+            raise
+
+
+def load_run(folder: str | os.PathLike[str]) -> Chain:
+    """Return the chain of a run; of one that has not ended, what its last checkpoint holds.
+
+    Raises
+    ------
+    FormatError
+        No run, no chain yet, or damaged files.
+    """
+    place = Path(folder)
+    if (place / CHAIN).exists():
+        return read_chain(place / CHAIN)
+    status = RunDirectory(place).read_metadata()["status"]
+    for file in sorted(place.glob("checkpoint-*.h5"), reverse=True):
+        return read_chain(file)
+    raise FormatError(place, CHAIN, f"there is none yet (status: {status})")
+
+
+def differences(old: Any, new: Any, where: str = "") -> list[str]:
+    """Return lines such as ``priors.mu_h.low: 12 there, 11 here`` for what differs."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        lines = []
+        for key in sorted(old.keys() | new.keys()):
+            place = f"{where}.{key}" if where else str(key)
+            lines += differences(old.get(key, "nothing"), new.get(key, "nothing"), place)
+        return lines
+    # as text: NaN differs from itself otherwise
+    texts = [json.dumps(one) for one in (old, new)]
+    if texts[0] == texts[1]:
+        return []
+    return [f"{where}: {_short(texts[0])} there, {_short(texts[1])} here"]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _session() -> dict[str, Any]:
+    return {
+        "started": _now(),
+        "host": platform.node(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": available_cores(),
+        "omp_num_threads": os.environ.get("OMP_NUM_THREADS", ""),
+        "git_commit": provenance()["commit"],
+    }
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _text(content: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(content, indent=2)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(
+            "to_dict()", content, f"made of what JSON can hold ({error})"
+        ) from error
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(_text(content) + "\n", encoding="utf-8")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise FormatError(path, "file", "there is none: no run here") from error
+    except (OSError, ValueError) as error:
+        raise FormatError(path, "file", f"not readable ({error})") from error
+    if not isinstance(content, dict):
+        raise FormatError(path, "file", "not an object")
+    return content
