@@ -90,18 +90,34 @@ class RunDirectory:
         FitError
             The folder holds a run with other parameters, data or tables, or other files.
         """
-        tables = str(likelihood.versions.get(TABLES, ""))
+        known = (self.folder / METADATA).exists()
         if (self.folder / PARAMS).exists():
             self._check_params(params)
-            self._check_identity(likelihood.identity, tables)
+            # what was sampled without metadata to say from what is not gone on with
+            if known or any(self.folder.glob("[!.]*.h5")):
+                self.check_identity(likelihood)
         else:
             self._check_empty()
         _write_json(self.folder / PARAMS, params)
-        known = (self.folder / METADATA).exists()
-        metadata = self.read_metadata() if known else self._metadata(likelihood, tables)
+        metadata = self.read_metadata() if known else self._metadata(likelihood)
         metadata["sessions"].append(_session())
         _write_json(self.folder / METADATA, metadata | {"status": "running", "ended": None})
         self.say("goes on" if known else "begins")
+
+    def check_identity(self, likelihood: Likelihood) -> None:
+        """Raise FitError unless data and tables of a likelihood are those of the run."""
+        kept = self.read_metadata()
+        pairs = (
+            (TABLES, "tables", _tables_of(likelihood)),
+            ("likelihood_identity", "data or tables", likelihood.identity),
+        )
+        for key, what, new in pairs:
+            if kept[key] != new:
+                raise FitError(
+                    f"{self.folder} holds a run with other {what}: its {key} is {kept[key]!r}, "
+                    f"that of the likelihood is {new!r}. Restore them, give another run_id, or "
+                    "delete the folder"
+                )
 
     def end(self, status: str, **numbers: Any) -> None:
         """Put the end of the run, or of this part of it, into the metadata."""
@@ -115,7 +131,7 @@ class RunDirectory:
         """Write ``chain.h5``."""
         write_chain(self.folder / CHAIN, chain)
 
-    def _metadata(self, likelihood: Likelihood, tables: str) -> dict[str, Any]:
+    def _metadata(self, likelihood: Likelihood) -> dict[str, Any]:
         facts = provenance()
         versions = {"clmassmod": facts["clmassmod"], "python": facts["python"]}
         for package in _PACKAGES:
@@ -129,7 +145,7 @@ class RunDirectory:
             "git_commit": facts["commit"],
             "sim_id": self.sim_id,
             "run_id": self.folder.resolve().name,
-            TABLES: tables,
+            TABLES: _tables_of(likelihood),
             "likelihood_identity": likelihood.identity,
             "versions": versions | others,
             "sessions": [],
@@ -144,20 +160,6 @@ class RunDirectory:
                 f"{self.folder} holds a run with other parameters: {'; '.join(foreign[:5])}. "
                 "Give another run_id, or delete the folder"
             )
-
-    def _check_identity(self, identity: str, tables: str) -> None:
-        kept = self.read_metadata()
-        pairs = (
-            (TABLES, "tables", kept[TABLES], tables),
-            ("likelihood_identity", "data or tables", kept["likelihood_identity"], identity),
-        )
-        for key, what, old, new in pairs:
-            if old != new:
-                raise FitError(
-                    f"{self.folder} holds a run with other {what}: its {key} is {old!r}, that of "
-                    f"the likelihood is {new!r}. Restore them, give another run_id, or delete "
-                    "the folder"
-                )
 
     def _check_empty(self) -> None:
         others = [p.name for p in self.folder.iterdir() if not p.name.startswith(".")]
@@ -225,6 +227,10 @@ def differences(old: Any, new: Any, where: str = "") -> list[str]:
     if texts[0] == texts[1]:
         return []
     return [f"{where}: {_short(texts[0])} there, {_short(texts[1])} here"]
+
+
+def _tables_of(likelihood: Likelihood) -> str:
+    return str(likelihood.versions.get(TABLES, ""))
 
 
 def _short(text: str) -> str:
