@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import MissingExtraError
@@ -40,6 +41,38 @@ def new_figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def corner_figure(
+    samples: Any, labels: Sequence[str], truths: Sequence[float | None], weights: Any = None
+) -> Figure:
+    """Return densities of every parameter and pair of parameters of samples (n, d >= 2).
+
+    Contours hold 39.3 % and 86.5 %, the 1 and 2 sigma of a two-dimensional normal density.
+    """
+    require_matplotlib()
+    try:
+        import corner
+    except ImportError:
+        raise MissingExtraError("corner", "plot", "a corner plot") from None
+    from matplotlib.figure import Figure
+
+    size = 2.6 * len(labels)
+    figure = Figure(figsize=(size, size))
+    corner.corner(
+        samples,
+        weights=weights,
+        labels=list(labels),
+        truths=list(truths),
+        truth_color=VERMILLION,
+        color=BLUE,
+        bins=30,
+        smooth=1.0,
+        levels=(0.393, 0.865),
+        plot_datapoints=False,
+        fig=figure,
+    )
+    return figure
 
 
 def legend_above(figure: Figure, *axes: Any) -> None:

@@ -21,6 +21,7 @@ from ._figure_tools import (
     UNIT_LABEL,
     UNIT_MASS,
     VERMILLION,
+    corner_figure,
     label_of,
     legend_above,
     log_ticks,
@@ -40,7 +41,7 @@ from .cluster.density import (
 from .cluster.massmod import CLMassMod
 from .cluster.reference import Reference, compared, comparison
 from .cluster.results import MassProfile, file_name
-from .errors import FitError, MissingExtraError, ParameterError
+from .errors import FitError, ParameterError
 from .observables import DeltaSigma, GammaTheta
 
 if TYPE_CHECKING:
@@ -450,27 +451,12 @@ def corner_plot(profile: MassProfile) -> Figure:
     """
     if not profile.samples.size or len(profile.parameters) < 2:
         raise FitError(f"{profile.halo_id}: a corner plot needs samples of >= 2 parameters")
-    require_matplotlib()
-    try:
-        import corner
-    except ImportError:
-        raise MissingExtraError("corner", "plot", "a corner plot") from None
-    from matplotlib.figure import Figure
-
     scale = [UNIT_MASS if name == "mass" else 1.0 for name in profile.parameters]
-    figure = Figure(figsize=(2.6 * len(scale), 2.6 * len(scale)))
-    corner.corner(
+    figure = corner_figure(
         profile.samples / scale,
-        weights=sample_weights(profile),
-        labels=[label_of(profile, name) for name in profile.parameters],
-        truths=[profile.mle[name] / s for name, s in zip(profile.parameters, scale, strict=True)],
-        truth_color=VERMILLION,
-        color=BLUE,
-        bins=30,
-        smooth=1.0,
-        levels=(0.393, 0.865),
-        plot_datapoints=False,
-        fig=figure,
+        [label_of(profile, name) for name in profile.parameters],
+        [profile.mle[name] / s for name, s in zip(profile.parameters, scale, strict=True)],
+        sample_weights(profile),
     )
     figure.axes[0].set_title(plain(profile.halo_id), fontsize=10, loc="left")
     return figure

@@ -7,6 +7,7 @@ scales that netCDF-4 asks for: ``arviz.from_netcdf("chain.h5")`` reads them.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from typing import Any
@@ -40,22 +41,20 @@ def write_chain(path: str | os.PathLike[str], chain: Chain) -> None:
             "random_state": None if chain.random_state is None else _plain(chain.random_state),
         }
     )
+    # in memory first: a full disk is then an OSError, where HDF5 may end the process
+    image = io.BytesIO()
     # netCDF-4 wants members in order of creation
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+    with h5py.File(image, "w", track_order=True) as file:
         file.attrs["format"] = FORMAT
         file.attrs["format_version"] = FORMAT_VERSION
         file.attrs["content"] = header
         file.attrs["sha256"] = _hash(chain.draws, chain.log_posterior, chain.log_prior, header)
-        split = chain.n_burn
-        for (draws, statistics), steps in zip(
-            _PARTS, (slice(0, split), slice(split, None)), strict=True
+        for part, steps in zip(
+            _PARTS, (slice(0, chain.n_burn), slice(chain.n_burn, None)), strict=True
         ):
-            if chain.draws[steps].size:
-                columns = np.moveaxis(chain.draws[steps], -1, 0)
-                _write_group(file, draws, dict(zip(chain.names, columns, strict=True)))
-                numbers = (chain.log_posterior, chain.log_likelihood, chain.log_prior)
-                values = {k: v[steps] for k, v in zip(_STATISTICS, numbers, strict=True)}
-                _write_group(file, statistics, values)
+            _write_part(file, part, chain, steps)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(image.getbuffer())
 
 
 def read_chain(path: str | os.PathLike[str]) -> Chain:
@@ -106,6 +105,17 @@ def _hash(draws: Array, log_posterior: Array, log_prior: Array, header: str) -> 
 def _plain(state: tuple[Any, ...]) -> list[Any]:
     """Return the state of a numpy RandomState as what JSON can hold, without loss."""
     return [one.tolist() if isinstance(one, np.ndarray) else one for one in state]
+
+
+def _write_part(file: Any, part: tuple[str, str], chain: Chain, steps: slice) -> None:
+    """Write the two groups of some steps, unless these are none."""
+    if not chain.draws[steps].size:
+        return
+    columns = np.moveaxis(chain.draws[steps], -1, 0)
+    _write_group(file, part[0], dict(zip(chain.names, columns, strict=True)))
+    numbers = (chain.log_posterior, chain.log_likelihood, chain.log_prior)
+    values = {key: one[steps] for key, one in zip(_STATISTICS, numbers, strict=True)}
+    _write_group(file, part[1], values)
 
 
 def _write_group(file: Any, name: str, columns: dict[str, Array]) -> None:

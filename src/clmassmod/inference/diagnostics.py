@@ -51,7 +51,7 @@ def autocorrelation_time(chain: Array) -> Array:
 
     Notes
     -----
-    ``tau = 1 + 2 sum_t rho(t)`` up to the first t >= 5 tau (Sokal 1997), with rho averaged
+    ``tau = 1 + 2 sum_t rho(t)`` up to the first t >= 5 tau (Sokal 1997) and >= 5, with rho averaged
     over walkers. Deviations are from the mean of the whole chain, so that walkers that stay
     in different places give a long tau (with each walker's own mean they would not). The
     scatter of tau is about ``sqrt(20 tau / (n w)) tau``; it is too small by up to a fifth for
@@ -65,10 +65,10 @@ def autocorrelation_time(chain: Array) -> Array:
         deviation = x[:, :, i] - x[:, :, i].mean()
         power = np.abs(np.fft.rfft(deviation, size, axis=0)) ** 2
         covariance = np.fft.irfft(power.mean(axis=1), size)[:n]
-        # a constant leaves rounding only
-        if np.ptp(x[:, :, i]) > 0.0:
+        if _moves(x[:, :, i]):
             tau = 2.0 * np.cumsum(covariance / covariance[0]) - 1.0
-            beyond = np.arange(n) >= _WINDOW * tau
+            # at least five lags: after one, an alternating chain seems to have none
+            beyond = np.arange(n) >= _WINDOW * np.maximum(tau, 1.0)
             result[i] = tau[np.argmax(beyond)] if beyond.any() else tau[-1]
     return result
 
@@ -89,8 +89,10 @@ def r_hat(chain: Array) -> Array:
     parts = np.concatenate([x[:half], x[half : 2 * half]], axis=1)
     within = parts.var(axis=0, ddof=1).mean(axis=0)
     between = parts.mean(axis=0).var(axis=0, ddof=1)
-    result = np.full(x.shape[2], np.inf)
-    ratio = np.divide(between, within, out=result, where=within > 0.0)
+    ratio = np.full(x.shape[2], np.inf)
+    for i in range(x.shape[2]):
+        if _moves(x[:, :, i]) and within[i] > 0.0:
+            ratio[i] = between[i] / within[i]
     return np.asarray(np.sqrt((half - 1) / half + ratio))
 
 
@@ -140,6 +142,11 @@ def convergence(chain: Array) -> Convergence:
     times = autocorrelation_time(kept)
     ess = kept.shape[0] * kept.shape[1] / times
     return Convergence(n_burn, len(kept), times, ess, r_hat(kept))
+
+
+def _moves(x: Array) -> bool:
+    """Whether a parameter has two values; the variance of a constant may be rounding."""
+    return bool(np.ptp(x) > 0.0)
 
 
 def _checked(chain: Array) -> Array:

@@ -22,7 +22,7 @@ from .posterior import Posterior
 Array = npt.NDArray[np.float64]
 
 _FIRST_CHECK = 200
-_GROWTH = 1.1
+_GROWTH = 1.2
 STARTS = ("laplace", "prior")
 
 
@@ -105,10 +105,12 @@ def sample_emcee(
 
     Notes
     -----
-    Differential evolution moves, a fifth of them with snooker update (ter Braak 2006; ter Braak
-    & Vrugt 2008), by emcee (Foreman-Mackey et al. 2013): on normal and curved densities of 3
-    to 12 parameters their autocorrelation time is a half to a quarter of the stretch move's.
-    Convergence is looked at after 200 steps and then whenever the chain has grown by a tenth
+    Four in five moves are differential evolution (ter Braak 2006; Nelson et al. 2014), the
+    others stretch moves (Goodman & Weare 2010), both by emcee (Foreman-Mackey et al. 2013). The
+    autocorrelation time is a third of that of stretch moves alone on normal densities, and
+    half of it on curved ones. The snooker move of emcee 3.1.6 is not used: it has the wrong
+    distribution (mended in emcee's pull request 531).
+    Convergence is looked at after 200 steps and then whenever the chain has grown by a fifth
     (`convergence`), at steps that depend on nothing else: where the chain ends does not depend
     on interruptions.
     """
@@ -148,7 +150,7 @@ def _advance(record: _Record, end: int, checkpoints: Checkpoints[Chain] | None, 
     """Make the steps up to `end`."""
     import emcee
 
-    moves = [(emcee.moves.DEMove(), 0.8), (emcee.moves.DESnookerMove(), 0.2)]
+    moves = [(emcee.moves.DEMove(), 0.8), (emcee.moves.StretchMove(), 0.2)]
     sampler = emcee.EnsembleSampler(
         record.n_walkers, len(record.posterior.names), record.posterior, moves=moves, vectorize=True
     )
@@ -283,11 +285,12 @@ def _kept(record: _Record, checkpoints: Checkpoints[Chain] | None) -> Iterator[N
     """Write a checkpoint when an exception ends the sampling."""
     try:
         yield
-    except OSError:
-        raise  # of a checkpoint that could not be written: the last one stays
-    except BaseException:
+    except BaseException as error:
         if checkpoints is not None and record.n:
-            checkpoints.save(record.chain())
+            try:
+                checkpoints.save(record.chain())
+            except OSError as second:  # what ended the sampling is the news
+                error.add_note(f"the steps since the last checkpoint are lost: {second}")
         raise
 
 

@@ -156,10 +156,8 @@ class _Scaled:
         return np.asarray(np.clip(z, self._low + margin, self._high - margin))
 
     def _simplex(self, z: Array) -> Array:
-        # towards the middle of the support, where there is room
-        middle = np.where(np.isfinite(self._low + self._high), 0.5 * (self._low + self._high), z)
         step = np.minimum(0.02, _half_room(self))
-        return np.vstack([z, z + np.diag(np.where(middle >= z, step, -step))])
+        return np.vstack([z, z + np.diag(np.where(z + step <= self._high, step, -step))])
 
     def _values(self, z: Array) -> Array:
         return self._posterior(self.to_theta(z))

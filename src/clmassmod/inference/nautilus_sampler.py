@@ -21,7 +21,7 @@ from .posterior import Posterior
 Array = npt.NDArray[np.float64]
 
 # batches of likelihood calls between looks at the clock
-_BATCHES = 20
+_BATCHES = 5
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ class Posterior:
         """Points inside the priors at which the likelihood was zero so far."""
         self.n_calls = 0
         """Points at which the likelihood was computed so far."""
+        _check_names(self.names)
         _check_support(self.priors, likelihood)
 
     def __call__(self, theta: Any) -> Array:
@@ -117,6 +118,13 @@ class Posterior:
                 for name, value in zip(self.names, points[at].tolist(), strict=True)
             )
             raise NumericalError(f"the log likelihood is {values[at]} at {where}")
+
+
+def _check_names(names: tuple[str, ...]) -> None:
+    """Refuse names that files of chains cannot have."""
+    for name in names:
+        if name in ("chain", "draw") or not name.isprintable() or "/" in name or not name:
+            raise ParameterError("names", name, "printable without '/', and not 'chain' or 'draw'")
 
 
 def _check_support(priors: PriorSet, likelihood: Likelihood) -> None:

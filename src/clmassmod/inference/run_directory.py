@@ -1,8 +1,8 @@
 """Run directories: everything about one inference run, and nothing of it elsewhere.
 
 ``inference/<sim_id>/<run_id>/`` holds ``params.json`` (the whole configuration),
-``metadata.json`` (where the result comes from), ``chain.h5``, ``checkpoint-*.h5`` while it runs,
-``log.txt`` and ``figures/``.
+``metadata.json`` (where the result comes from), ``chain.h5``, ``log.txt``, ``figures/``, and
+``checkpoint-*.h5`` while it runs (of nautilus also later: it goes on from these only).
 """
 
 from __future__ import annotations

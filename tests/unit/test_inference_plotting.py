@@ -1,0 +1,92 @@
+"""Figures of chains and of calibration: what they show, and what they refuse."""
+
+from __future__ import annotations
+
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+
+from clmassmod import inference_plotting
+from clmassmod.errors import FitError, MissingExtraError, ParameterError
+from clmassmod.inference.calibration import Calibration
+from clmassmod.inference.chain import Chain
+from clmassmod.inference.prior_set import PriorSet
+from clmassmod.inference.priors import Uniform
+from clmassmod.inference.samplers import run_mcmc
+
+from inference_targets import Banana, Gaussian
+
+
+@pytest.fixture(scope="module")
+def chain():
+    priors = PriorSet({"a": Uniform(-6.0, 6.0), "b": Uniform(-30.0, 60.0)})
+    return run_mcmc(Banana(), priors, seed=1, target_ess=500)
+
+
+def test_write_figures(chain, tmp_path):
+    before = dict(matplotlib.rcParams)
+    files = inference_plotting.write_figures(chain, tmp_path / "figures", truth={"a": 0.0})
+    assert list(files) == ["Trace", "Corner"]
+    for file in files.values():
+        with open(file, "rb") as opened:
+            assert opened.read(8) == b"\x89PNG\r\n\x1a\n"
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_trace_shows_walkers_median_burn_in_and_truth(chain):
+    figure = inference_plotting.trace(chain, truth={"b": 1.0}, labels={"b": "the other"})
+    upper, lower = figure.axes
+    assert upper.get_ylabel() == "a"
+    assert lower.get_ylabel() == "the other"
+    assert len(upper.lines) == 17
+    assert len(lower.lines) == 18
+    np.testing.assert_array_equal(upper.lines[0].get_ydata(), chain.draws[:, 0, 0])
+    np.testing.assert_array_equal(
+        upper.lines[16].get_ydata(), np.median(chain.draws[..., 0], axis=1)
+    )
+    (patch,) = upper.patches
+    assert patch.get_width() == chain.n_burn
+    assert f"ESS {chain.summary()['a']['ess']:.0f}" in upper.get_title(loc="right")
+
+
+def test_trace_of_nested_samples():
+    draws = np.random.default_rng(1).standard_normal((500, 1, 1))
+    zero = np.zeros((500, 1))
+    figure = inference_plotting.trace(Chain(("a",), draws, zero, zero))
+    assert figure.axes[0].lines[0].get_linestyle() == "None"
+
+
+def test_corner_shows_the_density(chain):
+    figure = inference_plotting.corner(chain, truth={"a": 0.0}, labels={"a": "first"})
+    labels = [axes.get_xlabel() for axes in figure.axes]
+    assert labels[2:] == ["first", "b"]
+
+
+def test_rank_ecdf_shows_curve_and_band():
+    random = np.random.default_rng(2)
+    ranks = np.stack([random.integers(0, 20, 200), random.integers(8, 20, 200)], axis=1)
+    zero = np.zeros((200, 2))
+    found = Calibration(("a", "b"), 19, zero, ranks, zero, zero)
+    figure = inference_plotting.rank_ecdf(found)
+    good, bad = figure.axes
+    for axes, inside in ((good, True), (bad, False)):
+        (band,) = axes.collections
+        top = band.get_datalim(axes.transData).ymax
+        assert bool(np.abs(axes.lines[1].get_ydata()).max() < top) is inside
+    # no rank is below 8 of 20: the curve falls to -8/20 there
+    assert bad.lines[1].get_ydata().min() == pytest.approx(-0.4)
+
+
+def test_wrong_calls(chain, monkeypatch):
+    single = run_mcmc(
+        Gaussian(names=("a",)), PriorSet({"a": Uniform(-9.0, 9.0)}), seed=1, target_ess=200
+    )
+    with pytest.raises(FitError, match=">= 2"):
+        inference_plotting.corner(single)
+    with pytest.raises(ParameterError, match="truth = 'x'"):
+        inference_plotting.trace(chain, truth={"x": 1.0})
+    monkeypatch.setitem(sys.modules, "corner", None)
+    with pytest.raises(MissingExtraError, match="corner"):
+        inference_plotting.corner(chain)
