@@ -34,7 +34,7 @@ class EmceeOptions:
     ----------
     seed : int, >= 0 and < 2^64
     n_walkers : int, optional
-        Even and at least 2 d; the larger of 32 and 4 d by default.
+        Even and at least 4 and 2 d; the larger of 32 and 4 d by default.
     start : {"laplace", "prior"}
         Where the walkers start: drawn from a Laplace fit (`fit_laplace`) or from the prior.
     target_ess : float, > 0
@@ -67,8 +67,9 @@ class EmceeOptions:
         """Return the number of walkers for so many parameters."""
         if self.n_walkers is None:
             return max(32, 4 * n_parameters)
-        if self.n_walkers < 2 * n_parameters or self.n_walkers % 2:
-            raise ParameterError("n_walkers", self.n_walkers, f"even and >= {2 * n_parameters}")
+        least = max(2 * n_parameters, 4)
+        if self.n_walkers < least or self.n_walkers % 2:
+            raise ParameterError("n_walkers", self.n_walkers, f"even and >= {least}")
         return self.n_walkers
 
 
