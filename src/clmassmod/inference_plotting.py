@@ -27,16 +27,19 @@ from .errors import FitError, ParameterError
 from .inference.calibration import Calibration
 from .inference.chain import Chain
 from .inference.rank_statistics import ecdf_band, ecdf_of_ranks, ecdf_points
+from .inference.run_directory import FIGURES, load_run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FILES = ("corner.png", "trace.png")
-"""What `write_figures` can write."""
-
 _MOST_STEPS = 2000
 _MOST_LINES = 16
 _RANK = "rank of the truth / largest rank"
+
+
+def write_run_figures(folder: str | os.PathLike[str], **options: Any) -> dict[str, str]:
+    """Write the figures of a run into its ``figures/``; options as of `write_figures`."""
+    return write_figures(load_run(folder), Path(folder) / FIGURES, **options)
 
 
 def write_figures(

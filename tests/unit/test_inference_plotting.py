@@ -35,6 +35,13 @@ def test_write_figures(chain, tmp_path):
     assert dict(matplotlib.rcParams) == before
 
 
+def test_figures_of_a_run(tmp_path):
+    priors = PriorSet({"a": Uniform(-9.0, 9.0)})
+    run_mcmc(Gaussian(names=("a",)), priors, tmp_path / "run", seed=1, target_ess=200)
+    files = inference_plotting.write_run_figures(tmp_path / "run", labels={"a": "first"})
+    assert files == {"Trace": str(tmp_path / "run" / "figures" / "trace.png")}
+
+
 def test_trace_shows_walkers_median_burn_in_and_truth(chain):
     figure = inference_plotting.trace(chain, truth={"b": 1.0}, labels={"b": "the other"})
     upper, lower = figure.axes

@@ -177,6 +177,8 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, whole):
     _, newer = sorted(folder.glob("checkpoint-*.h5"))
     content = newer.read_bytes()
     newer.write_bytes(content[: len(content) // 2])
+    with pytest.warns(UserWarning, match="damaged checkpoint"):
+        assert load_run(folder).draws.shape[0] > 0
     same(run_mcmc(Banana(), PRIORS, folder, **OPTIONS), whole)
     assert "damaged checkpoint" in (folder / "log.txt").read_text()
 
@@ -200,6 +202,8 @@ def test_nautilus_goes_on(tmp_path):
         with pytest.raises(KeyboardInterrupt):
             run_mcmc(Stopped(call), PRIORS, folder, checkpoint_seconds=0.0, **options)
     assert list(folder.glob("checkpoint-*.h5"))
+    with pytest.raises(FormatError, match="none yet"):
+        load_run(folder)
     chain = run_mcmc(Banana(), PRIORS, folder, **options)
     assert "goes on from" in (folder / "log.txt").read_text()
     # nautilus promises no identical samples

@@ -127,17 +127,12 @@ def _probability_inside(n: int, z: Array, low: Counts, high: Counts) -> float:
     """
     if np.any(low > high):
         return 0.0
-    counts = np.arange(n + 1)
-    state = np.zeros(n + 1)
-    state[0] = 1.0
-    lengths: dict[float, Array] = {}
+    first, state = 0, np.ones(1)  # probabilities of the counts first, first + 1, ...
     for step, least, most in zip(np.diff(z, prepend=0.0), low, high, strict=True):
-        key = round(float(step), 12)
-        if key not in lengths:
-            lengths[key] = stats.poisson.pmf(counts, n * key)
-        state = np.convolve(state, lengths[key])[: n + 1]
-        state[:least] = 0.0
-        state[most + 1 :] = 0.0
-    last = stats.poisson.pmf(counts[::-1], n * (1.0 - float(z[-1])))
+        more = stats.poisson.pmf(np.arange(most - first + 1), n * step)
+        state = np.convolve(state, more)[least - first : most - first + 1]
+        first = int(least)
+    rest = n - first - np.arange(state.size)
+    last = stats.poisson.pmf(rest, n * (1.0 - float(z[-1])))
     end = np.exp(n * np.log(n) - n - special.gammaln(n + 1))
     return float(state @ last / end)

@@ -12,6 +12,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from ..parallel import available_cores
 from ..provenance import atomic_path, exclusive_folder, folder_name, provenance, remove_parts
 from .chain import Chain
 from .chain_file import read_chain, write_chain
+from .checkpoints import Checkpoints
 from .posterior import Likelihood
 
 INFERENCE = "inference"
@@ -205,13 +207,16 @@ def load_run(folder: str | os.PathLike[str]) -> Chain:
     FormatError
         No run, no chain yet, or damaged files.
     """
-    place = Path(folder)
-    if (place / CHAIN).exists():
-        return read_chain(place / CHAIN)
-    status = RunDirectory(place).read_metadata()["status"]
-    for file in sorted(place.glob("checkpoint-*.h5"), reverse=True):
-        return read_chain(file)
-    raise FormatError(place, CHAIN, f"there is none yet (status: {status})")
+    run = RunDirectory(folder)
+    if (run.folder / CHAIN).exists():
+        return read_chain(run.folder / CHAIN)
+    status = run.read_metadata()["status"]
+    # those of nautilus hold its state, not a chain
+    if run.read_params()["sampler"]["sampler"] == "emcee":
+        chain = Checkpoints(run.folder, write_chain, read_chain, warnings.warn, 0.0).load()
+        if chain is not None:
+            return chain
+    raise FormatError(folder, CHAIN, f"there is none yet (status: {status})")
 
 
 def differences(old: Any, new: Any, where: str = "") -> list[str]:
