@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ParameterError, nearest
-from .diagnostics import autocorrelation_time, r_hat
+from .diagnostics import autocorrelation_time, effective_sample_size, r_hat
 
 Array = npt.NDArray[np.float64]
 
@@ -91,7 +91,7 @@ class Chain:
         ParameterError
             More than there are effective samples.
         """
-        ess = float(np.min(self.posterior.shape[0] * self.posterior.shape[1] / self._tau()))
+        ess = float(effective_sample_size(self.posterior).min())
         if not 1 <= n <= ess:
             raise ParameterError("n", n, f"from 1 to the {ess:.0f} effective samples")
         at = np.linspace(0, len(self.samples) - 1, n).astype(int)
@@ -99,7 +99,7 @@ class Chain:
 
     def summary(self) -> dict[str, dict[str, float]]:
         """Return name -> mean, sd, q16, median, q84, ess, r_hat, tau (in steps)."""
-        tau, split = self._tau(), r_hat(self.posterior)
+        tau, split = autocorrelation_time(self.posterior), r_hat(self.posterior)
         size = self.posterior.shape[0] * self.posterior.shape[1]
         result = {}
         for i, name in enumerate(self.names):
@@ -123,6 +123,3 @@ class Chain:
         for name, row in rows.items():
             lines.append(f"{name:<{width}}" + "".join(f"{row[key]:11.5g}" for key in keys))
         return lines
-
-    def _tau(self) -> Array:
-        return autocorrelation_time(self.posterior)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -142,7 +141,7 @@ def _is_check(n: int, options: EmceeOptions) -> bool:
 
 def _checks() -> Iterator[int]:
     step = _FIRST_CHECK
-    for _ in count():
+    while True:
         yield step
         step = int(step * _GROWTH)
 

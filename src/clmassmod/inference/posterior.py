@@ -73,8 +73,6 @@ class Posterior:
         self.names = self.priors.names
         self.n_vanishing = 0
         """Points inside the priors at which the likelihood was zero so far."""
-        self.n_calls = 0
-        """Points at which the likelihood was computed so far."""
         _check_names(self.names)
         _check_support(self.priors, likelihood)
 
@@ -102,7 +100,6 @@ class Posterior:
             points = np.ascontiguousarray(x[inside])
             values = np.asarray(self.likelihood.log_likelihood(points), dtype=np.float64)
             self._check(values, points)
-            self.n_calls += len(points)
             self.n_vanishing += int(np.isneginf(values).sum())
             result[inside] += values
         return result
