@@ -212,26 +212,21 @@ def _mock_configuration(options: argparse.Namespace) -> MockInfo:
 
 
 def _tables_list(options: argparse.Namespace) -> None:
-    from .table.store import read_content, table_files
+    from .table.files import describe_file
+    from .table.store import table_files
 
     for file in table_files(options.root):
-        content = read_content(file, mmap=True, verify=False)
-        given = content.attributes
-        sizes = " x ".join(
-            f"{name} {content.arrays[f'axes/{i}_{name}'].size}"
-            for i, name in enumerate(given["names"])
-        )
-        print(f"{file}  {given['order']}  {sizes}  version {given['table_version']}")
+        print(f"{file}  {describe_file(file)}")
 
 
 def _tables_verify(options: argparse.Namespace) -> None:
-    from .table.interpolator import Table
+    from .table.files import verify_table
     from .table.store import table_files
 
     wrong: list[FormatError] = []
     for file in options.files or table_files(options.root):
         try:
-            Table.load(file)
+            verify_table(file)
             print(f"{file}  ok")
         except FormatError as error:
             wrong.append(error)
@@ -241,22 +236,10 @@ def _tables_verify(options: argparse.Namespace) -> None:
 
 
 def _tables_info(options: argparse.Namespace) -> None:
-    from .table.interpolator import Table
-    from .table.store import read_content
+    from .table.files import info_lines
 
-    content = read_content(options.file)
-    table = Table.load(options.file)
-    print(table)
-    for name, knots in zip(table.names, table.axes, strict=True):
-        print(f"  {name:<12} {knots.size:4d} knots from {knots[0]:.6g} to {knots[-1]:.6g}")
-    given = content.attributes
-    print(f"  map {'none' if given['map'] is None else given['map']['maps']}"[:200])
-    print(
-        f"  sim_id {given['sim_id'] or '-'}, version {given['table_version']}, {given['made_by']}"
-    )
-    print(f"  sha256 {content.root_hash}")
-    if table.error_report() is not None:
-        print(table.error_report())
+    for line in info_lines(options.file):
+        print(line)
 
 
 def _info(options: argparse.Namespace) -> None:
