@@ -15,7 +15,7 @@ from ._config_schema import NEED_POWER
 from .config import MockInfo
 from .distributions import Normal, Uniform
 from .errors import ConfigError, ParameterError
-from .provenance import atomic_path, exclusive_folder
+from .provenance import atomic_path, exclusive_folder, remove_parts
 from .stronglens.catalogue import LensCatalogue, catalogue_totals
 from .stronglens.mass_sampler import LensPopulation
 from .stronglens.mock_generator import MockGenerator
@@ -111,7 +111,7 @@ def run_mock(
     generator = make_generator(info)
     target = Path(info["output"]["folder"] if folder is None else folder)
     with exclusive_folder(target):
-        _remove_parts(target)
+        remove_parts(target / CATALOGUE)
         with _errors_named(info):
             generator.write(
                 target / CATALOGUE,
@@ -248,12 +248,6 @@ def _where(info: MockInfo, sections: Iterable[str]) -> str:
 
 
 # -- files ---------------------------------------------------------------------------------------
-
-
-def _remove_parts(folder: Path) -> None:
-    """Remove what a run that was killed left; nobody else writes into the folder now."""
-    for part in folder.glob(f".{CATALOGUE}.*.part"):
-        part.unlink()
 
 
 def _write_configuration(info: MockInfo, population: LensPopulation, folder: Path) -> str:

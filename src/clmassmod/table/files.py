@@ -106,6 +106,12 @@ def describe_file(path: str | os.PathLike[str]) -> str:
     return f"{what}  version {given['table_version']}"
 
 
+def file_origin(path: str | os.PathLike[str]) -> tuple[str, ErrorReport]:
+    """Return the root hash and the report of the file of a built table, without its values."""
+    content = read_content(path, verify=False, skip=(*_OF_BUILD, *_VALUES))
+    return content.root_hash, ErrorReport.from_dict(content.attributes["report"])
+
+
 def info_lines(path: str | os.PathLike[str]) -> list[str]:
     """Return what a file says about its table: axes, origin, checksum, errors."""
     content = read_content(path, skip=_OF_BUILD)
