@@ -317,6 +317,43 @@ def test_killed_from_outside_again_and_again(folder, reference):
     assert root_hash(folder) == reference[0].root_hash
 
 
+def children(pid):
+    """Processes that a process has started."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(word) for file in tasks for word in file.read_text().split()]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="Linux tells of children")
+def test_processes_of_a_killed_build_end_too(folder):
+    text = (folder / "wave.toml").read_text()
+    (folder / "wave.toml").write_text(f"n_processes = 2\n{text}")
+    with subprocess.Popen(
+        [*COMMAND, "wave.toml"],
+        cwd=folder,
+        env=ENVIRONMENT | {"SLOW": "0.05"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        end = time.monotonic() + 60.0
+        while calls(folder) < 4 and time.monotonic() < end:
+            time.sleep(0.01)
+        workers = children(process.pid)
+        process.kill()
+    assert len(workers) >= 2
+    end = time.monotonic() + 20.0
+    while any(is_running(pid) for pid in workers) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any(is_running(pid) for pid in workers)
+
+
+def is_running(pid):
+    """Whether a process is there, and no zombie that nobody has waited for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 @pytest.mark.parametrize("moment", ["checkpoint", "table"])
 def test_killed_while_it_writes(folder, reference, moment):
     """Between a temporary file and its name: the part is left, and removed by the next run."""

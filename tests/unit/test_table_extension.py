@@ -249,6 +249,34 @@ def test_tables_of_the_first_format_load(file, tmp_path):
         table.extend(tol=1e-4, function=function)
 
 
+def test_a_scale_of_half_precision_with_a_mask_is_kept(tmp_path):
+    knots = np.linspace(-1.0, 2.0, 7)
+    cells = np.array([True, False, False, False, False, False])
+    scale = Table.from_grid([knots], 1.1 + knots / 3.0 + 0.4, mask=cells, dtype="float32")
+    mapped = CoordinateMap(["linear"] * 2, RatioMap(1, scale))
+    table = Table.build(kinked, [(0.0, 1.0), (0.0, 0.9)], 1e-2, map=mapped, pool=2**8)
+    table.save(tmp_path / "t.h5")
+    again = Table.load(tmp_path / "t.h5")
+    held = again.coordinate_map.ratio.scale_table
+    x = np.random.default_rng(1).random((50, 1))
+    np.testing.assert_array_equal(held(x), scale(x))
+    assert np.isnan(held([-0.9]))
+    expected, extended = table.extend(tol=5e-3), again.extend(tol=5e-3, function=kinked)
+    assert expected.save(tmp_path / "a.h5") == extended.save(tmp_path / "b.h5")
+
+
+def test_another_map_is_another_function(tmp_path):
+    table, _ = make("log")
+    other = table.with_map(None)
+    assert other.error_report() is None
+    with pytest.raises(ParameterError, match="made by Table"):
+        other.extend(tol=1e-4)
+    other.save(tmp_path / "t.h5")
+    # 10^0.1 is rounded
+    value = Table.load(tmp_path / "t.h5")([0.5, 0.5, 0.1])
+    assert value == pytest.approx(table([0.5, 0.5, 10.0**0.1]), rel=1e-14)
+
+
 # -- ids of functions ------------------------------------------------------------------------------
 
 

@@ -12,11 +12,10 @@ import os
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import FormatError, ParameterError
-from ..parallel import map_tasks
+from ..parallel import map_tasks, process_pool
 from ..provenance import atomic_path, digest
 
 Array = npt.NDArray[np.float64]
@@ -44,11 +43,8 @@ _PATIENCE = 20.0
 @contextmanager
 def opened(executor: Executor | int | None) -> Iterator[Executor | None]:
     """Give the executor of a whole build; processes asked for by number are started once."""
-    if isinstance(executor, bool) or (isinstance(executor, int) and executor < 1):
-        allowed = "None, a number of processes >= 1 or an Executor"
-        raise ParameterError("executor", executor, allowed)
     if isinstance(executor, int):
-        with ProcessPoolExecutor(executor, mp_context=get_context("spawn")) as pool:
+        with process_pool(executor) as pool:
             yield pool
     else:
         yield executor

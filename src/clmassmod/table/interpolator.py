@@ -162,9 +162,13 @@ class Table:
         return self._report
 
     def with_map(self, coordinate_map: CoordinateMap | None) -> Table:
-        """Return this table with its grid in the coordinates u of a map; calls take x."""
+        """Return this table with its grid in the coordinates u of a map; calls take x.
+
+        The table returned has no report and cannot be extended: it is another function of x.
+        """
         other = copy.copy(self)
         other._map = coordinate_map
+        other._report = other._build = None
         return other
 
     @property
@@ -371,7 +375,7 @@ class Table:
         ----------
         path : path
         mmap : bool
-            Map the coefficients into memory instead of reading them. A `KernelTable`, which
+            Map values and coefficients into memory instead of reading them. A `KernelTable`, which
             is small, is read all the same.
         verify : bool
             Whether to check the checksums, which reads the table once.

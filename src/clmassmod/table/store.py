@@ -25,8 +25,8 @@ AnyArray = npt.NDArray[Any]
 FORMAT = "clmassmod table"
 FORMAT_VERSION = (1, 1)
 _ROOT = Path("data") / "tables"
-# the coefficients lie in one piece, so that they can be mapped into memory
-_MAPPED = "coef"
+# these lie in one piece, so that they can be mapped into memory
+_MAPPED = ("values", "coef")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ def read_content(
     ----------
     path : path
     mmap : bool
-        Map the coefficients instead of reading them: processes share them, and start at once.
+        Map values and coefficients instead of reading them: processes share them, and start
+        at once.
     verify : bool
         Whether to check the hashes, which reads once everything that is not skipped.
     skip : collection of str
@@ -102,7 +103,7 @@ def read_content(
                 hashes[name] = str(dataset.attrs["sha256"])
                 if name.split("/")[0] in skip:
                     continue
-                mapped = mmap and name == _MAPPED
+                mapped = mmap and name in _MAPPED
                 arrays[name] = _mapped(path, dataset) if mapped else dataset[()]
         attributes = json.loads(text)
     except FormatError:
