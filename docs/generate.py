@@ -17,6 +17,7 @@ from clmassmod.lens_plotting import image_configuration, population_corner
 from clmassmod.plotting import mass_posteriors, save_figure
 from clmassmod.profiles.registry import profile_class, profile_names
 from clmassmod.stronglens import LensModel, MockGenerator
+from clmassmod.table_config import describe_table_config
 
 DPI = 110
 
@@ -48,6 +49,19 @@ the current folder. In INI files, keys outside any section stand under `[clmassm
 """
 
 
+TABLE_HEAD = """\
+# Configuration of a table
+
+Written by `docs/generate.py` from the schema itself; `clmassmod config --tables` prints the same
+tables. How tables are built: [Tables](tables.md).
+
+A configuration is a TOML, YAML, JSON or INI file. An unknown key is an error that names the
+nearest known one. Relative paths are relative to the folder of the file, where the module of the
+function may lie too. In INI files, keys outside any section stand under `[clmassmod]`.
+
+"""
+
+
 def configuration_page():
     """Return the text of configuration.md."""
     return HEAD + describe_config()
@@ -56,6 +70,11 @@ def configuration_page():
 def mock_configuration_page():
     """Return the text of mock_configuration.md."""
     return MOCK_HEAD + describe_mock_config()
+
+
+def table_configuration_page():
+    """Return the text of table_configuration.md."""
+    return TABLE_HEAD + describe_table_config()
 
 
 PROFILES = """\
@@ -133,6 +152,7 @@ def main(folder):
     target = Path(folder)
     (target / "configuration.md").write_text(configuration_page(), encoding="utf-8")
     (target / "mock_configuration.md").write_text(mock_configuration_page(), encoding="utf-8")
+    (target / "table_configuration.md").write_text(table_configuration_page(), encoding="utf-8")
     (target / "profiles.md").write_text(profiles_page(), encoding="utf-8")
     save_figure(demo_figure(), target / "figures" / "demo.png")
     save_figure(lens_figure(), target / "figures" / "lens.png", DPI)

@@ -292,21 +292,25 @@ def _as_list_of(value: Any, kind: str) -> list[Any] | None:
 
 
 def markdown(schema: Schema) -> list[str]:
-    """Return the lines of Markdown tables of every key, one table per section."""
+    """Return the lines of Markdown tables of every key, one table per section.
+
+    A section whose schema is empty is left out: what it may hold is to be said in words.
+    """
     top = {name: rule for name, rule in schema.items() if isinstance(rule, Key)}
     lines = ["### Outside any section", "", *_table(top)]
     for name, rule in schema.items():
-        if not isinstance(rule, Key):
-            lines += _section_markdown(name, rule)
+        if not isinstance(rule, Key) and rule:
+            lines += section_markdown(name, rule)
     return lines
 
 
-def _section_markdown(name: str, rules: Schema) -> list[str]:
+def section_markdown(name: str, rules: Schema) -> list[str]:
+    """Return the lines of the Markdown table of a section, and of those in it."""
     own = {key: rule for key, rule in rules.items() if isinstance(rule, Key)}
     lines = [f"### [{name}]", "", *_table(own)]
     for key, rule in rules.items():
         if not isinstance(rule, Key):
-            lines += _section_markdown(f"{name}.{key}", rule)
+            lines += section_markdown(f"{name}.{key}", rule)
     return lines
 
 

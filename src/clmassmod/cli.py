@@ -1,7 +1,8 @@
-"""The command line: ``clmassmod demo``, ``fit``, ``mock``, ``info``, ``config``.
+"""The command line: ``clmassmod demo``, ``fit``, ``mock``, ``tables``, ``info``, ``config``.
 
 Exit codes: 0 done (perhaps with warnings), 2 wrong usage, 65 bad data or configuration,
-70 an internal error, 75 interrupted: run the same command again (fits go on, mocks start anew).
+70 an internal error, 75 interrupted: run the same command again (fits and tables go on, mocks
+start anew).
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def _unusable(error: Exception, folder: str) -> FitError:
         reason = "it is a file"
     return FitError(
         f"results cannot be written into the folder {folder} ({reason}); give one that can be "
-        "written to, with --folder or as [output] folder"
+        "written to, with --folder, --root or as [output] folder"
     )
 
 
@@ -211,27 +212,36 @@ def _mock_configuration(options: argparse.Namespace) -> MockInfo:
     return MockInfo.from_dict(info)
 
 
+def _tables_build(options: argparse.Namespace) -> None:
+    from .table_config import load_table_config
+    from .table_program import run_table
+
+    info = load_table_config(options.config)
+    options.results = os.path.join(options.root or ".", "data", "tables", info["sim_id"])
+    outcome = run_table(info, options.root, replace=options.replace, progress=True)
+    print(outcome.report)
+    if not outcome.report.converged:
+        print("warning: the table does not reach its tolerance", file=sys.stderr)
+    print(f"table   {outcome.path}{'' if outcome.built else '  (was there already)'}")
+    print(f"sha256  {outcome.root_hash}")
+
+
 def _tables_list(options: argparse.Namespace) -> None:
-    from .table.store import read_content, table_files
+    from .table.files import describe_file
+    from .table.store import table_files
 
     for file in table_files(options.root):
-        content = read_content(file, mmap=True, verify=False)
-        given = content.attributes
-        sizes = " x ".join(
-            f"{name} {content.arrays[f'axes/{i}_{name}'].size}"
-            for i, name in enumerate(given["names"])
-        )
-        print(f"{file}  {given['order']}  {sizes}  version {given['table_version']}")
+        print(f"{file}  {describe_file(file)}")
 
 
 def _tables_verify(options: argparse.Namespace) -> None:
-    from .table.interpolator import Table
+    from .table.files import verify_table
     from .table.store import table_files
 
     wrong: list[FormatError] = []
     for file in options.files or table_files(options.root):
         try:
-            Table.load(file)
+            verify_table(file)
             print(f"{file}  ok")
         except FormatError as error:
             wrong.append(error)
@@ -241,22 +251,10 @@ def _tables_verify(options: argparse.Namespace) -> None:
 
 
 def _tables_info(options: argparse.Namespace) -> None:
-    from .table.interpolator import Table
-    from .table.store import read_content
+    from .table.files import info_lines
 
-    content = read_content(options.file)
-    table = Table.load(options.file)
-    print(table)
-    for name, knots in zip(table.names, table.axes, strict=True):
-        print(f"  {name:<12} {knots.size:4d} knots from {knots[0]:.6g} to {knots[-1]:.6g}")
-    given = content.attributes
-    print(f"  map {'none' if given['map'] is None else given['map']['maps']}"[:200])
-    print(
-        f"  sim_id {given['sim_id'] or '-'}, version {given['table_version']}, {given['made_by']}"
-    )
-    print(f"  sha256 {content.root_hash}")
-    if table.error_report() is not None:
-        print(table.error_report())
+    for line in info_lines(options.file):
+        print(line)
 
 
 def _info(options: argparse.Namespace) -> None:
@@ -270,8 +268,14 @@ def _info(options: argparse.Namespace) -> None:
 
 def _config(options: argparse.Namespace) -> None:
     from .config import describe_config, describe_mock_config
+    from .table_config import describe_table_config
 
-    print(describe_mock_config() if options.mock else describe_config(), end="")
+    described = {
+        "fit": describe_config,
+        "mock": describe_mock_config,
+        "tables": describe_table_config,
+    }
+    print(described[options.what](), end="")
 
 
 def _print_outcome(outcome: FitOutcome) -> None:
@@ -356,16 +360,35 @@ def make_parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", parents=[common], help="versions and facts of this build")
     info.set_defaults(run=_info)
     config = commands.add_parser("config", parents=[common], help="every configuration key")
-    config.add_argument("--mock", action="store_true", help="those of `clmassmod mock` instead")
-    config.set_defaults(run=_config)
+    for name, command in (("mock", "mock"), ("tables", "tables build")):
+        config.add_argument(
+            f"--{name}",
+            dest="what",
+            action="store_const",
+            const=name,
+            help=f"those of `clmassmod {command}` instead",
+        )
+    config.set_defaults(run=_config, what="fit")
     return parser
 
 
 def _add_tables(commands: Any, common: argparse.ArgumentParser) -> None:
-    tables = commands.add_parser("tables", help="tables under data/tables: list, verify, info")
+    tables = commands.add_parser(
+        "tables", help="tables under data/tables: build, list, verify, info"
+    )
     actions = tables.add_subparsers(title="actions", metavar="ACTION", required=True)
     place = argparse.ArgumentParser(add_help=False, parents=[common])
     place.add_argument("--root", metavar="DIR", help="folder that holds data/ (this one)")
+    build = actions.add_parser(
+        "build",
+        parents=[place],
+        help="build the table of a configuration; goes on if it was killed",
+    )
+    build.add_argument("config", metavar="CONFIG", help="TOML, YAML, JSON or INI file")
+    build.add_argument(
+        "--replace", action="store_true", help="replace a table in its place that is another one"
+    )
+    build.set_defaults(run=_tables_build)
     listed = actions.add_parser("list", parents=[place], help="all tables, one a line")
     listed.set_defaults(run=_tables_list)
     verify = actions.add_parser("verify", parents=[place], help="check the checksums of tables")

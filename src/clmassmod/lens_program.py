@@ -111,7 +111,7 @@ def run_mock(
     generator = make_generator(info)
     target = Path(info["output"]["folder"] if folder is None else folder)
     with exclusive_folder(target):
-        remove_parts(target, CATALOGUE)
+        remove_parts(target / CATALOGUE)
         with _errors_named(info):
             generator.write(
                 target / CATALOGUE,

@@ -1,4 +1,4 @@
-"""One door to parallel work: `map_tasks`.
+"""One door to parallel work: `map_tasks`, and the processes that it may start, `process_pool`.
 
 Tasks are independent and carry their own seed, so results do not depend on the executor.
 """
@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 from .errors import ParameterError
@@ -44,12 +46,40 @@ def map_tasks(
     if executor is None:
         yield from map(function, tasks)
     elif isinstance(executor, int):
-        if executor < 1:
-            raise ParameterError(
-                "executor", executor, "None, a number of processes >= 1 or an Executor"
-            )
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(max_workers=executor, mp_context=context) as pool:
+        with process_pool(executor) as pool:
             yield from pool.map(function, tasks)
     else:
         yield from executor.map(function, tasks)
+
+
+@contextmanager
+def process_pool(n_processes: int) -> Iterator[Executor]:
+    """Give an executor of new processes, which end with this one, however that ends.
+
+    An error or an interrupt does not wait for tasks that have not begun.
+    """
+    if isinstance(n_processes, bool) or n_processes < 1:
+        raise ParameterError(
+            "executor", n_processes, "None, a number of processes >= 1 or an Executor"
+        )
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(n_processes, mp_context=context, initializer=_end_with_parent)
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def _end_with_parent() -> None:
+    """Watch the process that started this one: killed, it cannot tell its own to end."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -6,9 +6,10 @@ import datetime
 import hashlib
 import os
 import platform
+import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +63,18 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def remove_parts(folder: str | os.PathLike[str], name: str = "*") -> None:
-    """Remove what an `atomic_path` of `name` left in a folder when its process was killed.
+def remove_parts(path: str | os.PathLike[str]) -> None:
+    """Remove what writers of `path` left that were killed; no other may be writing it now."""
+    target = Path(path)
+    name = re.compile(rf"\.{re.escape(target.name)}\.\d+\.[0-9a-f]{{8}}\.part")
+    for part in target.parent.glob(".*.part"):
+        if name.fullmatch(part.name):
+            part.unlink()
 
-    Nobody else may write such a file meanwhile: hold the folder (`exclusive_folder`).
-    """
-    for part in Path(folder).glob(f".{name}.*.part"):
+
+def remove_all_parts(folder: str | os.PathLike[str]) -> None:
+    """Remove what killed writers left in a folder that this process holds."""
+    for part in Path(folder).glob(".*.part"):
         part.unlink()
 
 
@@ -78,25 +85,34 @@ def folder_name(argument: str, name: str) -> str:
     return name
 
 
-@contextmanager
-def exclusive_folder(folder: str | os.PathLike[str]) -> Iterator[None]:
+def exclusive_folder(folder: str | os.PathLike[str]) -> AbstractContextManager[None]:
     """Hold `folder` for this process; a second one is refused with a `FitError`.
 
     The lock is the operating system's: it goes with the process, however that ends.
     """
+    path = Path(folder)
+    return _locked(path / ".lock", path, "wait for it, or save to another folder")
+
+
+def exclusive_file(file: str | os.PathLike[str]) -> AbstractContextManager[None]:
+    """Hold `file`, which need not be there yet, as `exclusive_folder` holds a folder."""
+    path = Path(file)
+    return _locked(path.with_name(f".{path.name}.lock"), path, "wait for it")
+
+
+@contextmanager
+def _locked(lock_file: Path, path: Path, advice: str) -> Iterator[None]:
     import fcntl
 
-    path = Path(folder)
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        lock = open(path / ".lock", "w")  # noqa: SIM115 - closed by the with below
+        lock_file.parent.mkdir(parents=True, exist_ok=True)
+        lock = open(lock_file, "w")  # noqa: SIM115 - closed by the with below
     except OSError as error:
-        raise FitError(f"{path} cannot be used as a folder of results: {error}") from error
+        reason = f"{lock_file.parent} cannot be used as a folder of results: {error}"
+        raise FitError(reason) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise FitError(
-                f"{path} is in use by another process; wait for it, or save to another folder"
-            ) from None
+            raise FitError(f"{path} is in use by another process; {advice}") from None
         yield

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from .config import describe_config, describe_mock_config, load_config, load_mock_config
 from .readers import load_delta_sigma, load_gamma_theta
+from .table_config import describe_table_config, load_table_config
 
 __all__ = [
     "describe_config",
     "describe_mock_config",
+    "describe_table_config",
     "load_config",
     "load_delta_sigma",
     "load_gamma_theta",
     "load_mock_config",
+    "load_table_config",
 ]

@@ -90,7 +90,7 @@ def test_every_promise_names_a_test_that_exists():
         assert re.search(rf"^\s*def {name}\(", (ROOT / file).read_text("utf-8"), re.M), name
 
 
-@pytest.mark.parametrize("name", ["configuration", "mock_configuration"])
+@pytest.mark.parametrize("name", ["configuration", "mock_configuration", "table_configuration"])
 def test_pages_of_the_configuration_are_current(name):
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     generate = importlib.util.module_from_spec(spec)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from clmassmod.errors import ParameterError
-from clmassmod.table.builder import build_table, extend_table
+from clmassmod.table.builder import build_table
+from clmassmod.table.extension import extend_table
 from clmassmod.table.interpolator import Table
 from clmassmod.table.maps import CoordinateMap, RatioMap
 from clmassmod.table.report import AccuracyWarning

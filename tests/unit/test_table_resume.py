@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from clmassmod.errors import FormatError, ParameterError
-from clmassmod.table.builder import build_table, extend_table
+from clmassmod.table.builder import build_table
+from clmassmod.table.extension import extend_table
 from clmassmod.table.report import AccuracyWarning
 
 BOX = {"a": (0.0, 1.0), "b": (0.0, 2.0), "c": (1.0, 2.0)}
@@ -233,5 +234,5 @@ def test_wrong_extensions(name, options):
 def test_a_table_that_was_not_built_cannot_be_extended():
     table = build_table(Counted(), BOX, 1e-2, pool=2**8)
     table._build = None
-    with pytest.raises(ParameterError, match="built in this process"):
+    with pytest.raises(ParameterError, match="made by Table"):
         extend_table(table, tol=1e-3)

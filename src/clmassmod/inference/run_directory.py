@@ -20,7 +20,7 @@ from typing import Any
 
 from ..errors import FitError, FormatError, ParameterError
 from ..parallel import available_cores
-from ..provenance import atomic_path, exclusive_folder, folder_name, provenance, remove_parts
+from ..provenance import atomic_path, exclusive_folder, folder_name, provenance, remove_all_parts
 from .chain import Chain
 from .chain_file import read_chain, write_chain
 from .checkpoints import Checkpoints
@@ -184,7 +184,7 @@ def opened_run(
         Another process holds it, it cannot be written to, or it holds another run.
     """
     with exclusive_folder(folder):
-        remove_parts(folder)
+        remove_all_parts(folder)
         run = RunDirectory(folder)
         run.begin(params, likelihood)
         try:

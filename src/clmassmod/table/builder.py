@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import ParameterError
-from ..provenance import digest
 from ..rng import checked_seed
 from .adaptive import refine
 from .chebyshev import build_chebyshev
-from .evaluation import Evaluator, Function, function_name, opened
+from .evaluation import Evaluator, Function, FunctionId, opened
 from .interpolator import Table
 from .maps import CoordinateMap
-from .nodes import BLOCK, CELLS, NodeStore, Positions, Ticks, first_ticks, halved, positions
+from .nodes import NodeStore, Ticks, box_positions, first_ticks
 from .pool import Pool
 from .problem import Problem, largest
 from .report import (
@@ -35,34 +34,11 @@ from .report import (
     worst_slabs,
 )
 from .settings import METHODS, Settings, checked_box, checked_max_nodes, checked_tol, choice
+from .state import Build
 from .uniform import build_uniform
 
 Array = npt.NDArray[np.float64]
 AnyTable = Any
-
-
-@dataclass(frozen=True)
-class Build:
-    """What a table remembers of its build, to be extended."""
-
-    function: Function
-    settings: Settings
-    first_box: Array
-    """(N, 2) in u, of the first version: dyadic knots count from it."""
-    pool: Pool
-    values: Array
-    """(n, K) at the pool."""
-    version: int
-    knots: tuple[Ticks, ...] | None = None
-    store: NodeStore | None = None
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # a table that is pickled forgets its build: few functions can be pickled
-        return _forgotten, ()
-
-
-def _forgotten() -> None:
-    return None
 
 
 # -- entry -----------------------------------------------------------------------------------------
@@ -83,6 +59,7 @@ def build_table(
     checkpoint: str | os.PathLike[str] | None = None,
     progress: bool = False,
     order: str = "cubic",
+    version: int = 1,
 ) -> AnyTable:
     """Return a table of a function, as fine as a tolerance asks.
 
@@ -119,6 +96,8 @@ def build_table(
         identical table.
     progress : bool
     order : {"cubic", "linear"}
+    version : int, >= 1
+        Version of the table; an extension has the next one.
 
     Returns
     -------
@@ -146,6 +125,37 @@ def build_table(
     of the number of each point: 60 % choose the knots, 20 % end the build, and 20 % are only
     looked at for the report.
     """
+    start = prepared(
+        func,
+        box,
+        tol,
+        names=names,
+        method=method,
+        pool=pool,
+        seed=seed,
+        map=map,
+        max_nodes=max_nodes,
+        order=order,
+        version=version,
+    )
+    return run(start, executor, checkpoint, progress)
+
+
+def prepared(
+    func: Function,
+    box: Any,
+    tol: float,
+    *,
+    names: Sequence[str] | None = None,
+    method: str = "adaptive",
+    pool: int = 2**14,
+    seed: int = 0,
+    map: Any = None,
+    max_nodes: int = 200_000,
+    order: str = "cubic",
+    version: int = 1,
+) -> Build:
+    """Return a build that has not run, its arguments checked; they are those of `build_table`."""
     ranges, labels = checked_box(box, names)
     coordinate_map = CoordinateMap.of(map, len(labels), labels)
     settings = Settings(
@@ -158,102 +168,63 @@ def build_table(
         coordinate_map,
     )
     u_box = coordinate_map.box_to_u(ranges)
-    sample = Pool.sample(u_box, pool, settings.seed)
-    start = Build(func, settings, u_box, sample, np.empty((0, 1)), 1)
-    return _run(start, executor, checkpoint, progress, "build")
+    start = Build(
+        func,
+        FunctionId.of(func),
+        settings,
+        u_box,
+        Pool.sample(u_box, pool, settings.seed),
+        np.empty((0, 1)),
+        _checked_version(version),
+    )
+    return replace(start, identity=start.identity_of("build"))
 
 
-def extend_table(
-    table: AnyTable,
-    *,
-    box: Any = None,
-    tol: float | None = None,
-    max_nodes: int | None = None,
-    executor: Executor | int | None = None,
-    checkpoint: str | os.PathLike[str] | None = None,
-    progress: bool = False,
-) -> AnyTable:
-    """Return a new version of a built table: in a larger box, or of a smaller tolerance.
-
-    Nodes and points of the sample are not evaluated again; the table given stays as it is.
-
-    Parameters
-    ----------
-    table : Table
-        From `build_table`, in this process.
-    box : (N, 2) array or dict, optional
-        The table's box grows by whole blocks, each a quarter of the first box, until it holds
-        this one too; the sample grows with the same density.
-    tol : float, optional
-        A new tolerance; the sample is doubled.
-    max_nodes : int, optional
-    executor, checkpoint, progress
-        As in `build_table`.
-
-    Raises
-    ------
-    ParameterError
-        A table that was not built here, neither box nor tolerance, or a box within the
-        present one.
-    """
-    build: Build | None = getattr(table, "_build", None)
-    if build is None:
-        hint = "Build it again with the new box or tolerance; a checkpoint keeps evaluations."
-        raise ParameterError("table", table, "built in this process", hint)
-    if box is None and tol is None:
-        raise ParameterError("box", None, "given, or a new tol")
-    settings, pool, knots = build.settings, build.pool, build.knots
-    if tol is not None:
-        settings = replace(settings, tol=checked_tol(tol))
-    if max_nodes is not None:
-        settings = replace(settings, max_nodes=checked_max_nodes(max_nodes, len(pool.box)))
-    if box is not None:
-        blocks = _blocks_to_add(build, box)
-        pool = pool.enlarged(_box_with(build, blocks))
-        if knots is not None:
-            knots = tuple(_with_blocks(k, *b) for k, b in zip(knots, blocks, strict=True))
-    if tol is not None:
-        pool = pool.doubled()
-    larger = replace(build, settings=settings, pool=pool, version=build.version + 1, knots=knots)
-    identity = digest(table.values, *table.axes) if isinstance(table, Table) else ""
-    return _run(larger, executor, checkpoint, progress, f"extend {identity}")
+def _checked_version(version: Any) -> int:
+    good = isinstance(version, int | np.integer) and not isinstance(version, bool)
+    if not good or version < 1:
+        raise ParameterError("version", version, "an integer >= 1")
+    return int(version)
 
 
 # -- the run ---------------------------------------------------------------------------------------
 
 
-def _run(
+def run(
     build: Build,
-    executor: Executor | int | None,
-    checkpoint: str | os.PathLike[str] | None,
-    progress: bool,
-    purpose: str,
+    executor: Executor | int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: bool = False,
 ) -> AnyTable:
+    """Return the table of a build: a `prepared` one, or one that `extend_table` made larger."""
     settings = build.settings
-    n_old = build.values.shape[0] if build.version > 1 else 0
-    with opened(executor) as pool_of_workers:
+    assert build.function is not None
+    n_old = len(build.values)
+    with opened(executor) as workers, _progress_bar(progress) as (on_values, on_step):
         evaluator = Evaluator(
             build.function,
             settings.names,
-            pool_of_workers,
+            workers,
             checkpoint,
-            _identity(build, purpose),
+            build.identity,
             settings.tol,
+            on_values,
         )
-        values = evaluator(settings.coordinate_map.inverse(build.pool.u[n_old:]))
-        if n_old:
-            values = np.concatenate([build.values, values])
-        with _progress_bar(progress) as on_step:
+        try:
+            values = evaluator(settings.coordinate_map.inverse(build.pool.u[n_old:]))
+            if n_old:
+                values = np.concatenate([build.values, values])
             problem = _problem(build, evaluator, values, on_step)
             interpolant, axes, knots, store = _select(problem, build)
-        evaluator.save()
+        finally:
+            evaluator.save()
     known = evaluator.n_values + n_old
     if store is not None and build.store is not None:
         known += build.store.n_known
     report = _report(problem, build, interpolant, axes, known)
     table = interpolant
     if isinstance(interpolant, Table):
-        table = _released(problem, interpolant, report, build)
+        table = _released(interpolant, build)
     else:
         table.coordinate_map = settings.coordinate_map
     table._report = report
@@ -311,53 +282,18 @@ def _select(
 
 
 def _store(build: Build, evaluate: Callable[[Array], Array]) -> NodeStore:
-    return NodeStore(len(build.first_box), _positions(build.first_box), evaluate)
-
-
-def _positions(box: Array) -> Positions:
-    def position(axis: int, ticks: Ticks) -> Array:
-        return positions(ticks, *box[axis])
-
-    return position
-
-
-def _identity(build: Build, purpose: str) -> str:
-    """Return a digest of all that decides which points are evaluated."""
-    s = build.settings
-    return digest(
-        purpose,
-        function_name(build.function),
-        s.names,
-        s.method,
-        s.tol,
-        s.order,
-        s.seed,
-        s.max_nodes,
-        build.first_box,
-        build.pool.box,
-        len(build.pool),
-        digest_of(s.coordinate_map.to_dict()),
-    )
-
-
-def digest_of(content: Any) -> str:
-    """Return a digest of nested dicts and lists with arrays in them."""
-    if isinstance(content, Mapping):
-        return digest(*(part for k in sorted(content) for part in (k, digest_of(content[k]))))
-    if isinstance(content, list | tuple):
-        return digest(*(digest_of(one) for one in content))
-    return digest(content)
+    return NodeStore(len(build.first_box), box_positions(build.first_box), evaluate)
 
 
 # -- the release -----------------------------------------------------------------------------------
 
 
-def _released(problem: Problem, table: Table, report: ErrorReport, build: Build) -> Table:
+def _released(table: Table, build: Build) -> Table:
     """Return the table with its map and metadata."""
     s = build.settings
     metadata = {
         "table_version": build.version,
-        "function": function_name(build.function),
+        "function": build.function_id.name,
         "method": s.method,
         "tol": s.tol,
         "seed": s.seed,
@@ -413,62 +349,15 @@ def _report(
 
 
 @contextmanager
-def _progress_bar(progress: bool) -> Iterator[Callable[[Step], None]]:
+def _progress_bar(
+    progress: bool,
+) -> Iterator[tuple[Callable[[int], object], Callable[[Step], None]]]:
+    """Give what is told of new values, and of steps."""
     from tqdm import tqdm
 
-    with tqdm(desc="table", unit="step", disable=not progress) as bar:
+    with tqdm(desc="table", unit=" values", disable=not progress) as bar:
 
         def on_step(step: Step) -> None:
             bar.set_postfix_str(f"{step.n_nodes} nodes, p99 {step.stop_p99:.2e}", refresh=False)
-            bar.update()
 
-        yield on_step
-
-
-# -- a larger box ----------------------------------------------------------------------------------
-
-
-def _blocks_to_add(build: Build, box: Any) -> list[tuple[int, int]]:
-    """Return, for each axis, how many blocks to add below and above."""
-    s = build.settings
-    ranges, _ = checked_box(box, s.names)
-    wanted = s.coordinate_map.box_to_u(ranges)
-    blocks = []
-    for (low, high), now, first in zip(wanted, build.pool.box, build.first_box, strict=True):
-        width = (first[1] - first[0]) / CELLS
-        # an edge that is the same but for rounding is the same
-        outside = np.array([now[0] - low, high - now[1]]) / width - 1e-9
-        below, above = np.maximum(np.ceil(outside), 0.0)
-        blocks.append((int(below), int(above)))
-    if not np.any(blocks):
-        raise ParameterError("box", ranges.tolist(), "larger than the present box")
-    return blocks
-
-
-def _box_with(build: Build, blocks: Sequence[tuple[int, int]]) -> Array:
-    """Return the box in u that knots with these blocks added cover."""
-    result = np.empty_like(build.first_box)
-    for i, (below, above) in enumerate(blocks):
-        low, high = build.first_box[i]
-        width = (high - low) / CELLS
-        edges = np.rint((build.pool.box[i] - low) / width).astype(np.int64)
-        ticks = (edges + np.array([-below, above])) * BLOCK
-        result[i] = positions(ticks, low, high)
-    x = build.settings.coordinate_map.inverse(result.T)
-    back = build.settings.coordinate_map.forward(x)
-    if not (np.isfinite(x).all() and np.allclose(back, result.T, rtol=1e-6, atol=1e-9)):
-        allowed = "such that whole blocks (a quarter of the first box) stay in the map's domain"
-        raise ParameterError("box", result.tolist(), allowed)
-    return result
-
-
-def _with_blocks(ticks: Ticks, below: int, above: int) -> Ticks:
-    """Return knots with blocks added at both ends."""
-    low = ticks[0] - BLOCK * np.arange(below, 0, -1)
-    high = ticks[-1] + BLOCK * np.arange(1, above + 1)
-    grown = np.concatenate([low, ticks, high])
-    while True:
-        even = halved(grown, np.zeros(grown.size - 1, dtype=bool))
-        if even.size == grown.size:
-            return even
-        grown = even
+        yield bar.update, on_step

@@ -6,14 +6,16 @@ that continues runs from its start with these at hand, so it ends with the ident
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +23,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import FormatError, ParameterError
-from ..parallel import map_tasks
+from ..parallel import map_tasks, process_pool
 from ..provenance import atomic_path, digest
 
 Array = npt.NDArray[np.float64]
 Function = Callable[[Array], Any]
 
 FORMAT_VERSION = 1
-_SERIAL_BLOCK = 8192
+# fewest and most points of a call: what a killed build loses is a block, if the function is slow
+_SERIAL_BLOCKS = (16, 512)
+_PARALLEL_BLOCKS = (1, 8192)
 _BLOCKS_PER_BATCH = 64
 _PROBE = 8
 # a checkpoint is written when the calls since the last one took this many times as long as
@@ -39,20 +43,71 @@ _PATIENCE = 20.0
 @contextmanager
 def opened(executor: Executor | int | None) -> Iterator[Executor | None]:
     """Give the executor of a whole build; processes asked for by number are started once."""
-    if isinstance(executor, bool) or (isinstance(executor, int) and executor < 1):
-        allowed = "None, a number of processes >= 1 or an Executor"
-        raise ParameterError("executor", executor, allowed)
     if isinstance(executor, int):
-        with ProcessPoolExecutor(executor, mp_context=get_context("spawn")) as pool:
+        with process_pool(executor) as pool:
             yield pool
     else:
         yield executor
 
 
-def function_name(function: Any) -> str:
-    """Return module and name of a function, or of the type of a callable object."""
+@dataclass(frozen=True)
+class FunctionId:
+    """What a function is called, and its parameters: never the function itself."""
+
+    name: str
+    """Module and name, or those of the type of a callable object."""
+    parameters: str = "{}"
+    """JSON: the arguments that a `functools.partial` holds."""
+
+    @classmethod
+    def of(cls, function: Any) -> FunctionId:
+        """Return the id of a function."""
+        if isinstance(function, partial):
+            inner = cls.of(function.func)
+            held = {**json.loads(inner.parameters), **function.keywords}
+            if function.args:
+                held["args"] = function.args
+            text = json.dumps(held, sort_keys=True, default=_described)
+            return cls(inner.name, text)
+        return cls(_type_name(function))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return name and parameters, as JSON can hold them."""
+        return {"name": self.name, "parameters": json.loads(self.parameters)}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> FunctionId:
+        """Return the id that `to_dict` wrote."""
+        return cls(content["name"], json.dumps(content["parameters"], sort_keys=True))
+
+    def __str__(self) -> str:
+        return self.name if self.parameters == "{}" else f"{self.name} {self.parameters}"
+
+
+def _type_name(function: Any) -> str:
     owner = function if hasattr(function, "__qualname__") else type(function)
     return f"{owner.__module__}.{owner.__qualname__}"
+
+
+def _described(value: Any) -> Any:
+    """Return what JSON can hold in place of a value that it cannot."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return f"array {value.shape} sha256 {digest(value)}"
+    return _type_name(value)
+
+
+def same_values(function: Function, x: Array, values: Array, tolerance: float) -> bool:
+    """Whether a function still gives the first of its values (n, K) at points (n, N).
+
+    A function that was edited is another function.
+    """
+    n = min(_PROBE, len(x))
+    probe = np.asarray(function(x[:n]))
+    if probe.dtype.kind not in "iuf" or probe.size != values[:n].size:
+        return False
+    return np.allclose(probe.reshape(n, -1), values[:n], rtol=1e-9, atol=tolerance)
 
 
 class Evaluator:
@@ -72,6 +127,9 @@ class Evaluator:
     tolerance : float
         By how much a value kept may differ from the function's.
 
+    on_values : callable
+        Told how many values there are more, for a progress bar.
+
     Raises
     ------
     ParameterError
@@ -88,6 +146,7 @@ class Evaluator:
         checkpoint: str | os.PathLike[str] | None = None,
         identity: str = "",
         tolerance: float = 0.0,
+        on_values: Callable[[int], object] = lambda n: None,
     ) -> None:
         self.names = tuple(names)
         self.n_values = 0
@@ -100,6 +159,7 @@ class Evaluator:
         self._executor = executor
         self._checkpoint = None if checkpoint is None else Path(checkpoint)
         self._identity = identity
+        self._on_values = on_values
         self._points: list[Array] = []
         self._values: list[Array] = []
         self._kept = (np.empty((0, len(self.names))), np.empty((0, 1)))
@@ -120,23 +180,19 @@ class Evaluator:
         parts = [self._take(x)]
         done = len(parts[0])
         self._record(x[:done], parts[0])
-        blocks = self._blocks(x[done:])
+        blocks = self._blocks(x, done)
         started = time.perf_counter()
-        try:
-            for block, raw in zip(
-                blocks, map_tasks(self._function, blocks, self._executor), strict=True
-            ):
-                parts.append(self._checked(raw, block))
-                self._record(block, parts[-1])
-                self.n_calls += len(block)
-                now = time.perf_counter()
-                self._unsaved += now - started
-                if self._unsaved > _PATIENCE * self._save_cost:
-                    self.save()
-                started = time.perf_counter()
-        except BaseException:
-            self.save()
-            raise
+        for block, raw in zip(
+            blocks, map_tasks(self._function, blocks, self._executor), strict=True
+        ):
+            parts.append(self._checked(raw, block))
+            self._record(block, parts[-1])
+            self.n_calls += len(block)
+            now = time.perf_counter()
+            self._unsaved += now - started
+            if self._unsaved > _PATIENCE * self._save_cost:
+                self.save()
+            started = time.perf_counter()
         width = max(self.n_outputs or 0, 1)
         return np.concatenate([part.reshape(-1, width) for part in parts])
 
@@ -163,16 +219,21 @@ class Evaluator:
         self._save_cost = time.perf_counter() - started
         self._unsaved = 0.0
 
-    def _blocks(self, x: Array) -> list[Array]:
-        size = _SERIAL_BLOCK
-        if self._executor is not None:
-            size = min(max(math.ceil(len(x) / _BLOCKS_PER_BATCH), 1), size)
-        return [x[i : i + size] for i in range(0, len(x), size)]
+    def _blocks(self, x: Array, done: int) -> list[Array]:
+        """Return the points of a request that are left, in blocks.
+
+        Their size is that of the whole request, so that a build that continues calls the
+        function with the same blocks.
+        """
+        least, most = _SERIAL_BLOCKS if self._executor is None else _PARALLEL_BLOCKS
+        size = min(max(math.ceil(len(x) / _BLOCKS_PER_BATCH), least), most)
+        return [x[i : i + size] for i in range(done, len(x), size)]
 
     def _record(self, x: Array, values: Array) -> None:
         if not len(x):
             return
         self.n_values += len(x)
+        self._on_values(len(x))
         if self._checkpoint is not None:
             self._points.append(x)
             self._values.append(values)
@@ -234,12 +295,8 @@ class Evaluator:
             raise ParameterError(
                 "checkpoint", str(path), "of a build with the same arguments", advice
             )
-        n = min(_PROBE, len(points))
-        # the first points again: a function that was edited is another function
-        probe = self._checked(self._function(points[:n]), points[:n])
-        if int(outputs) != self.n_outputs or not np.allclose(
-            probe, values[:n], rtol=1e-9, atol=tolerance
-        ):
+        if not same_values(self._function, points, values, tolerance):
             raise ParameterError("checkpoint", str(path), "of the same function", advice)
+        self.n_outputs = int(outputs)
         self._kept = points, values
         self._saved = len(points)

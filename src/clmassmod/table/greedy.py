@@ -8,7 +8,8 @@ the sample where the power function, the worst error of the interpolant, is larg
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,13 +20,18 @@ from scipy.spatial.distance import cdist
 from ..errors import ParameterError
 from .maps import CoordinateMap
 from .problem import Problem, largest
+from .settings import choice
 
 if TYPE_CHECKING:
-    from .builder import Build
+    from .files import StoredBuild
     from .report import ErrorReport
+    from .state import Build
+    from .store import Content
 
 Array = npt.NDArray[np.float64]
 
+OUTSIDE = ("raise", "nan", "clip")
+"""What a call can do with points outside."""
 _ROOT5 = math.sqrt(5.0)
 _BLOCK = 2048
 # points from which scales and noise are found; a Cholesky factor of them is made each time
@@ -88,7 +94,10 @@ class KernelTable:
         self._scaled_centres = centres / scales
         self._has_outputs = has_outputs
         self._report: ErrorReport | None = None
-        self._build: Build | None = None
+        self._build: Build | StoredBuild | None = None
+
+    def __repr__(self) -> str:
+        return f"<KernelTable of {', '.join(self.names)}: {len(self.centres)} centres>"
 
     def __call__(self, x: Any, *, oob: str = "raise") -> Any:
         """Return values at points.
@@ -97,7 +106,8 @@ class KernelTable:
         ----------
         x : (..., N) array
         oob : {"raise", "nan", "clip"}
-            Points outside the box.
+            Points outside the box: an error naming the first; NaN; or the value at the nearest
+            point of it.
 
         Returns
         -------
@@ -122,74 +132,93 @@ class KernelTable:
 
     def in_domain(self, x: Any) -> Any:
         """Return whether points (..., N) are in the box."""
-        unit, shape = self._unit(x, "linear")
-        return _inside(unit).reshape(shape)[()]
+        points, unit = self._to_unit(x)
+        return _inside(unit).reshape(points.shape[:-1])[()]
 
-    def error_report(self) -> ErrorReport:
+    def error_report(self) -> ErrorReport | None:
         """Return what the build reached."""
-        assert self._report is not None
         return self._report
 
     def extend(self, **options: Any) -> KernelTable:
-        """Return a new version; parameters are those of `builder.extend_table`."""
-        from .builder import extend_table
+        """Return a new version; parameters are those of `extension.extend_table`."""
+        from .extension import extend_table
 
         table: KernelTable = extend_table(self, **options)
         return table
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return all that calls need, as numbers, text and arrays."""
+    def save(
+        self, path: str | os.PathLike[str], *, sim_id: str = "", version: int | None = None
+    ) -> str:
+        """Write the table to an HDF5 file, as `Table.save` does; `Table.load` reads it."""
+        from .files import save_table
+
+        return save_table(self, path, sim_id, version)
+
+    def to_content(self) -> Content:
+        """Return what the table is, as a file holds it."""
+        from .store import Content, plain
+
         inner = self.coordinate_map
-        return {
+        arrays = {
+            "kernel/box": self.box,
+            "kernel/centres": self.centres,
+            "kernel/coefficients": self._coefficients,
+            "kernel/trend": self._trend,
+            "kernel/scales": self._scales,
+        }
+        attributes = {
+            "kind": "kernel",
             "names": list(self.names),
-            "box": self.box,
-            "centres": self.centres,
-            "coefficients": self._coefficients,
-            "trend": self._trend,
-            "scales": self._scales,
+            "n_centres": len(self.centres),
             "noise": self.noise,
             "has_outputs": self._has_outputs,
-            "map": None if inner is None else inner.to_dict(),
+            "map": None if inner is None else plain(inner.to_dict()),
         }
+        return Content(arrays, attributes)
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> KernelTable:
-        """Return the table that `to_dict` wrote."""
+    def from_content(cls, content: Content) -> KernelTable:
+        """Return the table that `to_content` wrote."""
+        given = content.attributes
         names = ("box", "centres", "coefficients", "trend", "scales")
-        arrays = [np.asarray(content[name], dtype=np.float64) for name in names]
-        box, centres, coefficients, trend, scales = arrays
-        given = content["map"]
+        box, centres, coefficients, trend, scales = (content.arrays[f"kernel/{n}"] for n in names)
         return cls(
-            tuple(content["names"]),
+            tuple(given["names"]),
             box,
             centres,
             coefficients,
             trend,
             scales,
-            float(content["noise"]),
-            has_outputs=bool(content["has_outputs"]),
-            coordinate_map=None if given is None else CoordinateMap.from_dict(given),
+            given["noise"],
+            has_outputs=given["has_outputs"],
+            coordinate_map=None if given["map"] is None else CoordinateMap.from_dict(given["map"]),
         )
 
     def _unit(self, x: Any, oob: str) -> tuple[Array, tuple[int, ...]]:
-        if oob not in ("raise", "nan", "clip", "linear"):
-            raise ParameterError("oob", oob, "one of raise, nan, clip")
+        """Return the points in parts of the box, those outside as `oob` says, and the shape."""
+        if oob == "linear":
+            hint = "A sum of kernels has no edge cells to continue."
+            raise ParameterError("oob", oob, f"one of {', '.join(OUTSIDE)}", hint)
+        choice("oob", oob, OUTSIDE)
+        points, unit = self._to_unit(x)
+        outside = ~_inside(unit) & ~np.isnan(unit).any(axis=1)
+        if oob == "raise" and outside.any():
+            at = int(np.argmax(outside))
+            value = tuple(points.reshape(-1, len(self.names))[at].tolist())
+            hint = "oob='nan' or 'clip' allows it."
+            raise ParameterError(f"x[{at}]", value, "in the box of the table", hint)
+        if oob == "nan":
+            unit[outside] = np.nan
+        return np.clip(unit, 0.0, 1.0), points.shape[:-1]
+
+    def _to_unit(self, x: Any) -> tuple[Array, Array]:
         points = np.asarray(x, dtype=np.float64)
         n = len(self.names)
         if points.ndim == 0 or points.shape[-1] != n:
             raise ParameterError("x.shape", points.shape, f"(..., {n})")
         u = points if self.coordinate_map is None else self.coordinate_map.forward(points)
         low, high = self.box.T
-        unit = (u.reshape(-1, n) - low) / (high - low)
-        outside = ~_inside(unit) & ~np.isnan(unit).any(axis=1)
-        if oob == "raise" and outside.any():
-            at = int(np.argmax(outside))
-            value = tuple(points.reshape(-1, n)[at].tolist())
-            hint = "oob='nan' or 'clip' allows it."
-            raise ParameterError(f"x[{at}]", value, "in the box of the table", hint)
-        if oob == "nan":
-            unit[outside] = np.nan
-        return (unit if oob == "linear" else np.clip(unit, 0.0, 1.0)), points.shape[:-1]
+        return points, (u.reshape(-1, n) - low) / (high - low)
 
     def _values(self, unit: Array) -> Array:
         kernel = matern(unit / self._scales, self._scaled_centres)
@@ -220,7 +249,7 @@ def build_greedy(problem: Problem) -> KernelTable:
     n_drive = len(u)
     trend = np.linalg.lstsq(_quadratic(unit[:n_drive]), values, rcond=None)[0]
     target = every - _quadratic(unit) @ trend
-    scales, noise = kernel_scales(unit[:n_drive][:_FOR_SCALES], target[:_FOR_SCALES])
+    scales, noise = kernel_scales(unit[:n_drive][:_FOR_SCALES], target[:n_drive][:_FOR_SCALES])
     chosen, factor, newton = _select(problem, unit / scales, target, n_drive, noise)
     # the Newton basis at the centres is the Cholesky factor of their kernel matrix
     coefficients = solve_triangular(factor, newton, lower=True, trans="T")

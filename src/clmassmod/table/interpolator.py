@@ -14,12 +14,12 @@ import numpy.typing as npt
 
 from .._checks import checked_threads
 from .._core import interp as core
-from ..errors import FormatError, ParameterError, nearest
-from ..provenance import provenance
+from ..errors import ParameterError, nearest
 from .axes import WIDTH, Axis
 
 if TYPE_CHECKING:
     from .maps import CoordinateMap
+    from .store import Content
 
 Array = npt.NDArray[np.float64]
 
@@ -153,7 +153,7 @@ class Table:
 
         For tables made by `Table.build`, whose nodes and sample are used again.
         """
-        from .builder import extend_table
+        from .extension import extend_table
 
         return extend_table(self, **options)
 
@@ -162,9 +162,13 @@ class Table:
         return self._report
 
     def with_map(self, coordinate_map: CoordinateMap | None) -> Table:
-        """Return this table with its grid in the coordinates u of a map; calls take x."""
+        """Return this table with its grid in the coordinates u of a map; calls take x.
+
+        The table returned has no report and cannot be extended: it is another function of x.
+        """
         other = copy.copy(self)
         other._map = coordinate_map
+        other._report = other._build = None
         return other
 
     @property
@@ -339,18 +343,59 @@ class Table:
 
     # -- on disk --------------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str], *, sim_id: str = "", version: int = 1) -> str:
+    def save(
+        self, path: str | os.PathLike[str], *, sim_id: str = "", version: int | None = None
+    ) -> str:
         """Write the table to an HDF5 file, whole or not at all; return its root hash.
+
+        A table made by `Table.build` is written with its sample and nodes, so that it can be
+        extended when it is loaded; a table of N axes and K outputs needs
+        ``8 (2 N + K + 1) + 1`` bytes for each point of the sample.
 
         Parameters
         ----------
         path : path
         sim_id : str
             Name of the set of tables it belongs to, kept in the file.
-        version : int
-            Version of the table, kept in the file.
+        version : int, optional
+            Version of the table, kept in the file: that of its build by default, or 1.
         """
-        from .store import Content, write_content
+        from .files import save_table
+
+        return save_table(self, path, sim_id, version)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, mmap: bool = False, verify: bool = True) -> Any:
+        """Return the table of a file, checked against its checksums.
+
+        The sample and the nodes of its build stay in the file until `extend` asks for them,
+        and are checked then.
+
+        Parameters
+        ----------
+        path : path
+        mmap : bool
+            Map values and coefficients into memory instead of reading them. A `KernelTable`, which
+            is small, is read all the same.
+        verify : bool
+            Whether to check the checksums, which reads the table once.
+
+        Returns
+        -------
+        Table, or KernelTable for one built by ``method="greedy"``
+
+        Raises
+        ------
+        FormatError
+            No such file, no table, truncated, damaged, or of a newer format.
+        """
+        from .files import load_table
+
+        return load_table(path, mmap=mmap, verify=verify)
+
+    def to_content(self) -> Content:
+        """Return what the table is, as a file holds it."""
+        from .store import Content, plain
 
         arrays: dict[str, npt.NDArray[Any]] = {
             f"axes/{i}_{name}": knots
@@ -360,57 +405,29 @@ class Table:
         if self._mask is not None:
             arrays["mask"] = self._mask
         attributes: dict[str, Any] = {
+            "kind": "grid",
             "names": list(self.names),
             "order": self.order,
-            "sim_id": sim_id,
-            "table_version": int(version),
             "map": None if self._map is None else plain(self._map.to_dict()),
-            "report": None if self._report is None else plain(self._report.to_dict()),
             "metadata": self.metadata,
-            "made_by": {k: v for k, v in provenance().items() if k in ("clmassmod", "commit")},
         }
-        return write_content(path, Content(arrays, attributes))
+        return Content(arrays, attributes)
 
     @classmethod
-    def load(
-        cls, path: str | os.PathLike[str], *, mmap: bool = False, verify: bool = True
-    ) -> Table:
-        """Return the table of a file, checked against its checksums.
-
-        Parameters
-        ----------
-        path : path
-        mmap : bool
-            Map the coefficients into memory instead of reading them.
-        verify : bool
-            Whether to check the checksums, which reads everything once.
-
-        Raises
-        ------
-        FormatError
-            No such file, no table, truncated, damaged, or of a newer format.
-        """
+    def from_content(cls, content: Content) -> Table:
+        """Return the table that `to_content` wrote."""
         from .maps import CoordinateMap
-        from .report import ErrorReport
-        from .store import read_content
 
-        content = read_content(path, mmap=mmap, verify=verify)
-        given = content.attributes
-        try:
-            names = tuple(given["names"])
-            axes = [
-                Axis(content.arrays[f"axes/{i}_{name}"], given["order"], f"axes[{i}]")
-                for i, name in enumerate(names)
-            ]
-            values, mask = content.arrays["values"], content.arrays.get("mask")
-            coefficients = content.arrays["coef"]
-            table = cls(axes, values, names, mask, given["metadata"], coefficients)
-            if given["map"] is not None:
-                table._map = CoordinateMap.from_dict(given["map"])
-            if given["report"] is not None:
-                table._report = ErrorReport.from_dict(given["report"])
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise FormatError(path, "content", f"no whole table ({error})") from error
+        given, arrays = content.attributes, content.arrays
+        names = tuple(given["names"])
+        axes = [
+            Axis(arrays[f"axes/{i}_{name}"], given["order"], f"axes[{i}]")
+            for i, name in enumerate(names)
+        ]
+        values, mask, coefficients = arrays["values"], arrays.get("mask"), arrays["coef"]
+        table = cls(axes, values, names, mask, given["metadata"], coefficients)
+        if given["map"] is not None:
+            table._map = CoordinateMap.from_dict(given["map"])
         return table
 
     # -- what it is -----------------------------------------------------------------------------
@@ -450,15 +467,6 @@ class Table:
 
 
 # -- checks ----------------------------------------------------------------------------------------
-
-
-def plain(content: Any) -> Any:
-    """Return what `to_dict` gives with arrays as lists, for JSON, which keeps every digit."""
-    if isinstance(content, Mapping):
-        return {str(key): plain(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [plain(value) for value in content]
-    return content.tolist() if isinstance(content, np.ndarray | np.generic) else content
 
 
 def checked_order(order: Any) -> None:

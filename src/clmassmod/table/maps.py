@@ -105,6 +105,8 @@ class RatioMap:
                 "values": np.array(table.values),
                 "names": list(table.names),
                 "order": table.order,
+                "dtype": str(table.values.dtype),
+                "mask": table.mask,
                 "map": None if inner is None else inner.to_dict(),
             },
         }
@@ -116,8 +118,15 @@ class RatioMap:
 
         scale = content["scale"]
         axes = [np.asarray(knots, dtype=np.float64) for knots in scale["axes"]]
-        values = np.asarray(scale["values"], dtype=np.float64)
-        table = Table.from_grid(axes, values, names=list(scale["names"]), order=scale["order"])
+        mask = scale.get("mask")
+        table = Table.from_grid(
+            axes,
+            np.asarray(scale["values"], dtype=np.float64),
+            names=list(scale["names"]),
+            order=scale["order"],
+            mask=None if mask is None else np.asarray(mask, dtype=bool),
+            dtype=scale.get("dtype", "float64"),
+        )
         if scale.get("map") is not None:
             table = table.with_map(CoordinateMap.from_dict(scale["map"]))
         log_scale = bool(content["log_scale"])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,15 @@ def positions(ticks: Ticks, low: float, high: float) -> Array:
     """Return the u of ticks: `low` and `high` exactly for the first and last of the box."""
     part = ticks / (CELLS * BLOCK)
     return np.asarray((1.0 - part) * low + part * high)
+
+
+def box_positions(box: Array) -> Positions:
+    """Return the positions of the ticks of each axis of a box (N, 2)."""
+
+    def position(axis: int, ticks: Ticks) -> Array:
+        return positions(ticks, *box[axis])
+
+    return position
 
 
 def halved(ticks: Ticks, slabs: npt.NDArray[np.bool_]) -> Ticks:
@@ -87,6 +97,25 @@ class NodeStore:
         copy._known, copy._values = self._known.copy(), self._values.copy()
         return copy
 
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return what is known: ``ticks/<i>`` of each axis, ``known`` as bits, ``values``."""
+        ticks = {f"ticks/{i}": one for i, one in enumerate(self._knots)}
+        return ticks | {"known": np.packbits(self._known), "values": self._values[self._known]}
+
+    @classmethod
+    def from_arrays(
+        cls, arrays: Mapping[str, npt.NDArray[Any]], n_axes: int, position: Positions
+    ) -> NodeStore:
+        """Return the store that `to_arrays` wrote, still to be `bound_to` a function."""
+        store = cls(n_axes, position, _unbound)
+        store._knots = [arrays[f"ticks/{i}"] for i in range(n_axes)]
+        shape = tuple(ticks.size for ticks in store._knots)
+        bits = np.unpackbits(arrays["known"], count=math.prod(shape))
+        store._known = bits.reshape(shape).astype(bool)
+        store._values = np.empty((*shape, arrays["values"].shape[1]))
+        store._values[store._known] = arrays["values"]
+        return store
+
     def bytes_with(self, knots: Sequence[Ticks]) -> int:
         """Return how large the store becomes with the nodes of `knots`."""
         sizes = [np.union1d(a, b).size for a, b in zip(self._knots, knots, strict=True)]
@@ -122,3 +151,7 @@ class NodeStore:
         old = np.ix_(*(np.searchsorted(a, b) for a, b in zip(merged, self._knots, strict=True)))
         known[old], values[old] = self._known, self._values
         self._knots, self._known, self._values = merged, known, values
+
+
+def _unbound(u: Array) -> Array:
+    raise RuntimeError("a store that was read has no function yet")

@@ -51,9 +51,12 @@ class Pool:
 
     def rows(self, split: str) -> Indices:
         """Return the rows of ``"drive"`` (60 %), ``"stop"`` (20 %) or ``"final"`` (20 %)."""
+        return np.flatnonzero(self.split() == SPLITS.index(split))
+
+    def split(self) -> npt.NDArray[np.int8]:
+        """Return, for each point, the number of its part in `SPLITS`."""
         uniform = keyed_uniforms(self.seed, _PURPOSE, self.index)[:, 0]
-        part = np.searchsorted(_SHARES, uniform, side="right")
-        return np.flatnonzero(part == SPLITS.index(split))
+        return np.searchsorted(_SHARES, uniform, side="right").astype(np.int8)
 
     def doubled(self) -> Pool:
         """Return the pool with the next block of the sequence, as large as it is."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,10 @@ from ..provenance import atomic_path, folder_name
 AnyArray = npt.NDArray[Any]
 
 FORMAT = "clmassmod table"
-FORMAT_VERSION = (1, 0)
+FORMAT_VERSION = (1, 1)
 _ROOT = Path("data") / "tables"
-# the coefficients lie in one piece, so that they can be mapped into memory
-_MAPPED = "coef"
+# these lie in one piece, so that they can be mapped into memory
+_MAPPED = ("values", "coef")
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,11 @@ def write_content(path: str | os.PathLike[str], content: Content) -> str:
 
 
 def read_content(
-    path: str | os.PathLike[str], *, mmap: bool = False, verify: bool = True
+    path: str | os.PathLike[str],
+    *,
+    mmap: bool = False,
+    verify: bool = True,
+    skip: Collection[str] = (),
 ) -> Content:
     """Return what a file holds, checked against its hashes.
 
@@ -76,9 +80,12 @@ def read_content(
     ----------
     path : path
     mmap : bool
-        Map the coefficients instead of reading them: processes share them, and start at once.
+        Map values and coefficients instead of reading them: processes share them, and start
+        at once.
     verify : bool
-        Whether to check the hashes, which reads everything once.
+        Whether to check the hashes, which reads once everything that is not skipped.
+    skip : collection of str
+        Arrays, and groups of them, that are left in the file. The root hash is over theirs too.
 
     Raises
     ------
@@ -94,7 +101,9 @@ def read_content(
             arrays, hashes = {}, {}
             for name, dataset in _datasets(file):
                 hashes[name] = str(dataset.attrs["sha256"])
-                mapped = mmap and name == _MAPPED
+                if name.split("/")[0] in skip:
+                    continue
+                mapped = mmap and name in _MAPPED
                 arrays[name] = _mapped(path, dataset) if mapped else dataset[()]
         attributes = json.loads(text)
     except FormatError:
@@ -110,6 +119,15 @@ def read_content(
         if root_hash(hashes, text) != root:
             raise FormatError(path, "attributes", "damaged: the checksum does not agree")
     return Content(arrays, attributes, root)
+
+
+def plain(content: Any) -> Any:
+    """Return what `to_dict` gives with arrays as lists, for JSON, which keeps every digit."""
+    if isinstance(content, Mapping):
+        return {str(key): plain(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [plain(value) for value in content]
+    return content.tolist() if isinstance(content, np.ndarray | np.generic) else content
 
 
 # -- hashes ----------------------------------------------------------------------------------------
