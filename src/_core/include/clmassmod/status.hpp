@@ -11,6 +11,7 @@ enum class StatusCode : int {
     no_convergence = 2,
     unknown_kind = 3,
     outside = 4,
+    no_memory = 5,
 };
 
 struct Status {

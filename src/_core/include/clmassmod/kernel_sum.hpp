@@ -1,0 +1,189 @@
+// Likelihoods of many lenses at many points of a population: sums over fixed nodes.
+//
+//   L = sum_k exp(ln W_k + ln p(m_k, h_k | eta)) N_T(gamma_k | eta),
+// nodes k of one lens in chunks of 8 that share an inner slope. Nodes and weights do not depend on
+// eta, so ln L is as smooth in it as the density is.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include "clmassmod/population_density.hpp"
+#include "clmassmod/targets.hpp"
+#include "clmassmod/threads.hpp"
+
+namespace clmassmod {
+
+constexpr std::size_t kChunk = 8;        // nodes of one inner slope
+constexpr std::size_t kSumBlock = 1024;  // nodes evaluated together: all in the nearest cache
+
+// Nodes of one lens or of a part of one.
+template <class T>
+struct KernelNodes {
+    std::size_t n = 0;                     // a multiple of kChunk
+    const T* log_mstar = nullptr;          // (n,)
+    const T* log_mhalo = nullptr;          // (n,)
+    const T* log_weight = nullptr;         // (n,) those that only fill a chunk: -1e30
+    const std::uint16_t* gamma = nullptr;  // (n / kChunk,) index of the inner slope
+};
+
+// e[k] = ln W_k + ln p of nodes begin .. begin + count; count is a multiple of kChunk.
+template <class T>
+CLMASSMOD_INLINE void log_terms(const GalaxyTerms& given, const KernelNodes<T>& nodes,
+                                std::size_t begin, std::size_t count, double* e,
+                                double* s) noexcept {
+    const GalaxyTerms g = given;
+    const T* log_mstar = nodes.log_mstar + begin;
+    const T* log_mhalo = nodes.log_mhalo + begin;
+    const T* log_weight = nodes.log_weight + begin;
+    const double* table = log_normal_cdf().coefficient;
+    for (std::size_t k = 0; k < count; ++k) {
+        const double d = mul_add(g.d1, static_cast<double>(log_mstar[k]), g.d0);
+        const double halo = mul_add(g.halo, static_cast<double>(log_mhalo[k]), -mul_add(g.b, d, g.a));
+        const double rest = mul_add(mul_add(g.k2, d, g.k1), d, g.k0);
+        e[k] = mul_add(-0.5 * halo, halo, rest + static_cast<double>(log_weight[k]));
+        s[k] = mul_add(g.s1, d, g.s0);
+    }
+    for (std::size_t k = 0; k < count; ++k) {
+        const double top = std::min(s[k], LogNormalCdf::kHigh - 1e-9);
+        const double position = (top - LogNormalCdf::kLow) * LogNormalCdf::kPerUnit;
+        const int i = static_cast<int>(std::max(position, 0.0));
+        const double t = position - i;
+        const double* c = table + 4 * i;
+        e[k] += mul_add(mul_add(mul_add(c[3], t, c[2]), t, c[1]), t, c[0]);
+    }
+}
+
+// Sum over the nodes of exp(e - shift) times the density of the slope.
+template <class T>
+CLMASSMOD_INLINE double weighted_sum(const KernelNodes<T>& nodes, std::size_t begin,
+                                     std::size_t count, const double* slope_weight, double shift,
+                                     double* e) noexcept {
+    for (std::size_t k = 0; k < count; ++k) e[k] = exp_flushed(e[k] - shift);
+    double lane[kChunk] = {};
+    for (std::size_t c = 0; c < count / kChunk; ++c) {
+        const double factor = slope_weight[nodes.gamma[begin / kChunk + c]];
+        for (std::size_t l = 0; l < kChunk; ++l)
+            lane[l] = mul_add(factor, e[c * kChunk + l], lane[l]);
+    }
+    return ((lane[0] + lane[4]) + (lane[2] + lane[6])) +
+           ((lane[1] + lane[5]) + (lane[3] + lane[7]));
+}
+
+// ln of the sum over all nodes, for weights of the inner slopes at one eta.
+template <class T>
+CLMASSMOD_INLINE double log_sum(const GalaxyTerms& g, const KernelNodes<T>& nodes,
+                                const double* slope_weight) noexcept {
+    alignas(64) double e[kSumBlock], s[kSumBlock];
+    double total = 0.0;
+    for (std::size_t begin = 0; begin < nodes.n; begin += kSumBlock) {
+        const std::size_t count = std::min(kSumBlock, nodes.n - begin);
+        log_terms(g, nodes, begin, count, e, s);
+        total += weighted_sum(nodes, begin, count, slope_weight, 0.0, e);
+    }
+    if (total > 1e-250 && total < 1e250) return std::log(total);
+    // far from every node's best: once more, relative to the largest
+    double largest = -kInfinity;
+    for (std::size_t begin = 0; begin < nodes.n; begin += kSumBlock) {
+        const std::size_t count = std::min(kSumBlock, nodes.n - begin);
+        log_terms(g, nodes, begin, count, e, s);
+        for (std::size_t k = 0; k < count; ++k) {
+            const double factor = slope_weight[nodes.gamma[(begin + k) / kChunk]];
+            const double one = factor > 0.0 ? e[k] : -kInfinity;
+            largest = one > largest ? one : largest;
+        }
+    }
+    if (!(largest > -1e29)) return -kInfinity;
+    total = 0.0;
+    for (std::size_t begin = 0; begin < nodes.n; begin += kSumBlock) {
+        const std::size_t count = std::min(kSumBlock, nodes.n - begin);
+        log_terms(g, nodes, begin, count, e, s);
+        total += weighted_sum(nodes, begin, count, slope_weight, largest, e);
+    }
+    return largest + std::log(total);
+}
+
+// -- many lenses ---------------------------------------------------------------------------------
+
+// Points of a population, those with scatter of the mismatch once for each of its nodes.
+struct PopulationBatch {
+    std::size_t n = 0;                // etas
+    std::size_t n_gamma = 0;          // distinct inner slopes
+    std::size_t n_mismatch = 1;       // nodes t of the mismatch
+    const double* points = nullptr;   // (n, 15)
+    const double* gamma = nullptr;    // (n_gamma,)
+    const double* t = nullptr;        // (n_mismatch,)
+    const double* log_t = nullptr;    // (n_mismatch,) ln of the weights
+    PopulationFrame frame;
+};
+
+// Density of every inner slope at every eta, (n, n_gamma).
+inline void fill_slope_densities(const PopulationBatch& b, double* out) noexcept {
+    for (std::size_t i = 0; i < b.n; ++i) {
+        const PopulationPoint p = population_point(b.points + i * kPopulationNumbers);
+        const double share =
+            normal_share(p.mu_g, p.sigma_g, b.frame.gamma_low, b.frame.gamma_high);
+        for (std::size_t j = 0; j < b.n_gamma; ++j)
+            out[i * b.n_gamma + j] = slope_density(p, share, b.gamma[j]);
+    }
+}
+
+// Parts of lenses: part k has chunks first[k] .. first[k + 1].
+struct KernelBatch {
+    std::size_t n_lenses = 0;
+    const std::size_t* first_part = nullptr;  // (n_lenses + 1,)
+    const std::size_t* first = nullptr;       // (n_parts + 1,) in chunks
+    const double* log_scale = nullptr;        // (n_parts,) added to ln W
+    const double* log_re = nullptr;           // (n_parts,)
+    const double* log_msps = nullptr;         // (n_lenses,)
+    const double* sigma_msps = nullptr;       // (n_lenses,)
+    KernelNodes<float> nodes;                 // of all parts
+};
+
+CLMASSMOD_INLINE double log_add(double a, double b) noexcept {
+    const double top = a > b ? a : b;
+    if (!(top > -kInfinity)) return top;
+    return top + std::log(std::exp(a - top) + std::exp(b - top));
+}
+
+// ln L of one lens at all points: out[i * stride].
+CLMASSMOD_TARGETS
+inline void sum_lens(const KernelBatch& k, const PopulationBatch& b, const double* slope_densities,
+                     std::size_t lens, double* out, std::size_t stride) noexcept {
+    for (std::size_t i = 0; i < b.n; ++i) {
+        const PopulationPoint p = population_point(b.points + i * kPopulationNumbers);
+        double total = -kInfinity;
+        for (std::size_t part = k.first_part[lens]; part < k.first_part[lens + 1]; ++part) {
+            const std::size_t begin = k.first[part], end = k.first[part + 1];
+            const KernelNodes<float> nodes{(end - begin) * kChunk,
+                                           k.nodes.log_mstar + begin * kChunk,
+                                           k.nodes.log_mhalo + begin * kChunk,
+                                           k.nodes.log_weight + begin * kChunk,
+                                           k.nodes.gamma + begin};
+            const GalaxyData galaxy{k.log_msps[lens], k.sigma_msps[lens], k.log_re[part]};
+            const std::size_t n_t = p.sigma_sps > 0.0 ? b.n_mismatch : 1;
+            for (std::size_t j = 0; j < n_t; ++j) {
+                const double t = n_t > 1 ? b.t[j] : 0.0;
+                const double log_t = n_t > 1 ? b.log_t[j] : 0.0;
+                const GalaxyTerms g = galaxy_terms(p, b.frame, galaxy, t);
+                const double value = log_sum(g, nodes, slope_densities + i * b.n_gamma);
+                const double one = value + k.log_scale[part] + log_t;
+                total = total > -kInfinity ? log_add(total, one) : one;
+            }
+        }
+        out[i * stride] = total;
+    }
+}
+
+// out (n, n_lenses) = ln L.
+inline void sum_lenses(const KernelBatch& k, const PopulationBatch& b,
+                       const double* slope_densities, double* out, int n_threads) noexcept {
+    for_each_block(k.n_lenses, n_threads, [&](std::size_t lens) {
+        sum_lens(k, b, slope_densities, lens, out + lens, k.n_lenses);
+        return Status{};
+    });
+}
+
+}  // namespace clmassmod
