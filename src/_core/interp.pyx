@@ -13,16 +13,34 @@ cdef extern from "clmassmod/interp_batch.hpp" namespace "clmassmod" nogil:
         nan
         clip
         linear
+    cdef struct TableInterval:
+        double left
+        double inverse_width
+        double right
+        size_t start
     cdef struct TableAxis:
         size_t intervals
-        const double* breaks
-        const double* inverse_width
+        const TableInterval* interval
         const double* basis
         const uint32_t* first_of
-        double cells_per_unit
         size_t cells
-        const size_t* start_of
+        double cells_per_unit
+        double low
+        double high
         size_t stride
+    cdef enum class PointKind "clmassmod::PointKind":
+        inside
+        outside
+        no_number
+    cdef cppclass LocateBatch:
+        LocateBatch()
+        int n_axes
+        const TableAxis* axes
+        size_t n
+        double* x
+        uint32_t* interval
+        unsigned char* kind
+    Status locate_points "clmassmod::locate"(const LocateBatch& batch, int n_threads)
     cdef cppclass InterpBatch[T]:
         InterpBatch()
         int n_axes
@@ -36,6 +54,9 @@ cdef extern from "clmassmod/interp_batch.hpp" namespace "clmassmod" nogil:
         double* out
         double* gradient
         Outside outside
+        const uint32_t* known
+        const size_t* place
+        size_t n_known
     Status interpolate[T](const InterpBatch[T]& batch, int n_threads)
 
 MOST_AXES = 6
@@ -45,6 +66,9 @@ OUTSIDE = {
     "clip": <int>Outside.clip,
     "linear": <int>Outside.linear,
 }
+INSIDE, OUT, NO_NUMBER = (
+    <int>PointKind.inside, <int>PointKind.outside, <int>PointKind.no_number
+)
 
 ctypedef fused Real:
     float
@@ -67,46 +91,40 @@ cdef class GridAxes:
     cdef readonly int width
     cdef tuple kept
 
-    def __cinit__(
-        self, tuple breaks, tuple bases, tuple cells, tuple starts, strides, int width
-    ):
-        """Take, of every axis, the breaks (m + 1,), bases (m, W, W), first intervals of its
-        cells (uint32) and widths, first coefficients (m,), and the stride.
+    def __cinit__(self, tuple intervals, tuple bases, tuple cells, highs, strides, int width):
+        """Take, of every axis, the intervals (m,), bases (m, W, W), first intervals of its cells
+        (uint32), the end, and the stride.
         """
-        cdef const double[::1] b, inverse
+        cdef const TableInterval[::1] interval
         cdef const double[:, :, ::1] basis
         cdef const uint32_t[::1] first
-        cdef const size_t[::1] start
         cdef size_t m
         cdef int a
         self.axes = NULL
-        self.n_axes = len(breaks)
+        self.n_axes = len(intervals)
         self.width = width
         check(1 <= self.n_axes <= 6 and width in (2, 4), "1 to 6 axes, width 2 or 4")
         check(len(bases) == self.n_axes and len(cells) == self.n_axes
-              and len(starts) == self.n_axes and len(strides) == self.n_axes, "axes")
+              and len(highs) == self.n_axes and len(strides) == self.n_axes, "axes")
         self.axes = <TableAxis*>PyMem_Calloc(self.n_axes, sizeof(TableAxis))
         if self.axes == NULL:
             raise MemoryError()
         kept = []
         for a in range(self.n_axes):
-            b, basis, first = breaks[a], bases[a], cells[a][0]
-            inverse = cells[a][1]
-            start = starts[a]
-            m = b.shape[0] - 1
+            interval, basis, first = intervals[a], bases[a], cells[a]
+            m = interval.shape[0]
             check(m >= 1 and <size_t>basis.shape[0] == m and basis.shape[1] == width
-                  and basis.shape[2] == width and <size_t>inverse.shape[0] == m
-                  and first.shape[0] >= 1 and <size_t>start.shape[0] == m, "axis")
+                  and basis.shape[2] == width and 1 <= first.shape[0] < 1 << 31, "axis")
             self.axes[a].intervals = m
-            self.axes[a].breaks = &b[0]
-            self.axes[a].inverse_width = &inverse[0]
+            self.axes[a].interval = &interval[0]
             self.axes[a].basis = &basis[0, 0, 0]
             self.axes[a].first_of = &first[0]
             self.axes[a].cells = first.shape[0]
-            self.axes[a].cells_per_unit = <double>first.shape[0] / (b[m] - b[0])
-            self.axes[a].start_of = &start[0]
+            self.axes[a].low = interval[0].left
+            self.axes[a].high = highs[a]
+            self.axes[a].cells_per_unit = <double>first.shape[0] / (highs[a] - interval[0].left)
             self.axes[a].stride = strides[a]
-            kept.append((b, basis, first, inverse, start))
+            kept.append((interval, basis, first))
         self.kept = tuple(kept)
 
     def __dealloc__(self):
@@ -124,11 +142,16 @@ def evaluate(
     double[::1] gradient,
     int outside,
     int n_threads,
+    tuple plan=None,
 ):
     """Fill `out` (n K) and, unless None, `gradient` (n K N).
 
     `coefficients` may be longer than the `n_needed` that the axes reach: whole lanes are read.
+    `plan`: what `locate` found of the points, sorted: intervals (n, N), places in the results
+    (n,), and how many, the first ones, are inside.
     """
+    cdef const uint32_t[:, ::1] known
+    cdef const size_t[::1] place
     cdef InterpBatch[Real] batch
     cdef Status status
     cdef size_t n = x.shape[0]
@@ -151,7 +174,43 @@ def evaluate(
         check(<size_t>gradient.shape[0] == n * n_outputs * axes.n_axes, "gradient: (n K N)")
         batch.gradient = &gradient[0]
     batch.outside = <Outside>outside
+    batch.known = NULL
+    batch.place = NULL
+    batch.n_known = 0
+    if plan is not None:
+        known, place, batch.n_known = plan
+        check(<size_t>known.shape[0] == n and known.shape[1] == axes.n_axes
+              and <size_t>place.shape[0] == n and batch.n_known <= n, "plan: (n, N), (n,)")
+        batch.known = &known[0, 0]
+        batch.place = &place[0]
     with nogil:
         status = interpolate(batch, n_threads)
     if status.code == StatusCode.outside:
         raise OutsideError(status.index)
+
+
+def locate(
+    GridAxes axes,
+    double[:, ::1] x,
+    uint32_t[:, ::1] intervals,
+    unsigned char[::1] kinds,
+    int n_threads,
+):
+    """Fill intervals (n, N) of points x (n, N), and kinds (n,): INSIDE, OUT or NO_NUMBER.
+
+    Points within 4 ulp of an edge are put on it, in `x` itself.
+    """
+    cdef LocateBatch batch
+    cdef size_t n = x.shape[0]
+    check(x.shape[1] == axes.n_axes and intervals.shape[1] == axes.n_axes, "x: (n, N)")
+    check(<size_t>intervals.shape[0] == n and <size_t>kinds.shape[0] == n, "intervals, kinds")
+    if n == 0:
+        return
+    batch.n_axes = axes.n_axes
+    batch.axes = axes.axes
+    batch.n = n
+    batch.x = &x[0, 0]
+    batch.interval = &intervals[0, 0]
+    batch.kind = &kinds[0]
+    with nogil:
+        locate_points(batch, n_threads)

@@ -13,9 +13,9 @@ template <int N>
 struct TableSample {
     int width;
     std::size_t intervals, nodes;
-    std::vector<double> breaks, inverse_width, basis, coefficients, x;
+    std::vector<double> basis, coefficients, x;
     std::vector<std::uint32_t> first_of;
-    std::vector<std::size_t> start_of[N];
+    std::vector<TableInterval> interval[N];
     TableAxis axes[N];
 
     TableSample(int w, std::size_t m, std::size_t outputs)
@@ -26,22 +26,16 @@ struct TableSample {
         for (std::size_t i = 0; i < m; ++i) {
             const double* one = w == 4 ? cubic : linear;
             basis.insert(basis.end(), one, one + w * w);
-            inverse_width.push_back(static_cast<double>(m));
             first_of.push_back(static_cast<std::uint32_t>(i));
         }
-        for (std::size_t i = 0; i <= m; ++i)
-            breaks.push_back(static_cast<double>(i) / static_cast<double>(m));
+        const double rate = static_cast<double>(m);
         std::size_t stride = outputs;
         for (int a = N - 1; a >= 0; --a) {
-            for (std::size_t i = 0; i < m; ++i) start_of[a].push_back(i * stride);
-            axes[a] = {m,
-                       breaks.data(),
-                       inverse_width.data(),
-                       basis.data(),
-                       first_of.data(),
-                       static_cast<double>(m),
-                       m,
-                       start_of[a].data(),
+            for (std::size_t i = 0; i < m; ++i)
+                interval[a].push_back({static_cast<double>(i) / rate, rate,
+                                       i + 1 < m ? static_cast<double>(i + 1) / rate : kInfinity,
+                                       i * stride});
+            axes[a] = {m,     interval[a].data(), basis.data(), first_of.data(), m, rate, 0.0, 1.0,
                        stride};
             stride *= nodes;
         }

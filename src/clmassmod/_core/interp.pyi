@@ -3,6 +3,9 @@ import numpy.typing as npt
 
 MOST_AXES: int
 OUTSIDE: dict[str, int]
+INSIDE: int
+OUT: int
+NO_NUMBER: int
 
 class OutsideError(ValueError):
     index: int
@@ -13,10 +16,10 @@ class GridAxes:
     width: int
     def __init__(
         self,
-        breaks: tuple[npt.NDArray[np.float64], ...],
+        intervals: tuple[npt.NDArray[np.void], ...],
         bases: tuple[npt.NDArray[np.float64], ...],
-        cells: tuple[tuple[npt.NDArray[np.uint32], npt.NDArray[np.float64]], ...],
-        starts: tuple[npt.NDArray[np.uintp], ...],
+        cells: tuple[npt.NDArray[np.uint32], ...],
+        highs: tuple[float, ...],
         strides: tuple[int, ...],
         width: int,
     ) -> None: ...
@@ -31,5 +34,13 @@ def evaluate(
     out: npt.NDArray[np.float64],
     gradient: npt.NDArray[np.float64] | None,
     outside: int,
+    n_threads: int,
+    plan: tuple[npt.NDArray[np.uint32], npt.NDArray[np.uintp], int] | None = None,
+) -> None: ...
+def locate(
+    axes: GridAxes,
+    x: npt.NDArray[np.float64],
+    intervals: npt.NDArray[np.uint32],
+    kinds: npt.NDArray[np.uint8],
     n_threads: int,
 ) -> None: ...

@@ -15,6 +15,7 @@ Array = npt.NDArray[np.float64]
 LEAST_KNOTS = {"linear": 2, "cubic": 4}
 WIDTH = {"linear": 2, "cubic": 4}
 TILE = 8
+_INTERVAL = [("left", "f8"), ("inverse_width", "f8"), ("right", "f8"), ("start", np.uintp)]
 _CELLS_PER_INTERVAL = 4
 _MOST_CELLS = 1 << 20
 
@@ -46,8 +47,18 @@ class Axis:
         else:
             self.breaks = self.knots
             self.basis = np.tile([[1.0, 0.0], [-1.0, 1.0]], (self.knots.size - 1, 1, 1))
-        self.inverse_width = 1.0 / np.diff(self.breaks)
+        self.n_intervals = self.breaks.size - 1
         self.first_of = _first_intervals(self.breaks)
+
+    def intervals(self, starts: Any) -> npt.NDArray[np.void]:
+        """Return the intervals as the core takes them, `starts` their first coefficients."""
+        made = np.empty(self.n_intervals, dtype=_INTERVAL)
+        made["left"] = self.breaks[:-1]
+        made["inverse_width"] = 1.0 / np.diff(self.breaks)
+        # the end belongs to the last interval
+        made["right"] = [*self.breaks[1:-1], np.inf]
+        made["start"] = starts
+        return made
 
     @cached_property
     def tile_indices(self) -> npt.NDArray[np.intp]:
@@ -57,7 +68,7 @@ class Axis:
         coefficients of any stencil lie in one.
         """
         step = TILE - WIDTH[self.order] + 1
-        tiles = np.arange(-(-self.inverse_width.size // step))[:, None] * step + np.arange(TILE)
+        tiles = np.arange(-(-self.n_intervals // step))[:, None] * step + np.arange(TILE)
         # places of the last tile that nothing reads
         return np.asarray(np.minimum(tiles, self.knots.size - 1)).reshape(-1)
 
@@ -65,7 +76,7 @@ class Axis:
     def tile_starts(self) -> npt.NDArray[np.uintp]:
         """Where in a row the stencil of each interval begins."""
         step = TILE - WIDTH[self.order] + 1
-        tile, place = np.divmod(np.arange(self.inverse_width.size, dtype=np.uintp), step)
+        tile, place = np.divmod(np.arange(self.n_intervals, dtype=np.uintp), step)
         return np.asarray(tile * TILE + place, dtype=np.uintp)
 
     @property

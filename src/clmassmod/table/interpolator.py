@@ -19,6 +19,7 @@ from .axes import WIDTH, Axis
 
 if TYPE_CHECKING:
     from .maps import CoordinateMap
+    from .plan import TablePlan
     from .store import Content
 
 Array = npt.NDArray[np.float64]
@@ -207,20 +208,23 @@ class Table:
         if self._lanes:
             unit = -(-self.n_outputs // 4) * 4
             row = unit * last.knots.size
-            last_start = unit * np.arange(last.inverse_width.size, dtype=np.uintp)
+            last_start = unit * np.arange(last.n_intervals, dtype=np.uintp)
         else:
             unit, row, last_start = 1, last.tile_indices.size, last.tile_starts
         strides = [row * math.prod(self.shape[i + 1 : -1]) for i in range(len(others))]
         starts = [
-            stride * np.arange(axis.inverse_width.size, dtype=np.uintp)
+            stride * np.arange(axis.n_intervals, dtype=np.uintp)
             for axis, stride in zip(others, strides, strict=True)
         ]
         self._n_needed = row * math.prod(self.shape[:-1])
         self._core_axes = core.GridAxes(
-            tuple(axis.breaks for axis in self._axes),
+            tuple(
+                axis.intervals(start)
+                for axis, start in zip(self._axes, (*starts, last_start), strict=True)
+            ),
             tuple(axis.basis for axis in self._axes),
-            tuple((axis.first_of, axis.inverse_width) for axis in self._axes),
-            (*starts, last_start),
+            tuple(axis.first_of for axis in self._axes),
+            tuple(axis.limits[1] for axis in self._axes),
             (*strides, unit),
             WIDTH[self.order],
         )
@@ -253,8 +257,8 @@ class Table:
             A point outside with ``oob="raise"``, or a wrong shape.
         """
         points, shape = self._points(x)
-        full = (*shape, self.n_outputs) if self._has_outputs else shape
-        result = np.empty(full) if out is None else _checked_out(out, full)
+        full = self._result_shape(shape)
+        result = np.empty(full) if out is None else checked_out(out, full)
         self._evaluate(points, result.reshape(-1), None, oob, n_threads)
         return result if out is not None or full else result[()]
 
@@ -264,12 +268,36 @@ class Table:
         Parameters are those of a call. The gradient is (..., N), or (..., K, N) with outputs.
         """
         points, shape = self._points(x)
-        full = (*shape, self.n_outputs) if self._has_outputs else shape
+        full = self._result_shape(shape)
         value, gradient = np.empty(full), np.empty((*full, len(self.shape)))
         self._evaluate(points, value.reshape(-1), gradient.reshape(-1), oob, n_threads)
         if self._map is not None:
             gradient = self._map.chain(np.asarray(x, dtype=np.float64), gradient)
         return value[()], gradient
+
+    def plan(self, x: Any, *, oob: str = "raise", n_threads: int = 1) -> TablePlan:
+        """Return a `TablePlan`: the points x located once, to be evaluated many times.
+
+        For this table and others on its grid, such as one with updated values.
+
+        Parameters
+        ----------
+        x : (..., N) array
+            Copied.
+        oob : {"raise", "nan", "clip", "linear"}
+            As in a call, for all calls of the plan.
+        n_threads : int, >= 0
+            Of the making.
+
+        Raises
+        ------
+        ParameterError
+            A point outside with ``oob="raise"``, a wrong shape, or points that take above
+            8 GiB.
+        """
+        from .plan import TablePlan
+
+        return TablePlan(self, x, oob, n_threads)
 
     def in_domain(self, x: Any) -> Any:
         """Whether points (..., N) lie in the table, masked cells excepted; a (...) bool array."""
@@ -294,33 +322,49 @@ class Table:
         u = points if self._map is None else self._map.forward(points)
         return np.ascontiguousarray(u).reshape(-1, n), points.shape[:-1]
 
+    def _result_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (*shape, self.n_outputs) if self._has_outputs else shape
+
     def _evaluate(
         self, points: Array, out: Array, gradient: Array | None, oob: str, n_threads: int
     ) -> None:
-        checked_threads(n_threads)
-        if oob not in core.OUTSIDE:
-            hint = nearest(str(oob), core.OUTSIDE)
-            raise ParameterError("oob", oob, f"one of {', '.join(core.OUTSIDE)}", hint)
         try:
-            core.evaluate(
-                self._core_axes,
-                self._coefficients,
-                self._n_needed,
-                self.n_outputs,
-                self._lanes,
-                points,
-                out,
-                gradient,
-                core.OUTSIDE[oob],
-                n_threads,
-            )
+            self._call_core(points, out, gradient, oob, n_threads)
         except core.OutsideError as error:
             self._refuse(points[error.index], error.index)
         if self._mask is not None:
-            masked = self._masked(points)
-            out.reshape(len(points), -1)[masked] = np.nan
-            if gradient is not None:
-                gradient.reshape(len(points), -1)[masked] = np.nan
+            self._set_nan(self._masked(points), out, gradient)
+
+    def _call_core(
+        self,
+        points: Array,
+        out: Array,
+        gradient: Array | None,
+        oob: str,
+        n_threads: int,
+        found: tuple[npt.NDArray[np.uint32], npt.NDArray[np.uintp], int] | None = None,
+    ) -> None:
+        """Evaluate points of the grid's coordinates; `found` is what a plan knows of them."""
+        checked_threads(n_threads)
+        checked_oob(oob)
+        core.evaluate(
+            self._core_axes,
+            self._coefficients,
+            self._n_needed,
+            self.n_outputs,
+            self._lanes,
+            points,
+            out,
+            gradient,
+            core.OUTSIDE[oob],
+            n_threads,
+            found,
+        )
+
+    def _set_nan(self, rows: npt.NDArray[Any], out: Array, gradient: Array | None) -> None:
+        out.reshape(-1, self.n_outputs)[rows] = np.nan
+        if gradient is not None:
+            gradient.reshape(-1, self.n_outputs * len(self.shape))[rows] = np.nan
 
     def _refuse(self, point: Array, index: int) -> None:
         for name, axis, value in zip(self.names, self._axes, point, strict=True):
@@ -332,14 +376,18 @@ class Table:
                 raise ParameterError(where, float(value), allowed, hint) from None
 
     def _masked(self, points: Array) -> npt.NDArray[np.bool_]:
-        """Whether points lie in masked cells; those outside count to the nearest cell."""
+        """Whether points lie in masked cells."""
         if self._mask is None:
             return np.zeros(len(points), dtype=bool)
-        cells = tuple(
-            np.clip(np.searchsorted(axis.knots, points[:, i], side="right") - 1, 0, n - 2)
-            for i, (axis, n) in enumerate(zip(self._axes, self.shape, strict=True))
-        )
-        return np.asarray(self._mask[cells])
+        return np.asarray(self._mask.reshape(-1)[self._cells(points)])
+
+    def _cells(self, points: Array) -> npt.NDArray[np.intp]:
+        """Numbers of the cells of points; those outside count to the nearest cell."""
+        cells = np.zeros(len(points), dtype=np.intp)
+        for i, (axis, n) in enumerate(zip(self._axes, self.shape, strict=True)):
+            found = np.searchsorted(axis.knots, points[:, i], side="right") - 1
+            cells = cells * (n - 1) + np.clip(found, 0, n - 2)
+        return cells
 
     # -- on disk --------------------------------------------------------------------------------
 
@@ -475,6 +523,13 @@ def checked_order(order: Any) -> None:
         raise ParameterError("order", order, f"one of {', '.join(WIDTH)}")
 
 
+def checked_oob(oob: Any) -> None:
+    """Raise ParameterError unless `oob` is a treatment of points outside."""
+    if oob not in core.OUTSIDE:
+        hint = nearest(str(oob), core.OUTSIDE)
+        raise ParameterError("oob", oob, f"one of {', '.join(core.OUTSIDE)}", hint)
+
+
 def _increasing(axes: Sequence[Any]) -> tuple[list[Any], tuple[int, ...]]:
     """Return the axes with descending ones reversed, and which these are."""
     if isinstance(axes, str) or not isinstance(axes, Sequence | np.ndarray):
@@ -542,7 +597,8 @@ def _checked_mask(
     return np.array(np.flip(cells, flips) if flips else cells)
 
 
-def _checked_out(out: Any, shape: tuple[int, ...]) -> Array:
+def checked_out(out: Any, shape: tuple[int, ...]) -> Array:
+    """Return `out` if results of `shape` can be written to it."""
     good = (
         isinstance(out, np.ndarray)
         and out.dtype == np.float64

@@ -20,18 +20,25 @@ namespace clmassmod {
 
 constexpr int kMostAxes = 6;
 
+// What a point needs to know of the interval it lies in: together, so that one line has it.
+struct TableInterval {
+    double left = 0.0;
+    double inverse_width = 0.0;
+    double right = 0.0;     // of the last interval: infinity
+    std::size_t start = 0;  // first coefficient of its stencils
+};
+
 // One axis of a table.
 struct TableAxis {
     std::size_t intervals = 0;
-    const double* breaks = nullptr;         // (intervals + 1,) increasing
-    const double* inverse_width = nullptr;  // (intervals,)
-    const double* basis = nullptr;          // (intervals, W powers, W functions)
-    const std::uint32_t* first_of =
-        nullptr;  // (cells,) an interval at or before each of equal cells
-    double cells_per_unit = 0.0;
+    const TableInterval* interval = nullptr;
+    const double* basis = nullptr;  // (intervals, 4 powers, 4 functions), not used if linear
+    // (cells,) an interval at or before each of equal cells; fewer than 2^31
+    const std::uint32_t* first_of = nullptr;
     std::size_t cells = 0;
-    const std::size_t* start_of = nullptr;  // (intervals,) first coefficient of its stencils
-    std::size_t stride = 0;                 // from one node to the next, in coefficients
+    double cells_per_unit = 0.0;
+    double low = 0.0, high = 0.0;
+    std::size_t stride = 0;  // from one node to the next, in coefficients
 };
 
 enum class Outside : int { report = 0, nan = 1, clip = 2, linear = 3 };
@@ -64,11 +71,11 @@ CLMASSMOD_INLINE void load_lanes(const float* from, Lanes& to) noexcept {
 }
 
 // Interval that holds x, which lies within the axis.
-CLMASSMOD_INLINE std::size_t interval_of(const TableAxis& axis, double x) noexcept {
-    const double place = (x - axis.breaks[0]) * axis.cells_per_unit;
-    const auto cell = std::min(static_cast<std::size_t>(place), axis.cells - 1);
-    std::size_t i = axis.first_of[cell];
-    while (i + 1 < axis.intervals && x >= axis.breaks[i + 1]) ++i;
+CLMASSMOD_INLINE std::uint32_t interval_of(const TableAxis& axis, double x) noexcept {
+    // conversion to a signed int is one instruction everywhere
+    const int place = static_cast<int>((x - axis.low) * axis.cells_per_unit);
+    std::uint32_t i = axis.first_of[std::min(place, static_cast<int>(axis.cells) - 1)];
+    while (x >= axis.interval[i].right) ++i;
     return i;
 }
 
@@ -80,34 +87,53 @@ struct Stencil {
     double slope[N][4];  // derivatives of the weights
 };
 
+// Weights along one axis, given where on it the point lies.
+template <int W, bool with_slopes, int N>
+CLMASSMOD_INLINE void weigh_axis(const TableAxis& axis, std::size_t i, double x, int a,
+                                 Stencil<N>& s) noexcept {
+    const TableInterval& here = axis.interval[i];
+    const double rate = here.inverse_width;
+    const double t = (x - here.left) * rate;
+    s.offset += here.start;
+    if constexpr (W == 4) {
+        // one by one: of a loop gcc makes copies on the stack, which take 4 times as long
+        FourLanes p0, p1, p2, p3;
+        const double* basis = axis.basis + 16 * i;
+        load_lanes(basis, p0);
+        load_lanes(basis + 4, p1);
+        load_lanes(basis + 8, p2);
+        load_lanes(basis + 12, p3);
+        const FourLanes value = p0 + t * (p1 + t * (p2 + t * p3));
+        __builtin_memcpy(s.weight[a], &value, sizeof value);
+        if constexpr (with_slopes) {
+            const FourLanes first = rate * (p1 + t * (2.0 * p2 + t * (3.0 * p3)));
+            __builtin_memcpy(s.slope[a], &first, sizeof first);
+        }
+    } else {
+        s.weight[a][0] = 1.0 - t;
+        s.weight[a][1] = t;
+        if constexpr (with_slopes) {
+            s.slope[a][0] = -rate;
+            s.slope[a][1] = rate;
+        }
+    }
+}
+
 template <int N, int W, bool with_slopes>
 CLMASSMOD_INLINE void make_stencil(const TableAxis* axes, const double* x, Stencil<N>& s) noexcept {
     s.offset = 0;
-    for (int a = 0; a < N; ++a) {
-        const TableAxis& axis = axes[a];
-        const std::size_t i = interval_of(axis, x[a]);
-        const double rate = axis.inverse_width[i];
-        const double t = (x[a] - axis.breaks[i]) * rate;
-        s.offset += axis.start_of[i];
-        if constexpr (W == 4) {
-            FourLanes p[4];
-            for (int power = 0; power < 4; ++power)
-                load_lanes(axis.basis + (i * 4 + static_cast<std::size_t>(power)) * 4, p[power]);
-            const FourLanes value = p[0] + t * (p[1] + t * (p[2] + t * p[3]));
-            __builtin_memcpy(s.weight[a], &value, sizeof value);
-            if constexpr (with_slopes) {
-                const FourLanes first = rate * (p[1] + t * (2.0 * p[2] + t * (3.0 * p[3])));
-                __builtin_memcpy(s.slope[a], &first, sizeof first);
-            }
-        } else {
-            s.weight[a][0] = 1.0 - t;
-            s.weight[a][1] = t;
-            if constexpr (with_slopes) {
-                s.slope[a][0] = -rate;
-                s.slope[a][1] = rate;
-            }
-        }
-    }
+#pragma GCC unroll 6
+    for (int a = 0; a < N; ++a)
+        weigh_axis<W, with_slopes>(axes[a], interval_of(axes[a], x[a]), x[a], a, s);
+}
+
+// The same for a point whose intervals are known.
+template <int N, int W, bool with_slopes>
+CLMASSMOD_INLINE void make_known_stencil(const TableAxis* axes, const double* x,
+                                         const std::uint32_t* interval, Stencil<N>& s) noexcept {
+    s.offset = 0;
+#pragma GCC unroll 6
+    for (int a = 0; a < N; ++a) weigh_axis<W, with_slopes>(axes[a], interval[a], x[a], a, s);
 }
 
 // Levels whose loops are unrolled: 64 rows of a cubic table in four dimensions.

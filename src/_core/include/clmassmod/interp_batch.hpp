@@ -1,7 +1,9 @@
 // Many points of one table in one call: bounds, threads. A value depends on its point alone.
 //
-// Tried and left out, since neither gained: prefetching the coefficients of later points, and
-// evaluating points in the order of where their coefficients lie.
+// Points go in groups: first all stencils of a group, then all sums, so that the processor has the
+// coefficients of several points under way at once. Tried and left out, since none gained:
+// prefetching the coefficients of a group, huge pages (the memory of large arrays has them), and
+// sorting the points of a call, which takes longer than it saves; a plan is sorted once.
 #pragma once
 
 #include <algorithm>
@@ -26,17 +28,23 @@ struct InterpBatch {
     const double* x = nullptr;   // (n, n_axes)
     double* out = nullptr;       // (n, K)
     double* gradient = nullptr;  // (n, K, n_axes) or null
+    // of a plan, else null: intervals (n, n_axes) and places in the results (n,) of the points,
+    // of which the first n_known are inside
+    const std::uint32_t* known = nullptr;
+    const std::size_t* place = nullptr;
+    std::size_t n_known = 0;
     Outside outside = Outside::report;
 };
 
 constexpr std::size_t kInterpBlock = 4096;
+constexpr std::size_t kInterpGroup = 32;
 constexpr std::size_t kLanes = 4;
 
 constexpr double kEdge = 4.0 * std::numeric_limits<double>::epsilon();
 
 // Puts x onto the axis if it lies within 4 ulp of its ends; says whether it is on it.
 CLMASSMOD_INLINE bool on_axis(const TableAxis& axis, double& x) noexcept {
-    const double low = axis.breaks[0], high = axis.breaks[axis.intervals];
+    const double low = axis.low, high = axis.high;
     if (x >= low && x <= high) return true;
     const double slack = kEdge * std::max(std::fabs(low), std::fabs(high));
     if (!(x >= low - slack && x <= high + slack)) return false;
@@ -56,7 +64,7 @@ CLMASSMOD_INLINE PointKind place_point(const TableAxis* axes, const double* x,
         if (x[a] != x[a]) return PointKind::no_number;
         if (on_axis(axes[a], held[a])) continue;
         kind = PointKind::outside;
-        held[a] = std::min(std::max(x[a], axes[a].breaks[0]), axes[a].breaks[axes[a].intervals]);
+        held[a] = std::min(std::max(x[a], axes[a].low), axes[a].high);
     }
     return kind;
 }
@@ -155,32 +163,49 @@ template <int N, int W, bool lanes, bool slopes, class T>
     return true;
 }
 
+// The stencil of point i, or false if it is not simply inside.
+template <int N, int W, bool slopes, class T>
+CLMASSMOD_INLINE bool prepare_point(const InterpBatch<T>& b, std::size_t i,
+                                    Stencil<N>& s) noexcept {
+    const double* x = b.x + i * N;
+    if (b.known != nullptr) {
+        if (i >= b.n_known) return false;
+        make_known_stencil<N, W, slopes>(b.axes, x, b.known + i * N, s);
+        return true;
+    }
+    bool inside = true;
+    for (int a = 0; a < N; ++a)
+        inside = inside & (x[a] >= b.axes[a].low) & (x[a] <= b.axes[a].high);
+    if (!inside) return false;
+    make_stencil<N, W, slopes>(b.axes, x, s);
+    return true;
+}
+
 template <int N, int W, bool lanes, bool slopes, class T>
 CLMASSMOD_TARGETS void evaluate_points(const InterpBatch<T>& given, std::size_t begin,
                                        std::size_t end, std::size_t& bad) noexcept {
     // a copy that nothing else can point to: results could overwrite the original
     TableAxis axes[N];
-    double low[N], high[N];
-    for (int a = 0; a < N; ++a) {
-        axes[a] = given.axes[a];
-        low[a] = axes[a].breaks[0];
-        high[a] = axes[a].breaks[axes[a].intervals];
-    }
+    for (int a = 0; a < N; ++a) axes[a] = given.axes[a];
     InterpBatch<T> b = given;
     b.axes = axes;
     bad = end;
-    for (std::size_t i = begin; i < end; ++i) {
-        const double* x = b.x + i * N;
-        double* out = b.out + i * b.n_outputs;
-        double* gradient = slopes ? b.gradient + i * b.n_outputs * N : nullptr;
-        bool inside = true;
-        for (int a = 0; a < N; ++a) inside = inside & (x[a] >= low[a]) & (x[a] <= high[a]);
-        if (inside) [[likely]] {
-            Stencil<N> s;
-            make_stencil<N, W, slopes>(axes, x, s);
-            evaluate_stencil<N, W, lanes, slopes>(b, s, out, gradient);
-        } else if (!evaluate_other<N, W, lanes, slopes>(b, x, out, gradient)) {
-            bad = std::min(bad, i);
+    Stencil<N> stencils[kInterpGroup];
+    bool inside[kInterpGroup];
+    for (std::size_t first = begin; first < end; first += kInterpGroup) {
+        const std::size_t count = std::min(kInterpGroup, end - first);
+        for (std::size_t j = 0; j < count; ++j)
+            inside[j] = prepare_point<N, W, slopes>(b, first + j, stencils[j]);
+        for (std::size_t j = 0; j < count; ++j) {
+            const std::size_t i = first + j;
+            const std::size_t row = (b.place != nullptr ? b.place[i] : i) * b.n_outputs;
+            double* out = b.out + row;
+            double* gradient = slopes ? b.gradient + row * N : nullptr;
+            if (inside[j]) [[likely]] {
+                evaluate_stencil<N, W, lanes, slopes>(b, stencils[j], out, gradient);
+            } else if (!evaluate_other<N, W, lanes, slopes>(b, b.x + i * N, out, gradient)) {
+                bad = std::min(bad, i);
+            }
         }
     }
 }
@@ -211,25 +236,63 @@ Status run_interp_width(const InterpBatch<T>& b, int n_threads) noexcept {
     return b.width == 4 ? run_interp_kind<N, 4>(b, n_threads) : run_interp_kind<N, 2>(b, n_threads);
 }
 
-// The one switch from a table to its templates.
-template <class T>
-Status interpolate(const InterpBatch<T>& b, int n_threads) noexcept {
-    switch (b.n_axes) {
+// The one switch from a number of axes to templates: calls work.operator()<N>().
+template <class Work>
+Status with_axes(int n_axes, const Work& work) noexcept {
+    switch (n_axes) {
         case 1:
-            return run_interp_width<1>(b, n_threads);
+            return work.template operator()<1>();
         case 2:
-            return run_interp_width<2>(b, n_threads);
+            return work.template operator()<2>();
         case 3:
-            return run_interp_width<3>(b, n_threads);
+            return work.template operator()<3>();
         case 4:
-            return run_interp_width<4>(b, n_threads);
+            return work.template operator()<4>();
         case 5:
-            return run_interp_width<5>(b, n_threads);
+            return work.template operator()<5>();
         case 6:
-            return run_interp_width<6>(b, n_threads);
+            return work.template operator()<6>();
         default:
             return {StatusCode::unknown_kind, 0};
     }
+}
+
+template <class T>
+Status interpolate(const InterpBatch<T>& b, int n_threads) noexcept {
+    return with_axes(b.n_axes, [&]<int N>() { return run_interp_width<N>(b, n_threads); });
+}
+
+// Where points lie, for a plan.
+struct LocateBatch {
+    int n_axes = 0;
+    const TableAxis* axes = nullptr;
+    std::size_t n = 0;
+    double* x = nullptr;                // (n, n_axes); those a few ulp beyond an edge are put on it
+    std::uint32_t* interval = nullptr;  // (n, n_axes), only of points inside
+    unsigned char* kind = nullptr;      // (n,) PointKind
+};
+
+template <int N>
+Status run_locate(const LocateBatch& b, int n_threads) noexcept {
+    const std::size_t n_blocks = (b.n + kInterpBlock - 1) / kInterpBlock;
+    return for_each_block(n_blocks, n_threads, [&](std::size_t block) {
+        const std::size_t end = std::min((block + 1) * kInterpBlock, b.n);
+        for (std::size_t i = block * kInterpBlock; i < end; ++i) {
+            double held[N];
+            const PointKind kind = place_point<N>(b.axes, b.x + i * N, held);
+            b.kind[i] = static_cast<unsigned char>(kind);
+            if (kind != PointKind::inside) continue;
+            for (int a = 0; a < N; ++a) {
+                b.x[i * N + static_cast<std::size_t>(a)] = held[a];
+                b.interval[i * N + static_cast<std::size_t>(a)] = interval_of(b.axes[a], held[a]);
+            }
+        }
+        return Status{};
+    });
+}
+
+inline Status locate(const LocateBatch& b, int n_threads) noexcept {
+    return with_axes(b.n_axes, [&]<int N>() { return run_locate<N>(b, n_threads); });
 }
 
 }  // namespace clmassmod
