@@ -11,9 +11,7 @@ MOST_SLOPES: int
 PAIR_COLUMNS: tuple[str, ...]
 
 class Points:
-    def __init__(
-        self, points: _Array, gamma: _Array, mismatch: _Array, frame: _Array
-    ) -> None: ...
+    def __init__(self, points: _Array, gamma: _Array, mismatch: _Array, frame: _Array) -> None: ...
     def slope_densities(self) -> _Array: ...
 
 class KernelGrid:

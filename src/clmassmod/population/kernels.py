@@ -117,7 +117,7 @@ class LensKernels:
     def n_nodes(self) -> npt.NDArray[np.intp]:
         """(n,) nodes of each lens, those that fill vectors included."""
         chunks = self._arrays["first"][self._arrays["first_part"]]
-        return np.diff(chunks.astype(np.intp)) * core.CHUNK
+        return np.asarray(np.diff(chunks.astype(np.intp)) * core.CHUNK)
 
     @property
     def nbytes(self) -> int:
@@ -150,7 +150,7 @@ class LensKernels:
         Per kpc^2 (of x_A and x_B), mag^2 and dex (of the observed stellar mass and size).
         """
         checked_threads(n_threads)
-        points = _checked_points(vectors)
+        points = checked_points(vectors)
         out = np.empty((len(points), self.n_lenses))
         a = self._arrays
         core.sum_lenses(
@@ -543,7 +543,7 @@ class _Builder:
         return LensKernels(arrays, self.parameters, self.box, self.identity)
 
 
-def _checked_points(vectors: Any) -> Array:
+def checked_points(vectors: Any) -> Array:
     points = np.atleast_2d(np.asarray(vectors, dtype=np.float64))
     if points.ndim != 2 or points.shape[1] != len(PARAMETERS):
         raise ParameterError("vectors.shape", np.shape(vectors), f"(n, {len(PARAMETERS)})")

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from .._checks import checked_threads
 from .._core import interp as core
 from ..errors import ParameterError
-from .interpolator import MOST_BYTES, Table, checked_oob, checked_out, plain
+from .interpolator import MOST_BYTES, Table, checked_oob, checked_out
+from .store import plain
 
 Array = npt.NDArray[np.float64]
 
@@ -127,7 +128,7 @@ class TablePlan:
     def nbytes(self) -> int:
         """Memory of what is kept for the points; not of the table."""
         intervals, places, _ = self._found
-        kept = [self._points, intervals, places]
+        kept: list[npt.NDArray[Any]] = [self._points, intervals, places]
         kept += [] if self._x is None else [self._x]
         kept += [self._cells] if "_cells" in self.__dict__ else []
         return sum(array.nbytes for array in kept)
