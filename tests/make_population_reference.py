@@ -17,7 +17,6 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "unit"))
 
 import numpy as np  # noqa: E402
-from lens_twin import Twin  # noqa: E402
 from population_twin import (  # noqa: E402
     Counts,
     Eta,
@@ -30,6 +29,8 @@ from population_twin import (  # noqa: E402
     log_likelihood,
     time_delay,
 )
+
+from lens_twin import Twin  # noqa: E402
 
 ETAS = (
     {},

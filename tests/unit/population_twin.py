@@ -14,10 +14,11 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
-from lens_twin import Twin
 from numpy.polynomial import Chebyshev
 from scipy.integrate import quad
 from scipy.special import log_ndtr, logsumexp, ndtr
+
+from lens_twin import Twin
 
 PIVOT = 11.4
 LOG_TWO_PI = math.log(2.0 * math.pi)

@@ -6,6 +6,7 @@ Nothing here uses clmassmod.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -82,7 +83,7 @@ class Lenses:
         factors = np.geomspace(1.0, SMALLEST, 140)
         low, high = np.zeros_like(ring), np.array(ring)
         open_ = np.ones(ring.shape, dtype=bool)
-        for previous, factor in zip(factors[:-1], factors[1:], strict=True):
+        for previous, factor in itertools.pairwise(factors):
             turned = open_ & (radial(factor * ring) < 0.0)
             low[turned], high[turned] = factor * ring[turned], previous * ring[turned]
             open_ &= ~turned
@@ -143,7 +144,7 @@ def pair_detection(model: Model, mu_a, mu_b, sigma: float = 0.1, order: int = 10
     edges += [np.clip(bright + d, counts.m_min, counts.m_max) for d in offsets[1:]]
     t, w = gauss(order)
     total = np.zeros_like(bright)
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         half = 0.5 * (high - low)
         for ti, wi in zip(t, w, strict=True):
             m = low + half * (1.0 + ti)
@@ -162,7 +163,8 @@ def cross_section(lenses: Lenses, sigma: float = 0.1, order: int = 8, edges=EDGE
     ring = lenses.einstein_radius()
     radial = lenses.radial_critical_radius(ring)
     caustic = lenses.caustic_radius(radial)
-    some = np.flatnonzero(caustic > 0.0)
+    # no ring within the bracket: a lens too weak for any pair
+    some = np.flatnonzero((caustic > 0.0) & (ring > 1e-3))
     lens, ring, radial, caustic = lenses[some], ring[some], radial[some], caustic[some]
     per_kpc2 = 1.0 / (ARCMIN * plane(z_l, z_s).distances[0]) ** 2
     total = np.zeros(some.size)
@@ -280,7 +282,7 @@ def with_lambda(cells: Cells, pair: Pair, model: Model, function) -> Cells:
     return Cells(*(getattr(cells, n) for n in names), cells.log_weight + np.log(factor))
 
 
-# -- Einstein-radius data ----------------------------------------------------------------------------
+# -- Einstein-radius data ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -304,9 +306,7 @@ def find_probability(theta, a: float, t: float):
     return 1.0 / (1.0 + np.exp(-a * (theta - t)))
 
 
-def ring_cells(
-    ring: Ring, model: Model, panels=3, thetas=13, width=0.2, lowest=7.0
-) -> Cells:
+def ring_cells(ring: Ring, model: Model, panels=3, thetas=13, width=0.2, lowest=7.0) -> Cells:
     """Return nodes over (theta_E, log Mh, gamma); theta_E stands for the stellar mass.
 
     sigma_lens is in the weight, and the normal error of theta; equal steps of theta over +-6 of
@@ -323,8 +323,15 @@ def ring_cells(
     for theta, log_weight in zip(values, log_p, strict=True):
         for gamma, w_gamma in zip(*composite(edges, 10), strict=True):
             parts.append(
-                _ring_row(ring, model, theta * kpc, gamma, log_weight + math.log(w_gamma * kpc),
-                          width, lowest)
+                _ring_row(
+                    ring,
+                    model,
+                    theta * kpc,
+                    gamma,
+                    log_weight + math.log(w_gamma * kpc),
+                    width,
+                    lowest,
+                )
             )
     return Cells.joined(parts)
 

@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 import pytest
-from lens_twin import Twin
 from population_twin import ARCMIN, Counts, Eta, Model, composite
 from scipy.integrate import quad
 from scipy.stats import norm
 from selection_twin import Lenses, Survey, cross_section, pair_detection
+
+from lens_twin import Twin
 
 MODEL = Model()
 MANY = np.linspace(0.0, 1.0, 17)
