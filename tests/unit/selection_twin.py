@@ -282,7 +282,7 @@ def with_lambda(cells: Cells, pair: Pair, model: Model, function) -> Cells:
     return Cells(*(getattr(cells, n) for n in names), cells.log_weight + np.log(factor))
 
 
-# -- Einstein-radius data ---------------------------------------------------------------------------
+# -- Einstein-radius data ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
