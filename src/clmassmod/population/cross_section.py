@@ -81,7 +81,7 @@ class DetectedCounts:
         x = np.empty((*gap.shape, 2))
         np.clip(faint, low, high, out=x[..., 0])
         np.clip(gap, -self._most, self._most, out=x[..., 1])
-        return np.maximum(np.asarray(self._table(x)), 0.0)
+        return np.asarray(np.maximum(self._table(x), 0.0))
 
 
 @dataclass(frozen=True)
