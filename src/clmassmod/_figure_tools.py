@@ -75,14 +75,14 @@ def corner_figure(
     return figure
 
 
-def legend_above(figure: Figure, *axes: Any) -> None:
+def legend_above(figure: Figure, *axes: Any, ncols: int = 5) -> None:
     """Put the legend of `axes` above everything, where it covers no data."""
     found: dict[str, Any] = {}
     for one in axes:
         handles, labels = one.get_legend_handles_labels()
         found |= dict(zip(labels, handles, strict=True))
     figure.legend(
-        found.values(), found, loc="outside upper center", ncols=5, frameon=False, fontsize=8
+        found.values(), found, loc="outside upper center", ncols=ncols, frameon=False, fontsize=8
     )
 
 

@@ -257,6 +257,23 @@ def _tables_info(options: argparse.Namespace) -> None:
         print(line)
 
 
+def _tables_figures(options: argparse.Namespace) -> None:
+    from .table.interpolator import Table
+    from .table_plotting import write_figures
+
+    options.results = options.folder
+    names = [Path(file).stem for file in options.files]
+    for name, file in zip(names, options.files, strict=True):
+        if names.count(name) > 1:
+            raise ParameterError("FILE", file, "of another name than the other files")
+    tables = {name: Table.load(file) for name, file in zip(names, options.files, strict=True)}
+    files, missing = write_figures(tables, options.folder)
+    for file in files.values():
+        print(file)
+    for reason in missing:
+        print(f"warning: {reason}", file=sys.stderr)
+
+
 def _info(options: argparse.Namespace) -> None:
     from .report import machine_facts
 
@@ -374,7 +391,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _add_tables(commands: Any, common: argparse.ArgumentParser) -> None:
     tables = commands.add_parser(
-        "tables", help="tables under data/tables: build, list, verify, info"
+        "tables", help="tables under data/tables: build, list, verify, info, figures"
     )
     actions = tables.add_subparsers(title="actions", metavar="ACTION", required=True)
     place = argparse.ArgumentParser(add_help=False, parents=[common])
@@ -397,6 +414,14 @@ def _add_tables(commands: Any, common: argparse.ArgumentParser) -> None:
     about = actions.add_parser("info", parents=[common], help="axes, origin and errors of a table")
     about.add_argument("file", metavar="FILE")
     about.set_defaults(run=_tables_info)
+    drawn = actions.add_parser(
+        "figures", parents=[common], help="where the error of tables is, knots, error against nodes"
+    )
+    drawn.add_argument("files", nargs="+", metavar="FILE")
+    drawn.add_argument(
+        "--folder", default="table-figures", metavar="DIR", help="where they go (%(default)s)"
+    )
+    drawn.set_defaults(run=_tables_figures)
 
 
 class _Version(argparse.Action):

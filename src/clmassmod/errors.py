@@ -14,7 +14,8 @@ MissingExtraError     an optional package is not installed         ImportError
 ====================  ===========================================  ==================
 
 Every one derives from `ClmassmodError`. Messages name what was wrong, where,
-the allowed range, and what to do.
+the allowed range, and what to do. `AccuracyWarning` is a warning: a result is there, but not as
+accurate as was asked for.
 """
 
 from __future__ import annotations
@@ -85,6 +86,10 @@ class FitError(ClmassmodError, RuntimeError):
 
 class NumericalError(ClmassmodError, ArithmeticError):
     """A computation failed to reach its accuracy."""
+
+
+class AccuracyWarning(UserWarning):
+    """A table was built that does not reach its tolerance; its report tells why."""
 
 
 class MissingExtraError(ClmassmodError, ImportError):

@@ -9,11 +9,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-from clmassmod.errors import ParameterError
+from clmassmod.errors import AccuracyWarning, ParameterError
 from clmassmod.table.builder import build_table
 from clmassmod.table.nodes import BLOCK, NodeStore, first_ticks, halved, positions
 from clmassmod.table.pool import Pool
-from clmassmod.table.report import AccuracyWarning, ErrorReport
+from clmassmod.table.report import ErrorReport
 
 UNIT4 = [(0.0, 1.0)] * 4
 

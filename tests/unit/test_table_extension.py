@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 from clmassmod import Table
-from clmassmod.errors import FormatError, ParameterError
+from clmassmod.errors import AccuracyWarning, FormatError, ParameterError
 from clmassmod.table.evaluation import FunctionId
 from clmassmod.table.files import build_of, verify_table
 from clmassmod.table.maps import CoordinateMap, RatioMap
-from clmassmod.table.report import AccuracyWarning
 from clmassmod.table.store import read_content
 
 BOX = {"a": (0.0, 1.0), "b": (0.0, 2.0), "c": (1.0, 2.0)}

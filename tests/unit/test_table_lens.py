@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from clmassmod.errors import AccuracyWarning
 from clmassmod.stronglens import LensModel, LensStatus, solve_images
 from clmassmod.table.builder import build_table
 from clmassmod.table.maps import RatioMap
-from clmassmod.table.report import AccuracyWarning
 
 BOX = {"log_mstar": (10.8, 12.2), "log_mhalo": (11.5, 14.5), "log_re": (0.3, 1.5)}
 

@@ -7,12 +7,11 @@ import json
 import numpy as np
 import pytest
 
-from clmassmod.errors import ParameterError
+from clmassmod.errors import AccuracyWarning, ParameterError
 from clmassmod.table.builder import build_table
 from clmassmod.table.extension import extend_table
 from clmassmod.table.interpolator import Table
 from clmassmod.table.maps import CoordinateMap, RatioMap
-from clmassmod.table.report import AccuracyWarning
 
 NAMES = ("a", "b", "z")
 
@@ -64,12 +63,119 @@ def test_there_and_back(ratio, points):
 
 def test_at_the_edge_and_beyond(ratio):
     assert ratio.ratio_to_u(1.0) == 0.0
-    assert ratio.ratio_to_u(1.0 + 4e-16) == 0.0
+    assert ratio.ratio_to_u(1.0 + 9e-13) == 0.0
+    assert ratio.ratio_to_u(1.0 + 4e-12) < 0.0
     assert ratio.ratio_to_u(0.0) == 1.0
     assert ratio.ratio_to_u(1.25) == -0.5
     assert ratio.u_to_ratio(-0.5) == 1.25
-    outside = CoordinateMap.of(ratio, 3, NAMES).forward([[3.0, 1.0, 0.5]])
-    assert np.isnan(outside[0, 2])
+    mapped = CoordinateMap.of({"z": ratio, "a": "log"}, 3, NAMES)
+    x = [[3.0, 1.0, 0.5], [-1.0, 1.0, 0.5], [np.nan, 1.0, 0.5], [0.5, 1.0, np.nan]]
+    u = mapped.forward(x)
+    assert u[0, 2] == u[1, 2] == u[1, 0] == -np.inf
+    np.testing.assert_array_equal(np.isnan(u[2:]).any(axis=1), True)
+    # the nearest point of the scale table has a = 1
+    assert mapped.forward(x, "clip")[0, 2] == mapped.forward([1.0, 1.0, 0.5])[2]
+
+
+@pytest.fixture(scope="module")
+def mapped_table(ratio):
+    def function(x):
+        return np.stack([x[:, 0] + cusp(x), x[:, 1] ** 2], axis=1)
+
+    box = {"a": (0.1, 1), "b": (0, 2), "z": (0, 1)}
+    return build_table(function, box, 1e-4, pool=2**12, map={"a": "log", "z": ratio})
+
+
+OUTSIDE = [
+    # beyond the table that holds x_max, which has no z there
+    ([0.5, 2.5, 0.3], "b", "between 0 and 2"),
+    ([1.5, 1.0, 0.3], "a", "and 1 "),
+    # no logarithm
+    ([0.0, 1.0, 0.3], "a", "between 0.1"),
+    ([-1.0, 1.0, 0.3], "a", "between 0.1"),
+    ([0.5, 1.0, 1.7], "z", "between 0 and 1.669"),
+    ([0.5, 1.0, -0.1], "z", "between 0 and 1.669"),
+]
+
+
+@pytest.mark.parametrize(("point", "name", "allowed"), OUTSIDE)
+def test_points_outside_of_a_mapped_table(mapped_table, point, name, allowed):
+    inside = [0.5, 1.0, 0.3]
+    x = np.array([inside, point, inside, point])
+    assert mapped_table.in_domain(x).tolist() == [True, False, True, False]
+    for call in (mapped_table, mapped_table.value_and_grad):
+        with pytest.raises(ParameterError, match="point 1") as caught:
+            call(x)
+        assert caught.value.name == name
+        assert caught.value.value == point[NAMES.index(name)]
+        assert allowed in caught.value.allowed
+    np.testing.assert_array_equal(np.isnan(mapped_table(x, oob="nan")[:, 0]), [0, 1, 0, 1])
+    value, gradient = mapped_table.value_and_grad(x, oob="clip")
+    # the nearest point in u, with the x_max of the nearest point of the scale table
+    a, b, z = point
+    rest = 1.0 - z / edge(np.clip(a, 0.0, 1.0), np.clip(b, 0.0, 2.0))
+    u = [np.log10(max(a, 1e-9)), b, np.copysign(np.sqrt(np.abs(rest)), rest)]
+    near = np.clip(u, *mapped_table.box.T)
+    # the scale table is good to 3e-8, of which u has the square root
+    np.testing.assert_allclose(value[1], mapped_table.with_map(None)(near), rtol=0, atol=3e-4)
+    if name != "a" or not 0.0 <= a <= 1.0:  # there x_max, and z as a part of it, still change
+        assert np.all(gradient[1][:, NAMES.index(name)] == 0.0)
+
+
+def test_a_nan_stays_its_own_row_under_a_map(mapped_table):
+    x = np.array([[0.5, 1.0, 0.3], [np.nan, 1.0, 0.3], [0.5, np.nan, 0.3], [0.5, 1.0, np.nan]])
+    for oob in ("raise", "nan", "clip", "linear"):
+        found, slope = mapped_table.value_and_grad(x, oob=oob)
+        np.testing.assert_array_equal(np.isnan(found[:, 0]), [False, True, True, True])
+        assert np.isnan(slope[1:]).all(axis=(1, 2)).all()
+        assert np.isfinite(slope[0]).all()
+
+
+def test_linear_continuation_under_a_map(mapped_table):
+    x = np.array([[0.5, 2.2, 0.3], [-1.0, 1.0, 0.3], [0.5, 1.0, 1.9]])
+    value = mapped_table(x, oob="linear")
+    # a logarithm of -1 has no continuation
+    np.testing.assert_array_equal(np.isnan(value[:, 0]), [False, True, False])
+    # second differences of a line, along b, whose second output has no part of x_max
+    line = mapped_table([[0.5, 2.0 + i, 0.3] for i in range(1, 4)], oob="linear")[:, 1]
+    np.testing.assert_allclose(line, [8.0, 12.0, 16.0], rtol=1e-9)
+
+
+def test_points_as_close_to_the_edge_as_its_accuracy_are_at_it():
+    def log_edge(x):
+        return np.log10(edge(x[:, 0], x[:, 1]))
+
+    box = {"a": (0, 1), "b": (0, 2)}
+    scale = build_table(log_edge, box, 1e-6, pool=2**10)
+    known = scale.error_report()
+    largest = max(known.drive.max, known.stop.max, known.final.max)
+    ratio = RatioMap("z", scale, log_scale=True)
+    assert ratio.slack == pytest.approx(5.0 * np.log(10.0) * largest, rel=1e-3)
+    table = build_table(cusp, {**box, "z": (0, 1)}, 1e-3, pool=2**11, map=ratio)
+    rng = np.random.default_rng(5)
+    a, b = rng.random((2, 20_000)) * [[1.0], [2.0]]
+    rest = 10.0 ** (-9.0 + 6.0 * rng.random(20_000))
+    x = np.stack([a, b, edge(a, b) * (1.0 - rest)], axis=1)
+    # some are beyond the edge of the table, and are taken for what they are
+    assert np.count_nonzero(x[:, 2] > ratio.scale(x[:, :2])) > 100
+    assert np.all(table.in_domain(x))
+    np.testing.assert_allclose(table(x), cusp(x), rtol=0, atol=5e-3)
+    x[:, 2] = edge(a, b) * (1.0 + 2.0 * ratio.slack)
+    assert not np.any(table.in_domain(x))
+    again = CoordinateMap.from_dict(table.coordinate_map.to_dict())
+    assert again.ratio.slack == ratio.slack
+    strict = RatioMap("z", scale, log_scale=True, slack=0.0)
+    assert strict.ratio_to_u(1.0 + 1e-15) < 0.0
+
+
+def test_the_way_there_and_back_ends_inside(mapped_table):
+    """Points that a map puts at the very edge are inside, whatever the rounding."""
+    rng = np.random.default_rng(11)
+    low, high = mapped_table.box.T
+    u = low + (high - low) * rng.integers(0, 2, (5000, 3))
+    free = rng.random((5000, 3)) < 0.5
+    u = np.where(free, low + (high - low) * rng.random((5000, 3)), u)
+    assert np.all(mapped_table.in_domain(mapped_table.coordinate_map.inverse(u)))
 
 
 def test_derivatives(ratio, points):
@@ -173,17 +279,28 @@ def test_wrong_maps(ratio, scale_table):
         {True: "log"},
         {"a": "cube"},
         {"a": ratio},
-        {"z": ratio, "b": RatioMap("b", scale_table)},
+        {"z": ratio, "b": RatioMap("b", scale_table, log_scale=True)},
         CoordinateMap(["linear"] * 2),
     ):
         with pytest.raises(ParameterError):
             CoordinateMap.of(wrong, 3, NAMES)
     with pytest.raises(ParameterError):
-        CoordinateMap.of({"z": RatioMap("z", scale_table)}, 4, (*NAMES, "y"))
+        CoordinateMap.of({"z": RatioMap("z", scale_table, log_scale=True)}, 4, (*NAMES, "y"))
     with pytest.raises(ParameterError):
         CoordinateMap(["linear", "linear", "log"], ratio, NAMES)
+    for slack in (-1e-3, 1.0, np.nan, [0.1]):
+        with pytest.raises(ParameterError, match="slack"):
+            RatioMap("z", scale_table, log_scale=True, slack=slack)
     for power in (0.0, -1.0, np.nan, [0.5]):
         with pytest.raises(ParameterError, match="power"):
-            RatioMap("z", scale_table, power)
+            RatioMap("z", scale_table, power, log_scale=True)
     with pytest.raises(ParameterError, match="scale_table"):
         RatioMap("z", edge)
+    # log10 of the edge, taken for the edge itself
+    low = Table.from_grid([np.arange(4.0)], np.arange(-1.0, 3.0))
+    with pytest.raises(ParameterError, match="log_scale=True"):
+        RatioMap("z", low)
+    with pytest.raises(ParameterError, match="map of 2 axes"):
+        low.with_map(CoordinateMap(["linear"] * 2))
+    with pytest.raises(ParameterError, match="domain"):
+        build_table(cusp, {"a": (0, 2), "b": (0, 2), "z": (0, 1)}, map=ratio)

@@ -7,11 +7,10 @@ import pickle
 import numpy as np
 import pytest
 
-from clmassmod.errors import ParameterError
+from clmassmod.errors import AccuracyWarning, ParameterError
 from clmassmod.table.builder import build_table
 from clmassmod.table.chebyshev import Polynomial
 from clmassmod.table.greedy import KernelTable, kernel_scales, matern
-from clmassmod.table.report import AccuracyWarning
 
 BOX = {"a": (0.0, 1.0), "b": (0.0, 2.0), "c": (1.0, 2.0)}
 

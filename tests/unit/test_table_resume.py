@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clmassmod.errors import FormatError, ParameterError
+from clmassmod.errors import AccuracyWarning, FormatError, ParameterError
 from clmassmod.table.builder import build_table
 from clmassmod.table.extension import extend_table
-from clmassmod.table.report import AccuracyWarning
 
 BOX = {"a": (0.0, 1.0), "b": (0.0, 2.0), "c": (1.0, 2.0)}
 

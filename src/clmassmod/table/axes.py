@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -84,6 +85,12 @@ class Axis:
         """First and last knot."""
         return float(self.knots[0]), float(self.knots[-1])
 
+    def holds(self, u: Any) -> Any:
+        """Return whether u lie on the axis, as the core sees it: up to 4 ulp beyond its ends."""
+        low, high = self.limits
+        slack = 4.0 * np.finfo(np.float64).eps * max(abs(low), abs(high))
+        return (u >= low - slack) & (u <= high + slack)
+
     def spline_coefficients(self, values: Array, axis: int) -> Array:
         """Return the coefficients of the interpolant of `values` along one of their axes."""
         if self.order == "linear":
@@ -98,9 +105,12 @@ class Axis:
 def checked_knots(knots: Any, order: str, name: str) -> Array:
     """Return knots as an increasing float array; descending ones are the caller's to flip."""
     try:
-        array = np.array(knots, dtype=np.float64)
-    except (TypeError, ValueError):
+        array = np.asarray(knots)
+    except ValueError:  # lists of unequal lengths
         raise ParameterError(name, knots, "a one-dimensional array of numbers") from None
+    if array.dtype.kind not in "iuf":
+        raise ParameterError(name, knots, "a one-dimensional array of real numbers")
+    array = np.array(array, dtype=np.float64)
     least = LEAST_KNOTS[order]
     if array.ndim != 1 or array.size < least:
         raise ParameterError(
@@ -114,6 +124,21 @@ def checked_knots(knots: Any, order: str, name: str) -> Array:
         at = int(np.argmin(steps > 0.0)) + 1
         raise ParameterError(f"{name}[{at}]", float(array[at]), "greater than the one before")
     return array
+
+
+def checked_points(x: Any, names: Sequence[str]) -> Array:
+    """Return points (..., N), of the axes of `names`, as floats."""
+    try:
+        points = np.asarray(x)
+    except ValueError:  # lists of unequal lengths
+        raise ParameterError("x", x, "an array of numbers (..., N)") from None
+    if points.dtype.kind not in "biuf":
+        raise ParameterError("x", x, "an array of real numbers (..., N)")
+    n = len(names)
+    if points.ndim == 0 or points.shape[-1] != n:
+        allowed = f"(..., {n}), the last axis {', '.join(names)}"
+        raise ParameterError("x.shape", points.shape, allowed)
+    return np.asarray(points, dtype=np.float64)
 
 
 def _cubic_basis(breaks: Array) -> Array:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ParameterError
+from ..errors import AccuracyWarning, ParameterError
 from ..rng import checked_seed
 from .adaptive import refine
 from .chebyshev import build_chebyshev
@@ -24,7 +24,6 @@ from .nodes import NodeStore, Ticks, box_positions, first_ticks
 from .pool import Pool
 from .problem import Problem, largest
 from .report import (
-    AccuracyWarning,
     ErrorReport,
     SplitErrors,
     Step,

@@ -18,6 +18,7 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.spatial.distance import cdist
 
 from ..errors import ParameterError
+from .axes import checked_points
 from .maps import CoordinateMap
 from .problem import Problem, largest
 from .settings import choice
@@ -33,6 +34,8 @@ Array = npt.NDArray[np.float64]
 OUTSIDE = ("raise", "nan", "clip")
 """What a call can do with points outside."""
 _ROOT5 = math.sqrt(5.0)
+# beyond the edge, in parts of the box, for rounding
+_SLACK = 1e-14
 _BLOCK = 2048
 # points from which scales and noise are found; a Cholesky factor of them is made each time
 _FOR_SCALES = 256
@@ -113,26 +116,27 @@ class KernelTable:
         -------
         (...) or (..., K) array
         """
-        unit, shape = self._unit(x, oob)
+        unit, shape, _ = self._unit(x, oob)
         values = np.concatenate([self._values(part) for part in _parts(unit)])
         full = (*shape, self.n_outputs) if self._has_outputs else shape
         return values.reshape(full)[()]
 
     def value_and_grad(self, x: Any, *, oob: str = "raise") -> tuple[Any, Any]:
         """Return values, and derivatives (..., N) or (..., K, N) by x."""
-        unit, shape = self._unit(x, oob)
+        unit, shape, held = self._unit(x, oob)
         values = np.concatenate([self._values(part) for part in _parts(unit)])
         gradient = np.concatenate([self._gradient(part) for part in _parts(unit)])
-        gradient = gradient / np.diff(self.box)[:, 0]
+        # a value that does not change beyond the edge has no slope there
+        gradient = np.where(held[:, None], 0.0, gradient / np.diff(self.box)[:, 0])
         full = (*shape, self.n_outputs) if self._has_outputs else shape
         gradient = gradient.reshape(*full, len(self.names))
         if self.coordinate_map is not None:
-            gradient = self.coordinate_map.chain(x, gradient)
+            gradient = self.coordinate_map.chain(x, gradient, oob)
         return values.reshape(full)[()], gradient
 
     def in_domain(self, x: Any) -> Any:
         """Return whether points (..., N) are in the box."""
-        points, unit = self._to_unit(x)
+        points, unit = self._to_unit(x, "nan")
         return _inside(unit).reshape(points.shape[:-1])[()]
 
     def error_report(self) -> ErrorReport | None:
@@ -194,13 +198,16 @@ class KernelTable:
             coordinate_map=None if given["map"] is None else CoordinateMap.from_dict(given["map"]),
         )
 
-    def _unit(self, x: Any, oob: str) -> tuple[Array, tuple[int, ...]]:
-        """Return the points in parts of the box, those outside as `oob` says, and the shape."""
+    def _unit(self, x: Any, oob: str) -> tuple[Array, tuple[int, ...], npt.NDArray[np.bool_]]:
+        """Return points in parts of the box, those outside as `oob` says, the shape of x.
+
+        And which coordinates were moved to an edge of the box.
+        """
         if oob == "linear":
             hint = "A sum of kernels has no edge cells to continue."
             raise ParameterError("oob", oob, f"one of {', '.join(OUTSIDE)}", hint)
         choice("oob", oob, OUTSIDE)
-        points, unit = self._to_unit(x)
+        points, unit = self._to_unit(x, oob)
         outside = ~_inside(unit) & ~np.isnan(unit).any(axis=1)
         if oob == "raise" and outside.any():
             at = int(np.argmax(outside))
@@ -209,16 +216,14 @@ class KernelTable:
             raise ParameterError(f"x[{at}]", value, "in the box of the table", hint)
         if oob == "nan":
             unit[outside] = np.nan
-        return np.clip(unit, 0.0, 1.0), points.shape[:-1]
+        held = np.clip(unit, 0.0, 1.0)
+        return held, points.shape[:-1], (unit < -_SLACK) | (unit > 1.0 + _SLACK)
 
-    def _to_unit(self, x: Any) -> tuple[Array, Array]:
-        points = np.asarray(x, dtype=np.float64)
-        n = len(self.names)
-        if points.ndim == 0 or points.shape[-1] != n:
-            raise ParameterError("x.shape", points.shape, f"(..., {n})")
-        u = points if self.coordinate_map is None else self.coordinate_map.forward(points)
+    def _to_unit(self, x: Any, oob: str) -> tuple[Array, Array]:
+        points = checked_points(x, self.names)
+        u = points if self.coordinate_map is None else self.coordinate_map.forward(points, oob)
         low, high = self.box.T
-        return points, (u.reshape(-1, n) - low) / (high - low)
+        return points, (u.reshape(-1, len(low)) - low) / (high - low)
 
     def _values(self, unit: Array) -> Array:
         kernel = matern(unit / self._scales, self._scaled_centres)
@@ -399,8 +404,7 @@ def _quadratic_slope(unit: Array, axis: int) -> Array:
 
 
 def _inside(unit: Array) -> npt.NDArray[np.bool_]:
-    slack = 1e-14
-    return np.asarray(((unit >= -slack) & (unit <= 1.0 + slack)).all(axis=1))
+    return np.asarray(((unit >= -_SLACK) & (unit <= 1.0 + _SLACK)).all(axis=1))
 
 
 def _parts(unit: Array) -> list[Array]:

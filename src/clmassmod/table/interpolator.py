@@ -15,7 +15,7 @@ import numpy.typing as npt
 from .._checks import checked_threads
 from .._core import interp as core
 from ..errors import ParameterError, nearest
-from .axes import WIDTH, Axis
+from .axes import WIDTH, Axis, checked_points
 
 if TYPE_CHECKING:
     from .maps import CoordinateMap
@@ -162,13 +162,22 @@ class Table:
         """Return the `ErrorReport` of a table made by `Table.build`; None for others."""
         return self._report
 
-    def with_map(self, coordinate_map: CoordinateMap | None) -> Table:
+    def with_map(self, coordinate_map: Any) -> Table:
         """Return this table with its grid in the coordinates u of a map; calls take x.
 
         The table returned has no report and cannot be extended: it is another function of x.
+
+        Parameters
+        ----------
+        coordinate_map : CoordinateMap, None, or what `Table.build` takes as ``map``
         """
+        from .maps import CoordinateMap
+
         other = copy.copy(self)
-        other._map = coordinate_map
+        n = len(self.shape)
+        other._map = (
+            None if coordinate_map is None else CoordinateMap.of(coordinate_map, n, self.names)
+        )
         other._report = other._build = None
         return other
 
@@ -245,7 +254,9 @@ class Table:
         oob : {"raise", "nan", "clip", "linear"}
             Points outside the table: an error naming the first; NaN; the value at the nearest
             point of the table; or its linear continuation. Points within 4 ulp of an edge are
-            inside.
+            inside, with a `RatioMap` those within its `slack` of x_max. Nearest and linear are
+            meant in the coordinates u of a map; a point that has none, as x < 0 under a
+            logarithm, is outside, at the lower edge for "clip" and NaN for "linear".
 
         Returns
         -------
@@ -256,23 +267,24 @@ class Table:
         ParameterError
             A point outside with ``oob="raise"``, or a wrong shape.
         """
-        points, shape = self._points(x)
-        full = self._result_shape(shape)
-        result = np.empty(full) if out is None else checked_out(out, full)
+        points = checked_points(x, self.names)
+        full = self._result_shape(points.shape[:-1])
+        result = np.empty(full) if out is None else checked_out(out, full, points)
         self._evaluate(points, result.reshape(-1), None, oob, n_threads)
         return result if out is not None or full else result[()]
 
     def value_and_grad(self, x: Any, *, n_threads: int = 1, oob: str = "raise") -> tuple[Any, Any]:
         """Return values and their derivatives by the coordinates of x, in one pass.
 
-        Parameters are those of a call. The gradient is (..., N), or (..., K, N) with outputs.
+        Parameters are those of a call. The gradient is (..., N), or (..., K, N) with outputs;
+        with ``oob="linear"``, that at the nearest point of the table.
         """
-        points, shape = self._points(x)
-        full = self._result_shape(shape)
+        points = checked_points(x, self.names)
+        full = self._result_shape(points.shape[:-1])
         value, gradient = np.empty(full), np.empty((*full, len(self.shape)))
         self._evaluate(points, value.reshape(-1), gradient.reshape(-1), oob, n_threads)
         if self._map is not None:
-            gradient = self._map.chain(np.asarray(x, dtype=np.float64), gradient)
+            gradient = self._map.chain(points, gradient, oob)
         return value[()], gradient
 
     def plan(self, x: Any, *, oob: str = "raise", n_threads: int = 1) -> TablePlan:
@@ -301,37 +313,31 @@ class Table:
 
     def in_domain(self, x: Any) -> Any:
         """Whether points (..., N) lie in the table, masked cells excepted; a (...) bool array."""
-        points, shape = self._points(x)
-        inside = np.ones(len(points), dtype=bool)
-        for i, axis in enumerate(self._axes):
-            low, high = axis.limits
-            slack = 4.0 * np.finfo(np.float64).eps * max(abs(low), abs(high))
-            inside &= (points[:, i] >= low - slack) & (points[:, i] <= high + slack)
-        inside &= ~self._masked(points)
-        return inside.reshape(shape)[()]
+        points = checked_points(x, self.names)
+        u = self._to_u(points, "nan")
+        inside = ~self._masked(u)
+        for axis, coordinate in zip(self._axes, u.T, strict=True):
+            inside &= axis.holds(coordinate)
+        return inside.reshape(points.shape[:-1])[()]
 
-    def _points(self, x: Any) -> tuple[Array, tuple[int, ...]]:
-        try:
-            points = np.asarray(x, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise ParameterError("x", x, "an array of numbers (..., N)") from None
-        n = len(self.shape)
-        if points.ndim == 0 or points.shape[-1] != n:
-            names = ", ".join(self.names)
-            raise ParameterError("x.shape", points.shape, f"(..., {n}), the last axis {names}")
-        u = points if self._map is None else self._map.forward(points)
-        return np.ascontiguousarray(u).reshape(-1, n), points.shape[:-1]
+    def _to_u(self, points: Array, oob: str) -> Array:
+        """Return the coordinates (n, N) of points in the grid."""
+        u = points if self._map is None else self._map.forward(points, oob)
+        return np.ascontiguousarray(u).reshape(-1, len(self.shape))
 
     def _result_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         return (*shape, self.n_outputs) if self._has_outputs else shape
 
     def _evaluate(
-        self, points: Array, out: Array, gradient: Array | None, oob: str, n_threads: int
+        self, x: Array, out: Array, gradient: Array | None, oob: str, n_threads: int
     ) -> None:
+        checked_oob(oob)
+        points = self._to_u(x, oob)
         try:
             self._call_core(points, out, gradient, oob, n_threads)
         except core.OutsideError as error:
-            self._refuse(points[error.index], error.index)
+            at = error.index
+            self._refuse(x.reshape(points.shape)[at], points[at], at)
         if self._mask is not None:
             self._set_nan(self._masked(points), out, gradient)
 
@@ -366,14 +372,23 @@ class Table:
         if gradient is not None:
             gradient.reshape(-1, self.n_outputs * len(self.shape))[rows] = np.nan
 
-    def _refuse(self, point: Array, index: int) -> None:
-        for name, axis, value in zip(self.names, self._axes, point, strict=True):
-            low, high = axis.limits
-            if not low <= value <= high:
-                hint = "oob='nan', 'clip' or 'linear' allows it."
-                allowed = f"between {low:.17g} and {high:.17g} (point {index})"
-                where = name if self._map is None else f"{name} (mapped)"
-                raise ParameterError(where, float(value), allowed, hint) from None
+    def _refuse(self, x: Array, u: Array, index: int) -> None:
+        """Raise the error about a point outside, in x also where the grid is in u."""
+        hint = "oob='nan', 'clip' or 'linear' allows it."
+        # an x_max that is not known is the fault of another axis
+        ratio_axis = -1 if self._map is None else self._map.ratio_axis
+        for i in sorted(range(len(u)), key=lambda i: i == ratio_axis):
+            limits = self._axes[i].limits
+            if self._axes[i].holds(u[i]):
+                continue
+            if self._map is not None:
+                limits = self._map.limits_at(u, i, limits)
+            if np.isnan(limits).any():
+                others = ", ".join(name for k, name in enumerate(self.names) if k != i)
+                allowed = f"in the domain of the scale table of {self.names[i]} (point {index})"
+                raise ParameterError(others, np.delete(x, i).tolist(), allowed, hint) from None
+            allowed = f"between {limits[0]:.17g} and {limits[1]:.17g} (point {index})"
+            raise ParameterError(self.names[i], float(x[i]), allowed, hint) from None
 
     def _masked(self, points: Array) -> npt.NDArray[np.bool_]:
         """Whether points lie in masked cells."""
@@ -486,6 +501,11 @@ class Table:
         return tuple(axis.knots for axis in self._axes)
 
     @property
+    def box(self) -> Array:
+        """First and last knot of each axis, (N, 2), in the coordinates u of a map."""
+        return np.array([axis.limits for axis in self._axes])
+
+    @property
     def values(self) -> npt.NDArray[Any]:
         """Values on the grid, read-only."""
         return self._values
@@ -549,7 +569,7 @@ def _increasing(axes: Sequence[Any]) -> tuple[list[Any], tuple[int, ...]]:
 def _names(names: Sequence[str] | None, n: int) -> tuple[str, ...]:
     if names is None:
         return tuple(f"x{i}" for i in range(n))
-    labels = tuple(names)
+    labels = () if isinstance(names, str) else tuple(names)
     good = all(isinstance(label, str) and label.isidentifier() for label in labels)
     if len(labels) != n or len(set(labels)) != n or not good:
         raise ParameterError("names", names, f"{n} different names, such as 'x0'")
@@ -597,8 +617,8 @@ def _checked_mask(
     return np.array(np.flip(cells, flips) if flips else cells)
 
 
-def checked_out(out: Any, shape: tuple[int, ...]) -> Array:
-    """Return `out` if results of `shape` can be written to it."""
+def checked_out(out: Any, shape: tuple[int, ...], points: Array) -> Array:
+    """Return `out` if results of `shape` at `points` can be written to it."""
     good = (
         isinstance(out, np.ndarray)
         and out.dtype == np.float64
@@ -608,4 +628,6 @@ def checked_out(out: Any, shape: tuple[int, ...]) -> Array:
     )
     if not good:
         raise ParameterError("out", type(out).__name__, f"a contiguous float64 array {shape}")
+    if np.may_share_memory(out, points):
+        raise ParameterError("out", type(out).__name__, "in other memory than x")
     return np.asarray(out)

@@ -6,6 +6,8 @@ moves it to the edge of the grid, or straightens it along an axis.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +22,11 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 TRANSFORMS = ("linear", "log", "sqrt")
-# x / x_max is rounded: this far above 1 it is 1
-_ROUNDING = 8.0 * np.finfo(np.float64).eps
+# x and x_max are rounded, and x_max changes with rounded coordinates: this far above 1, their
+# ratio is 1
+_ROUNDING = 1e-12
+# the largest error among some thousand points is up to five times too small
+_LARGEST_ERRORS = 5.0
 
 
 class RatioMap:
@@ -38,13 +43,23 @@ class RatioMap:
         1/2 for a function that behaves as ``sqrt(x_max - x)`` near x_max.
     log_scale : bool
         The scale table holds log10 x_max: smoother if x_max spans decades.
+    slack : float, >= 0 and < 1, optional
+        Points with x up to ``x_max (1 + slack)`` are at x_max. By default what is known of the
+        accuracy of x_max: five times the largest error in the report of the scale table, or
+        1e-12 for rounding if it has none.
+
+    Raises
+    ------
+    ParameterError
+        An argument outside its range, or a scale table with values < 0.
 
     Notes
     -----
     ``u = 0`` is x_max itself, ``u = 1`` is ``x = 0``. Beyond x_max u is negative,
     ``-(x / x_max - 1)^power``, so that points there are outside a table whose edge is 0 and
     not without a place. An error of x_max moves the kink off the plane: by the square root of
-    its relative size, for a power of 1/2.
+    its relative size, for a power of 1/2. Closer to x_max than this error, a point cannot be
+    told from one at x_max or beyond: hence `slack`.
 
     The box of this axis is the range of ``x / x_max``, such as (0, 1).
     """
@@ -56,24 +71,29 @@ class RatioMap:
         power: float = 0.5,
         *,
         log_scale: bool = False,
+        slack: float | None = None,
     ) -> None:
         if not (np.ndim(power) == 0 and 0.0 < power <= 4.0):
             raise ParameterError("power", power, "> 0 and <= 4")
-        if getattr(scale_table, "n_outputs", 0) != 1:
-            raise ParameterError("scale_table", scale_table, "a Table of one output")
+        _check_scale_table(scale_table, log_scale)
+        if slack is None:
+            slack = _accuracy(scale_table, log_scale)
+        if not (np.ndim(slack) == 0 and 0.0 <= slack < 1.0):
+            raise ParameterError("slack", slack, ">= 0 and < 1")
         self.axis = axis
         self.scale_table = scale_table
         self.power = float(power)
         self.log_scale = bool(log_scale)
+        self.slack = float(slack)
 
-    def scale(self, others: Array) -> Array:
-        """Return x_max at x (..., N - 1) of the other axes; NaN outside the scale table."""
-        held = np.asarray(self.scale_table(others, oob="nan")).reshape(others.shape[:-1])
+    def scale(self, others: Array, oob: str = "nan") -> Array:
+        """Return x_max at x (..., N - 1) of the other axes; `oob` as in a call of the table."""
+        held = np.asarray(self.scale_table(others, oob=oob)).reshape(others.shape[:-1])
         return np.asarray(10.0**held if self.log_scale else held)
 
-    def scale_and_slope(self, others: Array) -> tuple[Array, Array]:
+    def scale_and_slope(self, others: Array, oob: str = "nan") -> tuple[Array, Array]:
         """Return x_max, and its derivatives (..., N - 1) by the other axes."""
-        held, slope = self.scale_table.value_and_grad(others, oob="nan")
+        held, slope = self.scale_table.value_and_grad(others, oob=oob)
         held = np.asarray(held).reshape(others.shape[:-1])
         slope = np.asarray(slope).reshape(others.shape)
         if not self.log_scale:
@@ -83,9 +103,13 @@ class RatioMap:
 
     def ratio_to_u(self, ratio: Any) -> Array:
         """Return u of ``x / x_max``."""
-        rest = 1.0 - np.asarray(ratio, dtype=np.float64)
-        rest = np.where((rest < 0.0) & (rest >= -_ROUNDING), 0.0, rest)
+        rest = self.rest(ratio)
         return np.asarray(np.copysign(np.abs(rest) ** self.power, rest))
+
+    def rest(self, ratio: Any) -> Array:
+        """Return ``1 - x / x_max``, 0 up to `slack` beyond x_max."""
+        rest = 1.0 - np.asarray(ratio, dtype=np.float64)
+        return np.where((rest < 0.0) & (rest >= -self.slack), 0.0, rest)
 
     def u_to_ratio(self, u: Any) -> Array:
         """Return ``x / x_max`` of u."""
@@ -100,6 +124,7 @@ class RatioMap:
             "kind": "ratio",
             "power": self.power,
             "log_scale": self.log_scale,
+            "slack": self.slack,
             "scale": {
                 "axes": [np.array(axis) for axis in table.axes],
                 "values": np.array(table.values),
@@ -130,7 +155,8 @@ class RatioMap:
         if scale.get("map") is not None:
             table = table.with_map(CoordinateMap.from_dict(scale["map"]))
         log_scale = bool(content["log_scale"])
-        return RatioMap(axis, table, float(content["power"]), log_scale=log_scale)
+        power, slack = float(content["power"]), float(content["slack"])
+        return RatioMap(axis, table, power, log_scale=log_scale, slack=slack)
 
 
 class CoordinateMap:
@@ -216,8 +242,22 @@ class CoordinateMap:
         """Whether u = x."""
         return self.ratio is None and set(self.transforms) == {"linear"}
 
-    def forward(self, x: Any) -> Array:
-        """Return u (..., N) of points x (..., N); NaN where there is none."""
+    def forward(self, x: Any, oob: str = "nan") -> Array:
+        """Return u (..., N) of points x (..., N).
+
+        Parameters
+        ----------
+        x : (..., N) array
+        oob : str
+            What a table is asked to do with points outside. With ``"clip"`` and ``"linear"``
+            the scale table of a `RatioMap` is continued in this way beyond its own box.
+
+        Notes
+        -----
+        Where x is a number and has no u, as a negative one under a logarithm, u is -inf: such
+        points are outside every table, while a NaN stands for no number at all. With
+        ``"linear"``, of which -inf has none, u is NaN.
+        """
         points = np.asarray(x, dtype=np.float64)
         u = np.array(points)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -228,8 +268,15 @@ class CoordinateMap:
                     u[..., i] = np.sqrt(points[..., i])
             if self.ratio is not None:
                 i = self.ratio_axis
-                scale = self.ratio.scale(np.delete(points, i, axis=-1))
+                continued = oob if oob in ("clip", "linear") else "nan"
+                scale = self.ratio.scale(np.delete(points, i, axis=-1), continued)
                 u[..., i] = self.ratio.ratio_to_u(points[..., i] / scale)
+        lost = np.isnan(u) & ~np.isnan(points)
+        if oob == "clip" and self.ratio is not None:
+            # in a masked cell of the scale table, which no edge is near to
+            lost[..., self.ratio_axis] = False
+        if oob != "linear":
+            u[lost] = -math.inf
         return u
 
     def inverse(self, u: Any) -> Array:
@@ -264,17 +311,31 @@ class CoordinateMap:
             if not (box[i, 0] >= 0.0 and box[i, 1] <= 1.0):
                 allowed = "within 0 and 1: the range of x / x_max"
                 raise ParameterError(f"box[{i}]", tuple(box[i].tolist()), allowed)
+            corners = np.array(list(itertools.product(*np.delete(box, i, axis=0))))
+            if not np.all(self.ratio.scale_table.in_domain(corners)):
+                limits = np.delete(box, i, axis=0).tolist()
+                allowed = "on the other axes within the domain of the RatioMap's scale table"
+                raise ParameterError("box", limits, allowed)
             result[i] = self.ratio.ratio_to_u(box[i])[::-1]
         return result
 
-    def chain(self, x: Any, gradient: Any) -> Array:
+    def limits_at(self, u: Array, axis: int, limits: tuple[float, float]) -> tuple[float, float]:
+        """Return limits in u of one axis as limits in x, at a point u (N,); NaN without x_max."""
+        ends = np.array([u, u])
+        ends[:, axis] = limits
+        low, high = sorted(self.inverse(ends)[:, axis].tolist())
+        return low, high
+
+    def chain(self, x: Any, gradient: Any, oob: str = "nan") -> Array:
         """Return derivatives by x of a function, given those by u.
 
         Parameters
         ----------
         x : (..., N) array
         gradient : (..., N) or (..., K, N) array
-            By u. Infinite or NaN results where du/dx is infinite, as at x_max.
+            By u. Results are infinite where du/dx is, as at x_max, but 0 where they are 0.
+        oob : str
+            As in `forward`.
         """
         points = np.asarray(x, dtype=np.float64)
         by_u = np.asarray(gradient, dtype=np.float64)
@@ -282,26 +343,32 @@ class CoordinateMap:
         lift = (slice(None),) * (points.ndim - 1) + (None,) * (by_u.ndim - points.ndim)
         with np.errstate(invalid="ignore", divide="ignore"):
             for i, transform in enumerate(self.transforms):
+                x_i = points[..., i]
                 if transform == "log":
-                    result[..., i] /= np.log(10.0) * points[..., i][lift]
+                    result[..., i] = _scaled(by_u[..., i], 1.0 / (np.log(10.0) * x_i)[lift])
                 elif transform == "sqrt":
-                    result[..., i] *= 0.5 / np.sqrt(points[..., i][lift])
+                    result[..., i] = _scaled(by_u[..., i], 0.5 / np.sqrt(x_i)[lift])
             if self.ratio is not None:
-                self._chain_ratio(points, by_u[..., self.ratio_axis], lift, result)
+                continued = oob if oob in ("clip", "linear") else "nan"
+                scale_and_slope = self.ratio.scale_and_slope(
+                    np.delete(points, self.ratio_axis, axis=-1), continued
+                )
+                self._chain_ratio(points, by_u[..., self.ratio_axis], scale_and_slope, lift, result)
         return result
 
-    def _chain_ratio(self, x: Array, by_u: Array, lift: Any, result: Array) -> None:
+    def _chain_ratio(
+        self, x: Array, by_u: Array, scale_and_slope: tuple[Array, Array], lift: Any, result: Array
+    ) -> None:
         """Add the derivatives that go by way of the ratio's axis."""
         assert self.ratio is not None
         i, power = self.ratio_axis, self.ratio.power
-        others = np.delete(x, i, axis=-1)
-        scale, slope = self.ratio.scale_and_slope(others)
+        scale, slope = scale_and_slope
         ratio = x[..., i] / scale
         # u = sign(t) |t|^p, t = 1 - x/x_max: du/dt = p |t|^(p - 1)
-        du_dt = power * np.abs(1.0 - ratio) ** (power - 1.0)
-        result[..., i] = by_u * (-du_dt / scale)[lift]
+        du_dt = power * np.abs(self.ratio.rest(ratio)) ** (power - 1.0)
+        result[..., i] = _scaled(by_u, (-du_dt / scale)[lift])
         for j, k in enumerate(k for k in range(x.shape[-1]) if k != i):
-            result[..., k] += by_u * (du_dt * ratio / scale * slope[..., j])[lift]
+            result[..., k] += _scaled(by_u, _scaled(slope[..., j], du_dt * ratio / scale)[lift])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the map as numbers, text and arrays."""
@@ -321,6 +388,34 @@ class CoordinateMap:
             ratio = RatioMap.from_dict(maps[i], i)
             kinds[i] = "linear"
         return cls(kinds, ratio)
+
+
+def _check_scale_table(table: Any, log_scale: bool) -> None:
+    from .interpolator import Table
+
+    if not isinstance(table, Table) or table.n_outputs != 1:
+        raise ParameterError("scale_table", table, "a Table of one output")
+    least = float(table.values.min())
+    if not log_scale and least < 0.0:
+        hint = "Give log_scale=True if it holds log10 x_max."
+        raise ParameterError("scale_table", f"table with the value {least:g}", ">= 0", hint)
+
+
+def _accuracy(table: Table, log_scale: bool) -> float:
+    """Return the relative error of x_max that is to be reckoned with."""
+    report = table.error_report()
+    if report is None:
+        return _ROUNDING
+    error: float = _LARGEST_ERRORS * max(report.drive.max, report.stop.max, report.final.max)
+    if log_scale:
+        return max(math.expm1(math.log(10.0) * error), _ROUNDING)
+    # where x_max is smaller, its relative error is larger: no point is taken from too far
+    return max(error / float(table.values.max()), _ROUNDING)
+
+
+def _scaled(slope: Array, factor: Array) -> Array:
+    """Return slope times factor, 0 where the slope is 0 even if the factor is infinite."""
+    return np.where(slope == 0.0, 0.0, slope * factor)
 
 
 def _axis_number(axis: Any, n: int, names: Sequence[str] | None) -> int:

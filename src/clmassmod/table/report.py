@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import AccuracyWarning as AccuracyWarning  # under its first name too
+
 Array = npt.NDArray[np.float64]
 
 REASONS = {
@@ -25,10 +27,6 @@ _WORST_SHARE = 0.01
 _LEAST_WORST = 20
 # thinner than this part of the box, the worst points lie in a plane
 _THIN = 0.25
-
-
-class AccuracyWarning(UserWarning):
-    """A table was built that does not reach its tolerance; its report tells why."""
 
 
 @dataclass(frozen=True)
