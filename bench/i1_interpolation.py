@@ -1,4 +1,4 @@
-"""I1: interpolation in four dimensions, linear and cubic, values and gradients."""
+"""I1: interpolation in four dimensions, linear and cubic: values, gradients, plans, memory."""
 
 from __future__ import annotations
 
@@ -24,6 +24,14 @@ TARGETS = {
 }
 TOLERANCE = {"linear": 1e-13, "cubic": 1e-13}
 """Of the largest value, against scipy's own interpolant of the same nodes."""
+
+BESIDE = {
+    "ours, gradient": "ours",
+    "ours, float32": "ours",
+    "ours, plan": "ours",
+    "ours, plan, gradient": "ours, gradient",
+}
+"""Our other calls, and which of ours each is compared with."""
 
 Factory = Callable[[], Callable[[], Any]]
 
@@ -51,11 +59,11 @@ def points(n: int, kind: str, size: int) -> Array:
 
 
 @lru_cache(maxsize=4)
-def table(n: int, order: str) -> Any:
+def table(n: int, order: str, dtype: str = "float64") -> Any:
     """Return our table."""
     from clmassmod import Table
 
-    return Table.from_grid(*grid(n), order=order)
+    return Table.from_grid(*grid(n), order=order, dtype=dtype)
 
 
 @lru_cache(maxsize=4)
@@ -74,7 +82,7 @@ def scipy_table(n: int, order: str) -> Any:
     return NdBSpline(tuple(knots), np.ascontiguousarray(values), 3)
 
 
-def _interpn(n: int, order: str, x: Array) -> Callable[[], Any]:
+def _interpn_table(n: int, order: str) -> Any:
     import interpn
 
     axes, values = grid(n)
@@ -82,7 +90,11 @@ def _interpn(n: int, order: str, x: Array) -> Callable[[], Any]:
     steps = np.array([axis[1] - axis[0] for axis in axes])
     kind = interpn.MultilinearRegular if order == "linear" else interpn.MultiBsplineRegular
     more = {} if order == "linear" else {"linearize_extrapolation": True}
-    made = kind.new(list(values.shape), starts, steps, values.reshape(-1).copy(), **more)
+    return kind.new(list(values.shape), starts, steps, values.reshape(-1).copy(), **more)
+
+
+def _interpn(n: int, order: str, x: Array) -> Callable[[], Any]:
+    made = _interpn_table(n, order)
     columns = [np.ascontiguousarray(column) for column in x.T]
     return lambda: made.eval(columns)
 
@@ -94,6 +106,9 @@ def implementations(case: str, size: int) -> dict[str, Factory]:
     made: dict[str, Factory] = {
         "ours": lambda: lambda: table(int(n), order)(x),
         "ours, gradient": lambda: lambda: table(int(n), order).value_and_grad(x),
+        "ours, float32": lambda: lambda: table(int(n), order, "float32")(x),
+        "ours, plan": lambda: table(int(n), order).plan(x),
+        "ours, plan, gradient": lambda: table(int(n), order).plan(x).value_and_grad,
         "scipy": lambda: lambda: scipy_table(int(n), order)(few),
     }
     if peers.installed("interpn"):
@@ -117,7 +132,27 @@ def run(options: Options) -> list[Row]:
             for kind in ("random", "coherent"):
                 print(f"  {order} {n} {kind}", flush=True)
                 rows += _case(order, n, kind, size, options)
+    rows += [row for order in ("linear", "cubic") for n in (30, 64) for row in _sizes(order, n)]
     return rows + _scaling(size, options)
+
+
+def _sizes(order: str, n: int) -> list[Row]:
+    """Return what tables keep: values and coefficients of ours, coefficients of the peers."""
+    kept = {f"ours, {dtype}": table(n, order, dtype).nbytes for dtype in ("float64", "float32")}
+    peer = scipy_table(n, order)
+    kept["scipy"] = (peer.values if order == "linear" else peer.c).nbytes
+    if peers.installed("interpn"):
+        made = _interpn_table(n, order)
+        kept["interpn"] = (made.vals if order == "linear" else made.coeffs).data.nbytes
+    return [
+        Row(
+            f"{order}, {n}^4 nodes, table of {name}",
+            "MB",
+            size=size,
+            note=f"{size / n**4:.1f} bytes a node",
+        )
+        for name, size in kept.items()
+    ]
 
 
 def _case(order: str, n: int, kind: str, size: int, options: Options) -> list[Row]:
@@ -141,11 +176,13 @@ def _case(order: str, n: int, kind: str, size: int, options: Options) -> list[Ro
         row.memory, row.peer_memory = used.get("ours"), used.get(name)
         row.note = "truth: scipy's interpolant of the same nodes" if i == 0 else ""
         rows.append(row)
-    # the gradient beside the value alone: at most twice as long
-    gradient = Row(f"{label}, with gradient", "ns/point", per["ours, gradient"], "value alone")
-    gradient.theirs = per.get("ours")
-    gradient.memory = used.get("ours, gradient")
-    return [*rows, gradient]
+    # a gradient beside the value alone: at most twice as long; a plan beside the call
+    for name, beside in BESIDE.items():
+        what = name.removeprefix("ours, ")
+        row = Row(f"{label}, {what}", "ns/point", per[name], beside, theirs=per.get(beside))
+        row.memory, row.peer_memory = used.get(name), used.get(beside)
+        rows.append(row)
+    return rows
 
 
 def _scaling(size: int, options: Options) -> list[Row]:

@@ -55,7 +55,6 @@ cdef extern from "clmassmod/interp_batch.hpp" namespace "clmassmod" nogil:
         double* gradient
         Outside outside
         const uint32_t* known
-        const size_t* place
         size_t n_known
     Status interpolate[T](const InterpBatch[T]& batch, int n_threads)
 
@@ -142,16 +141,14 @@ def evaluate(
     double[::1] gradient,
     int outside,
     int n_threads,
-    tuple plan=None,
+    const uint32_t[:, ::1] known=None,
+    size_t n_known=0,
 ):
     """Fill `out` (n K) and, unless None, `gradient` (n K N).
 
     `coefficients` may be longer than the `n_needed` that the axes reach: whole lanes are read.
-    `plan`: what `locate` found of the points, sorted: intervals (n, N), places in the results
-    (n,), and how many, the first ones, are inside.
+    `known`: intervals (n, N) that `locate` found, of which the first `n_known` points are inside.
     """
-    cdef const uint32_t[:, ::1] known
-    cdef const size_t[::1] place
     cdef InterpBatch[Real] batch
     cdef Status status
     cdef size_t n = x.shape[0]
@@ -175,14 +172,11 @@ def evaluate(
         batch.gradient = &gradient[0]
     batch.outside = <Outside>outside
     batch.known = NULL
-    batch.place = NULL
-    batch.n_known = 0
-    if plan is not None:
-        known, place, batch.n_known = plan
-        check(<size_t>known.shape[0] == n and known.shape[1] == axes.n_axes
-              and <size_t>place.shape[0] == n and batch.n_known <= n, "plan: (n, N), (n,)")
+    batch.n_known = n_known
+    if known is not None:
+        check(<size_t>known.shape[0] == n and known.shape[1] == axes.n_axes and n_known <= n,
+              "known: (n, N)")
         batch.known = &known[0, 0]
-        batch.place = &place[0]
     with nogil:
         status = interpolate(batch, n_threads)
     if status.code == StatusCode.outside:

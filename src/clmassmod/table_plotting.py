@@ -160,7 +160,9 @@ def error_map(table: AnyTable) -> Figure:
     assert report is not None
     text = f"{report.method}, {report.n_nodes} nodes: |table − function| at {len(errors)} points"
     legend_above(figure, grid[0, 0])
-    figure.legends[-1].set_title(text, {"size": 9})
+    title = figure.legends[-1]
+    title.set_title(text)
+    title.get_title().set_fontsize(9)
     return figure
 
 

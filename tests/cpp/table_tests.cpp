@@ -1,4 +1,5 @@
 // Tests of interpolation without Python, to be run under sanitizers.
+#include <cstring>
 #include <vector>
 
 #include "check.hpp"
@@ -88,6 +89,46 @@ void what_lies_outside() {
     CHECK(std::isfinite(out[20]) && std::isnan(out[30]));
 }
 
+// Points located beforehand give the bits of those that are not, those outside included.
+template <int N>
+void known_points_give_the_same_bits(int width) {
+    TableSample<N> sample(width, 6, 1);
+    sample.add_points(kPoints);
+    sample.x[N * (kPoints - 2)] = 1.5;
+    sample.x[N * (kPoints - 1)] = kNaN;
+    std::vector<double> direct(kPoints), planned(kPoints), slopes(N * kPoints),
+        planned_slopes(N * kPoints);
+    InterpBatch<double> b = sample.batch(1);
+    b.outside = Outside::linear;
+    b.out = direct.data();
+    b.gradient = slopes.data();
+    CHECK(run_interp_width<N>(b, 2).code == StatusCode::ok);
+
+    std::vector<std::uint32_t> interval(N * kPoints, 0);
+    std::vector<unsigned char> kind(kPoints);
+    LocateBatch l;
+    l.n_axes = N;
+    l.axes = sample.axes;
+    l.n = kPoints;
+    l.x = sample.x.data();
+    l.interval = interval.data();
+    l.kind = kind.data();
+    CHECK(locate(l, 2).code == StatusCode::ok);
+    CHECK(kind[0] == static_cast<unsigned char>(PointKind::inside));
+    CHECK(kind[kPoints - 2] == static_cast<unsigned char>(PointKind::outside));
+    CHECK(kind[kPoints - 1] == static_cast<unsigned char>(PointKind::no_number));
+    b.known = interval.data();
+    b.n_known = kPoints - 2;
+    b.out = planned.data();
+    b.gradient = planned_slopes.data();
+    CHECK(run_interp_width<N>(b, 2).code == StatusCode::ok);
+    CHECK(std::memcmp(planned.data(), direct.data(), sizeof(double) * (kPoints - 1)) == 0);
+    CHECK(std::isnan(planned[kPoints - 1]) && std::isnan(direct[kPoints - 1]));
+    planned_slopes.resize(N * (kPoints - 1));
+    slopes.resize(N * (kPoints - 1));
+    CHECK(planned_slopes == slopes);
+}
+
 }  // namespace
 
 int main() {
@@ -101,6 +142,10 @@ int main() {
     threads_give_the_same_bits(1);
     threads_give_the_same_bits(3);
     what_lies_outside();
+    for (int width : {2, 4}) {
+        known_points_give_the_same_bits<1>(width);
+        known_points_give_the_same_bits<4>(width);
+    }
     std::printf("%d failures\n", check::failures);
     return check::failures == 0 ? 0 : 1;
 }

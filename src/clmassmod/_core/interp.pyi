@@ -35,7 +35,8 @@ def evaluate(
     gradient: npt.NDArray[np.float64] | None,
     outside: int,
     n_threads: int,
-    plan: tuple[npt.NDArray[np.uint32], npt.NDArray[np.uintp], int] | None = None,
+    known: npt.NDArray[np.uint32] | None = None,
+    n_known: int = 0,
 ) -> None: ...
 def locate(
     axes: GridAxes,

@@ -348,9 +348,10 @@ class Table:
         gradient: Array | None,
         oob: str,
         n_threads: int,
-        found: tuple[npt.NDArray[np.uint32], npt.NDArray[np.uintp], int] | None = None,
+        known: npt.NDArray[np.uint32] | None = None,
+        n_known: int = 0,
     ) -> None:
-        """Evaluate points of the grid's coordinates; `found` is what a plan knows of them."""
+        """Evaluate points of the grid's coordinates; a plan knows the intervals of the first."""
         checked_threads(n_threads)
         checked_oob(oob)
         core.evaluate(
@@ -364,7 +365,8 @@ class Table:
             gradient,
             core.OUTSIDE[oob],
             n_threads,
-            found,
+            known,
+            n_known,
         )
 
     def _set_nan(self, rows: npt.NDArray[Any], out: Array, gradient: Array | None) -> None:

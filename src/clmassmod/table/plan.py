@@ -11,6 +11,7 @@ import numpy.typing as npt
 from .._checks import checked_threads
 from .._core import interp as core
 from ..errors import ParameterError
+from .axes import checked_points
 from .interpolator import MOST_BYTES, Table, checked_oob, checked_out
 from .store import plain
 
@@ -34,8 +35,9 @@ class TablePlan:
     Notes
     -----
     For N axes a point takes ``12 N + 8`` bytes (56 for N = 4), 8 N more if the table has a
-    coordinate map, and 8 more from the first call with a masked table on; making a plan takes
-    about twice as much meanwhile, and the time of some calls, most of it for sorting.
+    coordinate map, and 8 more from the first call with a masked table on. Making a plan takes
+    about twice as much meanwhile, and the time of several calls, for sorting. A call takes as
+    much again as its results.
 
     Examples
     --------
@@ -57,14 +59,15 @@ class TablePlan:
             most = MOST_BYTES // per_point
             hint = "Plan and evaluate the points in parts."
             raise ParameterError("x", f"{n_points} points", f"at most {most} in a plan", hint)
-        points, self.shape = table._points(x)
+        given = checked_points(x, table.names)
+        self.shape = given.shape[:-1]
         self.oob = oob
         self._table = table
         # derivatives by x need x itself
-        self._x = None if table.coordinate_map is None else np.array(x, dtype=np.float64)
-        self._locate(np.array(points), n_threads)
+        self._x = None if table.coordinate_map is None else given.copy()
+        self._locate(given.reshape(-1, n_axes), np.array(table._to_u(given, oob)), n_threads)
 
-    def _locate(self, points: Array, n_threads: int) -> None:
+    def _locate(self, x: Array, points: Array, n_threads: int) -> None:
         """Find the intervals of points (n, N), and sort by them; those not inside come last."""
         intervals = np.zeros(points.shape, dtype=np.uint32)
         kinds = np.empty(len(points), dtype=np.uint8)
@@ -72,7 +75,7 @@ class TablePlan:
         outside = kinds == core.OUT
         if self.oob == "raise" and outside.any():
             first = int(np.argmax(outside))
-            self._table._refuse(points[first], first)
+            self._table._refuse(x[first], points[first], first)
         cells = np.zeros(len(points), dtype=np.int64)
         for i, axis in enumerate(self._table._axes):
             cells *= axis.n_intervals
@@ -80,8 +83,10 @@ class TablePlan:
         inside = kinds == core.INSIDE
         cells[~inside] = np.iinfo(np.int64).max
         order = np.argsort(cells, kind="stable")
-        self._points = points[order]
-        self._found = (intervals[order], order.astype(np.uintp), int(inside.sum()))
+        self._points, self._intervals = points[order], intervals[order]
+        self._n_inside = int(inside.sum())
+        self._rank = np.empty(len(points), dtype=np.intp)
+        self._rank[order] = np.arange(len(points))
 
     def __call__(self, table: Table | None = None, out: Any = None, *, n_threads: int = 1) -> Any:
         """Return the values of a table at the points.
@@ -107,7 +112,7 @@ class TablePlan:
         """
         used = self._accepted(table)
         full = used._result_shape(self.shape)
-        result = np.empty(full) if out is None else checked_out(out, full)
+        result = np.empty(full) if out is None else checked_out(out, full, self._points)
         self._evaluate(used, result.reshape(-1), None, n_threads)
         return result if out is not None or full else result[()]
 
@@ -121,14 +126,13 @@ class TablePlan:
         value, gradient = np.empty(full), np.empty((*full, len(used.shape)))
         self._evaluate(used, value.reshape(-1), gradient.reshape(-1), n_threads)
         if used.coordinate_map is not None:
-            gradient = used.coordinate_map.chain(self._x, gradient)
+            gradient = used.coordinate_map.chain(self._x, gradient, self.oob)
         return value[()], gradient
 
     @property
     def nbytes(self) -> int:
         """Memory of what is kept for the points; not of the table."""
-        intervals, places, _ = self._found
-        kept: list[npt.NDArray[Any]] = [self._points, intervals, places]
+        kept: list[npt.NDArray[Any]] = [self._points, self._intervals, self._rank]
         kept += [] if self._x is None else [self._x]
         kept += [self._cells] if "_cells" in self.__dict__ else []
         return sum(array.nbytes for array in kept)
@@ -142,10 +146,26 @@ class TablePlan:
         return self._table._cells(self._points)
 
     def _evaluate(self, table: Table, out: Array, gradient: Array | None, n_threads: int) -> None:
-        table._call_core(self._points, out, gradient, self.oob, n_threads, self._found)
+        """Fill the results (n K) and (n K N): where points are sorted, then in their own order.
+
+        Reading anywhere and writing in order is much faster than the other way round, since
+        stores wait for each other.
+        """
+        value = np.empty(out.size)
+        slope = None if gradient is None else np.empty(gradient.size)
+        intervals, n_inside = self._intervals, self._n_inside
+        table._call_core(self._points, value, slope, self.oob, n_threads, intervals, n_inside)
         if table.mask is not None:
-            places = self._found[1][table.mask.reshape(-1)[self._cells]]
-            table._set_nan(places, out, gradient)
+            table._set_nan(table.mask.reshape(-1)[self._cells], value, slope)
+        self._unsort(value, out)
+        if slope is not None and gradient is not None:
+            self._unsort(slope, gradient)
+
+    def _unsort(self, rows: Array, to: Array) -> None:
+        if self._rank.size:
+            shape = (self._rank.size, -1)
+            # "clip": without it numpy makes a copy in between
+            np.take(rows.reshape(shape), self._rank, axis=0, out=to.reshape(shape), mode="clip")
 
     def _accepted(self, table: Table | None) -> Table:
         """Return the table to evaluate; raise ParameterError if its grid is another."""

@@ -25,14 +25,11 @@ struct InterpBatch {
     std::size_t n_outputs = 1;      // K
     bool outputs_in_lanes = false;  // K > 1: padded to whole lanes and contiguous
     std::size_t n = 0;
-    const double* x = nullptr;   // (n, n_axes)
-    double* out = nullptr;       // (n, K)
-    double* gradient = nullptr;  // (n, K, n_axes) or null
-    // of a plan, else null: intervals (n, n_axes) and places in the results (n,) of the points,
-    // of which the first n_known are inside
-    const std::uint32_t* known = nullptr;
-    const std::size_t* place = nullptr;
-    std::size_t n_known = 0;
+    const double* x = nullptr;             // (n, n_axes)
+    double* out = nullptr;                 // (n, K)
+    double* gradient = nullptr;            // (n, K, n_axes) or null
+    const std::uint32_t* known = nullptr;  // of a plan: intervals (n, n_axes), else null
+    std::size_t n_known = 0;               // the first of these are inside
     Outside outside = Outside::report;
 };
 
@@ -198,7 +195,7 @@ CLMASSMOD_TARGETS void evaluate_points(const InterpBatch<T>& given, std::size_t 
             inside[j] = prepare_point<N, W, slopes>(b, first + j, stencils[j]);
         for (std::size_t j = 0; j < count; ++j) {
             const std::size_t i = first + j;
-            const std::size_t row = (b.place != nullptr ? b.place[i] : i) * b.n_outputs;
+            const std::size_t row = i * b.n_outputs;
             double* out = b.out + row;
             double* gradient = slopes ? b.gradient + row * N : nullptr;
             if (inside[j]) [[likely]] {
