@@ -165,6 +165,8 @@ def cross_section(lenses: Lenses, sigma: float = 0.1, order: int = 8, edges=EDGE
     caustic = lenses.caustic_radius(radial)
     # no ring within the bracket: a lens too weak for any pair
     some = np.flatnonzero((caustic > 0.0) & (ring > 1e-3))
+    if some.size == 0:
+        return np.zeros(lenses.log_mstar.size)
     lens, ring, radial, caustic = lenses[some], ring[some], radial[some], caustic[some]
     per_kpc2 = 1.0 / (ARCMIN * plane(z_l, z_s).distances[0]) ** 2
     total = np.zeros(some.size)
