@@ -27,6 +27,7 @@ from population_twin import (
     log_slope_density,
     log_stellar_density,
     plane,
+    stars_at,
 )
 from scipy.special import gammainc, gammaincinv, gammaln, logsumexp, ndtr
 
@@ -165,6 +166,8 @@ def cross_section(lenses: Lenses, sigma: float = 0.1, order: int = 8, edges=EDGE
     caustic = lenses.caustic_radius(radial)
     # no ring within the bracket: a lens too weak for any pair
     some = np.flatnonzero((caustic > 0.0) & (ring > 1e-3))
+    if some.size == 0:
+        return np.zeros(lenses.log_mstar.size)
     lens, ring, radial, caustic = lenses[some], ring[some], radial[some], caustic[some]
     per_kpc2 = 1.0 / (ARCMIN * plane(z_l, z_s).distances[0]) ** 2
     total = np.zeros(some.size)
@@ -349,8 +352,7 @@ def _ring_row(ring: Ring, model: Model, x: float, gamma, log_weight, width, lowe
     m, w = composite(graded(lowest, low, width), 8)
     kbar, kappa = halo(m)
     m, w, kbar, kappa = (a[kbar < 1.0] for a in (m, w, kbar, kappa))
-    one = Lenses(0.0, ring.log_re, -30.0, gamma, *planes, model)
-    star = one.kbar_kappa(np.array([x]))
+    star = stars_at(x, ring.log_re, model.sersic_n, *planes)
     mstar = (1.0 - kbar) / star[0]
     # |d log10 M* / d theta_E| = R / (M* ln10 a), a = x times the mean convergence of 1 Msun
     radial = 2.0 - 2.0 * (kappa + mstar * star[1])
