@@ -41,7 +41,8 @@ CLMASSMOD_INLINE void log_terms(const GalaxyTerms& given, const KernelNodes<T>& 
     const double* table = log_normal_cdf().coefficient;
     for (std::size_t k = 0; k < count; ++k) {
         const double d = mul_add(g.d1, static_cast<double>(log_mstar[k]), g.d0);
-        const double halo = mul_add(g.halo, static_cast<double>(log_mhalo[k]), -mul_add(g.b, d, g.a));
+        const double halo =
+            mul_add(g.halo, static_cast<double>(log_mhalo[k]), -mul_add(g.b, d, g.a));
         const double rest = mul_add(mul_add(g.k2, d, g.k1), d, g.k0);
         e[k] = mul_add(-0.5 * halo, halo, rest + static_cast<double>(log_weight[k]));
         s[k] = mul_add(g.s1, d, g.s0);
@@ -109,13 +110,13 @@ CLMASSMOD_INLINE double log_sum(const GalaxyTerms& g, const KernelNodes<T>& node
 
 // Points of a population, those with scatter of the mismatch once for each of its nodes.
 struct PopulationBatch {
-    std::size_t n = 0;                // etas
-    std::size_t n_gamma = 0;          // distinct inner slopes
-    std::size_t n_mismatch = 1;       // nodes t of the mismatch
-    const double* points = nullptr;   // (n, 15)
-    const double* gamma = nullptr;    // (n_gamma,)
-    const double* t = nullptr;        // (n_mismatch,)
-    const double* log_t = nullptr;    // (n_mismatch,) ln of the weights
+    std::size_t n = 0;               // etas
+    std::size_t n_gamma = 0;         // distinct inner slopes
+    std::size_t n_mismatch = 1;      // nodes t of the mismatch
+    const double* points = nullptr;  // (n, 15)
+    const double* gamma = nullptr;   // (n_gamma,)
+    const double* t = nullptr;       // (n_mismatch,)
+    const double* log_t = nullptr;   // (n_mismatch,) ln of the weights
     PopulationFrame frame;
 };
 
@@ -123,8 +124,7 @@ struct PopulationBatch {
 inline void fill_slope_densities(const PopulationBatch& b, double* out) noexcept {
     for (std::size_t i = 0; i < b.n; ++i) {
         const PopulationPoint p = population_point(b.points + i * kPopulationNumbers);
-        const double share =
-            normal_share(p.mu_g, p.sigma_g, b.frame.gamma_low, b.frame.gamma_high);
+        const double share = normal_share(p.mu_g, p.sigma_g, b.frame.gamma_low, b.frame.gamma_high);
         for (std::size_t j = 0; j < b.n_gamma; ++j)
             out[i * b.n_gamma + j] = slope_density(p, share, b.gamma[j]);
     }
@@ -157,11 +157,10 @@ inline void sum_lens(const KernelBatch& k, const PopulationBatch& b, const doubl
         double total = -kInfinity;
         for (std::size_t part = k.first_part[lens]; part < k.first_part[lens + 1]; ++part) {
             const std::size_t begin = k.first[part], end = k.first[part + 1];
-            const KernelNodes<float> nodes{(end - begin) * kChunk,
-                                           k.nodes.log_mstar + begin * kChunk,
-                                           k.nodes.log_mhalo + begin * kChunk,
-                                           k.nodes.log_weight + begin * kChunk,
-                                           k.nodes.gamma + begin};
+            const KernelNodes<float> nodes{
+                (end - begin) * kChunk, k.nodes.log_mstar + begin * kChunk,
+                k.nodes.log_mhalo + begin * kChunk, k.nodes.log_weight + begin * kChunk,
+                k.nodes.gamma + begin};
             const GalaxyData galaxy{k.log_msps[lens], k.sigma_msps[lens], k.log_re[part]};
             const std::size_t n_t = p.sigma_sps > 0.0 ? b.n_mismatch : 1;
             for (std::size_t j = 0; j < n_t; ++j) {

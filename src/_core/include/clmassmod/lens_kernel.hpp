@@ -19,7 +19,7 @@
 
 namespace clmassmod {
 
-constexpr int kGammaLevels = 4;             // 33, 65, 129, 257 slopes
+constexpr int kGammaLevels = 4;  // 33, 65, 129, 257 slopes
 constexpr std::size_t kMostSlopes = 257;
 constexpr double kScanStep = 0.25;          // in v
 constexpr double kEdgeWidth = 0.6;          // of the crowding, in v
@@ -28,15 +28,15 @@ constexpr double kLowestHalo = 6.0;         // log10 of the masses where the sca
 constexpr double kLowestStars = 8.0;
 
 struct KernelSettings {
-    double step;            // of y
-    double scan_drop;       // parts of the scan below e^-this of the likelihood are left out
-    double node_drop;       // nodes below
-    double tolerance;       // of ln L between two levels
-    double depth;           // below the best training point, where that is asked for
-    int first_level;        // of kGammaLevels
-    const RidgeRow* rows;   // (257,) of all levels, in the order of the slope
-    const double* slopes;   // (257,)
-    double slope_step;      // between the 257
+    double step;           // of y
+    double scan_drop;      // parts of the scan below e^-this of the likelihood are left out
+    double node_drop;      // nodes below
+    double tolerance;      // of ln L between two levels
+    double depth;          // below the best training point, where that is asked for
+    int first_level;       // of kGammaLevels
+    const RidgeRow* rows;  // (257,) of all levels, in the order of the slope
+    const double* slopes;  // (257,)
+    double slope_step;     // between the 257
     const PopulationBatch* training;
     const double* slope_densities;  // (training, 257)
 };
@@ -158,7 +158,7 @@ inline void scan_row(const RidgeLens& lens, const RidgeRow& row, RowScan& scan) 
 // ln of each point's share in the likelihood, at the training point where that is largest; and the
 // likelihoods themselves with the slopes' weights of `n_levels` levels, (levels, training).
 class Envelope {
-  public:
+   public:
     explicit Envelope(const KernelSettings& settings, const GalaxyData& galaxy)
         : settings_(settings), galaxy_(galaxy) {}
 
@@ -187,14 +187,13 @@ class Envelope {
             const PopulationPoint p = population_point(training.points + i * kPopulationNumbers);
             const GalaxyTerms g = galaxy_terms(p, training.frame, galaxy_, 0.0);
             terms(g, nodes);
-            log_likelihood[i] =
-                add_slopes(c.gamma, settings_.slope_densities + i * kMostSlopes, n);
+            log_likelihood[i] = add_slopes(c.gamma, settings_.slope_densities + i * kMostSlopes, n);
             for (std::size_t k = 0; k < n; ++k)
                 best[k] = std::max(best[k], e_[k] - log_likelihood[i]);
         }
     }
 
-  private:
+   private:
     CLMASSMOD_TARGETS
     void terms(const GalaxyTerms& g, const KernelNodes<double>& nodes) noexcept {
         log_terms(g, nodes, 0, nodes.n, e_.data(), s_.data());
@@ -292,7 +291,7 @@ inline void add_row(const RidgeLens& lens, const KernelSettings& s, std::size_t 
 // -- one lens ------------------------------------------------------------------------------------
 
 class KernelBuilder {
-  public:
+   public:
     KernelBuilder(const RidgeLens& lens, const GalaxyData& galaxy, const KernelSettings& settings)
         : lens_(lens), settings_(settings), envelope_(settings, galaxy), scans_(kMostSlopes) {}
 
@@ -315,7 +314,7 @@ class KernelBuilder {
         return keep(level, result);
     }
 
-  private:
+   private:
     // Scans and nodes of the slopes of a level that are not multiples of `known`.
     bool add_level(int level, std::size_t known) {
         const std::size_t stride = level_stride(level);
@@ -374,7 +373,8 @@ class KernelBuilder {
         }
         result.log_scale = largest;
         result.n_nodes = 0;
-        for (std::size_t row = 0; row < kMostSlopes; ++row) add_chunks(level, row, of_row[row], result);
+        for (std::size_t row = 0; row < kMostSlopes; ++row)
+            add_chunks(level, row, of_row[row], result);
         return result.n_nodes > 0;
     }
 

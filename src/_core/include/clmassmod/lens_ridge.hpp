@@ -40,18 +40,18 @@ struct Concentration {
 
 // How magnitudes are turned into a weight.
 struct PairPhotometry {
-    Photometry table;              // ln F and the difference of the magnitudes
-    double sigma_a, sigma_b;       // mag
-    double ubar_low, ubar_high;    // beyond these ubar counts as invalid
-    bool with_detection = false;   // the images of another draw of the noise are detected
-    double limit = 0.0;            // mag
-    UniformCubic log_counts;       // ln n(m), with_detection only
+    Photometry table;             // ln F and the difference of the magnitudes
+    double sigma_a, sigma_b;      // mag
+    double ubar_low, ubar_high;   // beyond these ubar counts as invalid
+    bool with_detection = false;  // the images of another draw of the noise are detected
+    double limit = 0.0;           // mag
+    UniformCubic log_counts;      // ln n(m), with_detection only
     double counts_low = 0.0, counts_high = 0.0;
 };
 
 struct RidgeLens {
     double x_a, b;
-    MeanValues star_a, star_b;  // of one unit of mass
+    MeanValues star_a, star_b;                  // of one unit of mass
     double sum, stars, log_sum, log_mass_unit;  // D, S, ln D, ln(D/S)
     double unit_radius, factor;                 // r_s c of unit mass; rho_Delta / Sigma_crit
     double m_a, m_b;
@@ -165,8 +165,8 @@ CLMASSMOD_INLINE void weigh(const RidgeLens& lens, const HaloPair& h, RidgePoint
     if (!(ubar > p.ubar_low)) point.fault |= kTooBright;
     if (point.fault != 0) return;
     double counts = p.table.log_norm - 0.5 * gap * gap * p.table.inverse_variance;
-    counts += p.with_detection ? log_detected_counts(p, ubar, gain_a, gain_b)
-                               : p.table.log_counts(ubar);
+    counts +=
+        p.with_detection ? log_detected_counts(p, ubar, gain_a, gain_b) : p.table.log_counts(ubar);
     const double f = logistic(point.t);
     const double rate = lens.r * (1.0 - f) / h.slope + f;  // dv/dt
     point.log_weight = std::log(2.0 * kPi * beta * radial_a * radial_b /

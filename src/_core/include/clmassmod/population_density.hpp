@@ -29,8 +29,8 @@ struct PopulationFrame {
 };
 
 inline PopulationPoint population_point(const double* v) noexcept {
-    return {v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], v[13],
-            v[14]};
+    return {v[0], v[1], v[2],  v[3],  v[4],  v[5],  v[6], v[7],
+            v[8], v[9], v[10], v[11], v[12], v[13], v[14]};
 }
 
 // What is observed of one galaxy.
@@ -54,8 +54,8 @@ inline GalaxyTerms galaxy_terms(const PopulationPoint& p, const PopulationFrame&
     const double stretch = 1.0 + p.beta_sps;
     GalaxyTerms g;
     g.d1 = 1.0 / stretch;
-    g.d0 = (p.beta_sps * frame.pivot_sps - p.alpha_sps - p.sigma_sps * t) / stretch -
-           galaxy.log_msps;
+    g.d0 =
+        (p.beta_sps * frame.pivot_sps - p.alpha_sps - p.sigma_sps * t) / stretch - galaxy.log_msps;
     // three normal densities whose deviations are (c + e d) / sigma
     const double inverse_star = 1.0 / p.sigma_star, inverse_r = 1.0 / p.sigma_r;
     const double inverse_m = 1.0 / galaxy.sigma_msps;

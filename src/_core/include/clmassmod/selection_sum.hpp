@@ -28,11 +28,11 @@ struct SelectionGrid {
     const double* alpha = nullptr;
     const double* alpha_weight = nullptr;  // barycentric
     const double* h = nullptr;
-    const double* h_weight = nullptr;    // 0 where only padded
-    const double* mean_re = nullptr;     // (n_x,) r_i
-    const double* excess = nullptr;      // (n_groups,) e_g
+    const double* h_weight = nullptr;  // 0 where only padded
+    const double* mean_re = nullptr;   // (n_x,) r_i
+    const double* excess = nullptr;    // (n_groups,) e_g
     const double* excess_weight = nullptr;
-    bool with_sizes = false;             // the density of the sizes is in the sum
+    bool with_sizes = false;  // the density of the sizes is in the sum
 };
 
 // The polynomials of Lagrange at a, times `factor`.

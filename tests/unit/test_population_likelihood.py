@@ -1,0 +1,148 @@
+"""A(eta) and the likelihood of a selected sample."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from clmassmod.errors import ParameterError
+from clmassmod.population.lens_data import LensData
+from clmassmod.population.likelihood import LensPopulationLikelihood
+from clmassmod.population.parameters import DEFAULT_FREE
+from clmassmod.stronglens import LensModel, MockGenerator, SourcePopulation, solve_images
+from clmassmod.stronglens.observation import MagnitudeLimit
+
+# of the twin (tests/unit/selection_twin.py), which took ten minutes for its grid
+LN_A = np.log(0.0040770357)
+DELTA = [
+    ({"mu_h": 13.01}, 0.106795),
+    ({"beta_h": 2.34}, 0.050403),
+    ({"sigma_h": 0.27}, -0.070243),
+    ({"sigma_h": 0.15}, -0.113650),
+    ({"sigma_h": 0.10}, -0.123193),
+    ({"mu_g": 1.1}, 0.199602),
+    ({"sigma_g": 0.15}, -0.062881),
+    ({"alpha_sps": 0.1}, 0.283700),
+]
+
+
+@pytest.fixture(scope="module")
+def catalogue():
+    return MockGenerator().generate(10_000, seed=20)
+
+
+@pytest.fixture(scope="module")
+def likelihood(catalogue):
+    return LensPopulationLikelihood(LensData.from_catalogue(catalogue)[:20])
+
+
+def eta_of(likelihood, **changes):
+    return np.array(
+        [changes.get(n, v) for n, v in zip(likelihood.names, truth_of(likelihood), strict=True)]
+    )
+
+
+def truth_of(likelihood):
+    return likelihood.parameters.values
+
+
+def test_a_is_that_of_the_twin(likelihood):
+    """2e-4 in ln A, 5e-5 in its differences: the errors of the table of the cross-section."""
+    base = np.log(likelihood.selection_normalisation(truth_of(likelihood)))[0]
+    assert base == pytest.approx(LN_A, abs=2.5e-4)
+    for changes, expected in DELTA:
+        value = np.log(likelihood.selection_normalisation(eta_of(likelihood, **changes)))[0]
+        assert value - base == pytest.approx(expected, abs=5e-5)
+
+
+def test_a_is_the_mean_of_the_mock(likelihood, catalogue):
+    mean = catalogue.galaxies["n_detected"].mean()
+    error = catalogue.galaxies["n_detected"].std() / np.sqrt(len(catalogue))
+    a = likelihood.selection_normalisation(truth_of(likelihood))[0]
+    assert abs(mean - a) < 4.0 * error
+
+
+def test_cross_section_is_the_integral(likelihood):
+    """Against a plain sum over 4000 offsets; the rule of the product errs by up to 4e-4."""
+    given = [(11.5, 0.9, 13.0, 1.0), (11.2, 0.5, 12.5, 0.4), (11.9, 1.2, 14.0, 1.6)]
+    counts = SourcePopulation().counts
+    m = np.linspace(20.0, 30.0, 4001)[1:-1]
+    for psi in given:
+        lens = LensModel(psi[0], psi[2], psi[1], gamma_in=psi[3])
+        caustic = float(lens.caustic_radius())
+        u = (np.arange(4000) + 0.5) / 4000
+        beta = caustic * (1.0 - u * u)
+        images = solve_images(lens, beta)
+        limit = MagnitudeLimit()
+        total = 0.0
+        for k in range(0, 4000, 10):
+            rows = slice(k, k + 10)
+            seen = np.ones((10, m.size))
+            for mu in (images.mu_a, images.mu_b):
+                seen *= limit.probability(m - 2.5 * np.log10(np.abs(mu[rows, None])), 0.1)
+            weight = 4.0 * np.pi * caustic**2 * u[rows] * (1.0 - u[rows] ** 2) / 4000
+            total += float((seen * counts.density_at(m) * weight[:, None]).sum()) * (m[1] - m[0])
+        total /= (60.0 * float(lens.kpc_per_arcsec)) ** 2
+        found = likelihood.normalisation.cross_section(*psi)
+        assert float(found) == pytest.approx(total, rel=1e-3)
+
+
+def test_terms_add_up(likelihood):
+    eta = np.array([truth_of(likelihood), eta_of(likelihood, mu_h=12.7)])
+    each = likelihood.per_lens(eta)
+    assert likelihood.log_likelihood(eta) == pytest.approx(each.sum(axis=1), rel=1e-12)
+    rate = LensPopulationLikelihood.__new__(LensPopulationLikelihood)
+    rate.__dict__.update(likelihood.__dict__ | {"n_galaxies": 10_000.0})
+    a = likelihood.selection_normalisation(eta)
+    expected = each.sum(axis=1) + 20 * np.log(a) - 10_000.0 * a
+    assert rate.log_likelihood(eta) == pytest.approx(expected, rel=1e-12)
+
+
+def test_walls(likelihood):
+    outside = eta_of(likelihood, mu_h=14.5)
+    assert likelihood.log_likelihood(outside)[0] == -np.inf
+    with pytest.raises(ParameterError, match="mu_h 12 to 14"):
+        likelihood.selection_normalisation(outside)
+    with pytest.raises(ParameterError, match=r"eta\[0\]: mu_h"):
+        likelihood.log_likelihood(eta_of(likelihood, mu_h=np.nan))
+    with pytest.raises(ParameterError, match=r"eta\.shape"):
+        likelihood.log_likelihood([0.0, 12.9])
+
+
+def test_description(likelihood):
+    content = likelihood.to_dict()
+    assert (content["selection"], content["imf"]) == ("on_data", "chabrier")
+    assert tuple(content["free"]) == DEFAULT_FREE == likelihood.names
+    assert len(likelihood.identity) == 64
+
+
+def test_error_budget_names_the_worst(likelihood):
+    """Above the tolerance are only lenses that the finest rule still moves."""
+    kernels, budget = likelihood.kernels, likelihood.error_budget()
+    assert ((kernels.errors < 3e-4) | (kernels.levels == 3)).all()
+    assert budget.largest_lens == kernels.errors.max()
+    assert budget.lens == likelihood.lenses.name[int(np.argmax(kernels.errors))]
+
+
+def test_wrong_arguments(catalogue):
+    data = LensData.from_catalogue(catalogue)[:2]
+    with pytest.raises(ParameterError, match="a range of every free name"):
+        LensPopulationLikelihood(data, free=["alpha_sps"], box={"mu_h": (12.0, 13.0)})
+    with pytest.raises(ParameterError, match="for which A is made"):
+        LensPopulationLikelihood(data, sources=SourcePopulation(redshift=1.5))
+    with pytest.raises(ParameterError, match="n_galaxies"):
+        LensPopulationLikelihood(data, n_galaxies=0.0)
+
+
+@pytest.mark.slow
+def test_scores_vanish_at_the_truth():
+    """The mean slope of ln L_i - ln A at the truth is zero within its scatter."""
+    data = LensData.from_catalogue(MockGenerator().generate(150_000, seed=77))
+    likelihood = LensPopulationLikelihood(data)
+    truth = truth_of(likelihood)
+    for i, step in enumerate((0.01, 0.02, 0.05, 0.01, 0.02, 0.01)):
+        points = np.tile(truth, (2, 1))
+        points[:, i] += [-step, step]
+        low, high = likelihood.per_lens(points)
+        score = (high - low) / (2.0 * step)
+        assert abs(score.mean()) < 4.0 * score.std() / np.sqrt(len(data))
