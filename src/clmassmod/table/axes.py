@@ -211,6 +211,5 @@ def _first_intervals(breaks: Array) -> npt.NDArray[np.uint32]:
     else:
         cells = min(_CELLS_PER_INTERVAL * m, _MOST_CELLS)
         edges = (np.arange(cells) - 1e-9) / cells
-    # from the first break: far from zero, a sum would not be exact, but differences are
-    first = np.searchsorted(breaks - breaks[0], span * edges, side="right") - 1
+    first = np.searchsorted(breaks, breaks[0] + span * edges, side="right") - 1
     return np.asarray(np.clip(first, 0, m - 1), dtype=np.uint32)
