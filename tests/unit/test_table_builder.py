@@ -308,6 +308,14 @@ def test_no_node_is_computed_twice():
         ("names", {"box": {"a": (0, 1), "b": (0, 1)}, "names": ["a", "c"]}),
         ("tol", {"tol": 0.0}),
         ("tol", {"tol": [1e-3, 1e-4]}),
+        ("tol", {"tol": "small"}),
+        ("tol", {"tol": None}),
+        ("tol", {"tol": np.inf}),
+        ("box", {"box": [("0", "1"), ("0", "1")]}),
+        ("box", {"box": [(0, 1), (0, 1, 2)]}),
+        ("box", {"box": {"a": (0, 1), "b": 5}}),
+        ("box[1]", {"box": [(0, 1), (1e6, 1e6 + 0.5)]}),
+        ("names", {"names": "ab"}),
         ("method", {"method": "adaptiv"}),
         ("order", {"order": "quintic"}),
         ("pool", {"pool": 1000}),
@@ -327,6 +335,29 @@ def test_wrong_arguments(name, options):
     with pytest.raises(ParameterError) as error:
         build_table(lambda x: x[:, 0], given.pop("box"), given.pop("tol"), **given)
     assert error.value.name == name
+
+
+def test_what_is_no_function_is_refused():
+    with pytest.raises(ParameterError, match="callable"):
+        build_table(None, [(0, 1)], 1e-3, pool=2**8)
+
+
+def test_a_function_may_write_into_its_points(tmp_path):
+    def clean(x):
+        return np.exp(-x[:, 0]) * x[:, 1]
+
+    def untidy(x):
+        value = clean(x)
+        x[:] = np.nan
+        return value
+
+    options = {"tol": 1e-4, "pool": 2**8}
+    expected = build_table(clean, [(0, 1), (0, 1)], **options)
+    for _ in range(2):  # the second one goes on from the checkpoint of the first
+        path = tmp_path / "build.npz"
+        table = build_table(untidy, [(0, 1), (0, 1)], checkpoint=path, **options)
+        np.testing.assert_array_equal(table.values, expected.values)
+        assert table.error_report() == expected.error_report()
 
 
 @pytest.mark.parametrize(

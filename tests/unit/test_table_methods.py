@@ -155,6 +155,17 @@ def test_greedy_outside_and_files(greedy):
     assert np.isnan(greedy(x, oob="nan")).tolist() == [False, True]
     assert greedy(x, oob="clip")[1] == greedy([0.5, 1.0, 2.0])
     assert np.isnan(greedy([np.nan, 1.0, 1.5]))
+    # what does not change beyond the edge has no slope there
+    _, slope = greedy.value_and_grad(x, oob="clip")
+    _, at_edge = greedy.value_and_grad([0.5, 1.0, 2.0])
+    np.testing.assert_array_equal(slope[1], [at_edge[0], at_edge[1], 0.0])
+    mapped = build_table(smooth, BOX, 0.1, method="greedy", pool=2**8, map={"c": "log"})
+    lost = [[0.5, 1.0, 1.5], [0.5, 1.0, -1.0]]
+    with pytest.raises(ParameterError, match=r"x\[1\]"):
+        mapped(lost)
+    assert np.isnan(mapped(lost, oob="nan")).tolist() == [False, True]
+    assert mapped(lost, oob="clip")[1] == mapped([0.5, 1.0, 1.0])
+    assert mapped.in_domain(lost).tolist() == [True, False]
     assert greedy(np.zeros((0, 3))).shape == (0,)
     with pytest.raises(ParameterError, match="oob"):
         greedy(x, oob="extrapolate")

@@ -19,6 +19,11 @@ TILE = 8
 _INTERVAL = [("left", "f8"), ("inverse_width", "f8"), ("right", "f8"), ("start", np.uintp)]
 _CELLS_PER_INTERVAL = 4
 _MOST_CELLS = 1 << 20
+# a point this far from a break, in parts of an interval, may be put into the interval beyond it
+_LOOSE = 1e-9
+# knots and their steps are within 1e-150 and 1e150, and a step is this part of its knots or more
+_EXTREME = 1e150
+_LEAST_STEP = 16.0 * np.finfo(np.float64).eps
 
 
 class Axis:
@@ -119,10 +124,20 @@ def checked_knots(knots: Any, order: str, name: str) -> Array:
     if not np.isfinite(array).all():
         at = int(np.argmin(np.isfinite(array)))
         raise ParameterError(f"{name}[{at}]", float(array[at]), "finite")
+    if np.abs(array).max() > _EXTREME:
+        at = int(np.argmax(np.abs(array)))
+        raise ParameterError(f"{name}[{at}]", float(array[at]), f"within -/+{_EXTREME:g}")
     steps = np.diff(array)
     if not (steps > 0.0).all():
         at = int(np.argmin(steps > 0.0)) + 1
         raise ParameterError(f"{name}[{at}]", float(array[at]), "greater than the one before")
+    size = np.maximum(np.abs(array[1:]), np.abs(array[:-1]))
+    wide = steps >= np.maximum(_LEAST_STEP * size, 1.0 / _EXTREME)
+    if not wide.all():
+        at = int(np.argmin(wide)) + 1
+        allowed = f"greater than the one before by 4e-15 of its size (it is by {steps[at - 1]:g})"
+        hint = "Take away a constant, or leave out knots that are nearly the same."
+        raise ParameterError(f"{name}[{at}]", float(array[at]), allowed, hint)
     return array
 
 
@@ -132,6 +147,10 @@ def checked_points(x: Any, names: Sequence[str]) -> Array:
         points = np.asarray(x)
     except ValueError:  # lists of unequal lengths
         raise ParameterError("x", x, "an array of numbers (..., N)") from None
+    if np.ma.is_masked(x):
+        raise ParameterError(
+            "x", x, "without masked entries", "Fill them with NaN, which gives NaN."
+        )
     if points.dtype.kind not in "biuf":
         raise ParameterError("x", x, "an array of real numbers (..., N)")
     n = len(names)
@@ -185,7 +204,8 @@ def _first_intervals(breaks: Array) -> npt.NDArray[np.uint32]:
     cells = round(min(span / float(np.diff(breaks).min()), 2.0 * _MOST_CELLS))
     places = (breaks - breaks[0]) * (cells / span)
     rounding = 4.0 * np.finfo(np.float64).eps * float(np.abs(breaks).max()) * cells / span
-    if cells <= _MOST_CELLS and np.abs(places - np.round(places)).max() <= rounding:
+    even = np.abs(places - np.round(places)).max() <= rounding <= _LOOSE
+    if cells <= _MOST_CELLS and even:
         # a cell that begins at a break but for rounding begins beyond it
         edges = (np.arange(cells) + 2.0 * rounding) / cells
     else:

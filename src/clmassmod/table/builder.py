@@ -155,6 +155,8 @@ def prepared(
     version: int = 1,
 ) -> Build:
     """Return a build that has not run, its arguments checked; they are those of `build_table`."""
+    if not callable(func):
+        raise ParameterError("func", func, "callable")
     ranges, labels = checked_box(box, names)
     coordinate_map = CoordinateMap.of(map, len(labels), labels)
     settings = Settings(

@@ -104,7 +104,8 @@ def same_values(function: Function, x: Array, values: Array, tolerance: float) -
     A function that was edited is another function.
     """
     n = min(_PROBE, len(x))
-    probe = np.asarray(function(x[:n]))
+    # a copy: a function may write into what it is given
+    probe = np.asarray(function(x[:n].copy()))
     if probe.dtype.kind not in "iuf" or probe.size != values[:n].size:
         return False
     return np.allclose(probe.reshape(n, -1), values[:n], rtol=1e-9, atol=tolerance)
@@ -185,8 +186,10 @@ class Evaluator:
         for block, raw in zip(
             blocks, map_tasks(self._function, blocks, self._executor), strict=True
         ):
-            parts.append(self._checked(raw, block))
-            self._record(block, parts[-1])
+            points = x[done : done + len(block)]
+            done += len(block)
+            parts.append(self._checked(raw, points))
+            self._record(points, parts[-1])
             self.n_calls += len(block)
             now = time.perf_counter()
             self._unsaved += now - started
@@ -227,7 +230,8 @@ class Evaluator:
         """
         least, most = _SERIAL_BLOCKS if self._executor is None else _PARALLEL_BLOCKS
         size = min(max(math.ceil(len(x) / _BLOCKS_PER_BATCH), least), most)
-        return [x[i : i + size] for i in range(done, len(x), size)]
+        # copies: a function may write into what it is given
+        return [x[i : i + size].copy() for i in range(done, len(x), size)]
 
     def _record(self, x: Array, values: Array) -> None:
         if not len(x):

@@ -138,7 +138,7 @@ class Table:
         array = _checked_values(values, shape, dtype)
         array = np.flip(array, flips) if flips else array
         cells = _checked_mask(mask, shape, flips)
-        content = json.loads(json.dumps(dict(metadata or {})))
+        content = _checked_metadata(metadata)
         kept = np.array(array, dtype=dtype, order="C")
         return cls(made, kept, labels, cells, content)
 
@@ -201,7 +201,12 @@ class Table:
         memory = np.empty(laid.size + 2 * _LINE, dtype=self._values.dtype)
         first = -memory.ctypes.data % 64 // memory.itemsize
         flat = memory[first : first + laid.size + _PAD]
-        flat[: laid.size] = laid.reshape(-1)
+        with np.errstate(over="ignore"):
+            flat[: laid.size] = laid.reshape(-1)
+        if not np.isfinite(flat[: laid.size]).all():
+            most = float(np.abs(self._values).max())
+            allowed = f"small enough for coefficients of {memory.dtype}"
+            raise ParameterError("values", f"values up to {most:g}", allowed)
         flat[laid.size :] = 0.0
         flat.flags.writeable = False
         self._coefficients = flat
@@ -547,7 +552,7 @@ def checked_order(order: Any) -> None:
 
 def checked_oob(oob: Any) -> None:
     """Raise ParameterError unless `oob` is a treatment of points outside."""
-    if oob not in core.OUTSIDE:
+    if not isinstance(oob, str) or oob not in core.OUTSIDE:
         hint = nearest(str(oob), core.OUTSIDE)
         raise ParameterError("oob", oob, f"one of {', '.join(core.OUTSIDE)}", hint)
 
@@ -560,12 +565,21 @@ def _increasing(axes: Sequence[Any]) -> tuple[list[Any], tuple[int, ...]]:
         raise ParameterError("axes", f"{len(axes)} axes", f"1 to {core.MOST_AXES} axes")
     knots, flips = [], []
     for i, axis in enumerate(axes):
-        array = np.asarray(axis)
+        array = _array(f"axes[{i}]", axis)
         if array.ndim == 1 and array.size > 1 and array[0] > array[-1]:
             array = array[::-1]
             flips.append(i)
         knots.append(array if array.ndim else axis)
     return knots, tuple(flips)
+
+
+def _array(name: str, given: Any) -> npt.NDArray[Any]:
+    if np.ma.is_masked(given):
+        raise ParameterError(name, given, "without masked entries")
+    try:
+        return np.asarray(given)
+    except ValueError:  # lists of unequal lengths
+        raise ParameterError(name, given, "an array of numbers") from None
 
 
 def _names(names: Sequence[str] | None, n: int) -> tuple[str, ...]:
@@ -579,7 +593,7 @@ def _names(names: Sequence[str] | None, n: int) -> tuple[str, ...]:
 
 
 def _checked_values(values: Any, shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:
-    array = np.asarray(values)
+    array = _array("values", values)
     if array.dtype.kind not in "iuf":
         raise ParameterError("values", f"array of {array.dtype}", "made of real numbers")
     if array.shape[: len(shape)] != shape or array.ndim not in (len(shape), len(shape) + 1):
@@ -601,9 +615,18 @@ def _checked_values(values: Any, shape: tuple[int, ...], dtype: str) -> npt.NDAr
         raise ParameterError(
             f"values[{where}]", float(array[index]), "finite", "Mask cells that are not valid."
         )
-    if dtype == "float32" and array.size and float(np.abs(array).max()) > 3e38:
-        raise ParameterError("values", float(np.abs(array).max()), "below 3e38 for float32")
+    most = {"float64": 1e200, "float32": 3e38}[dtype]
+    if array.size and float(np.abs(array).max()) > most:
+        raise ParameterError("values", float(np.abs(array).max()), f"below {most:g} for {dtype}")
     return array
+
+
+def _checked_metadata(metadata: Any) -> dict[str, Any]:
+    try:
+        return dict(json.loads(json.dumps(dict(metadata or {}))))
+    except (TypeError, ValueError) as error:
+        allowed = f"a mapping of what JSON can hold ({error})"
+        raise ParameterError("metadata", metadata, allowed) from None
 
 
 def _checked_mask(

@@ -17,6 +17,8 @@ Array = npt.NDArray[np.float64]
 
 METHODS = ("adaptive", "greedy", "chebyshev", "uniform")
 _MOST_AXES = 6
+# of the numbers of a range: knots that halve it again and again stay apart
+_LEAST_WIDTH = 1e-6
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Settings:
 
 def checked_box(box: Any, names: Sequence[str] | None) -> tuple[Array, tuple[str, ...]]:
     """Return ranges (N, 2) and names of a box, an array or a dict."""
+    if isinstance(names, str):
+        raise ParameterError("names", names, "a sequence of names")
     if isinstance(box, Mapping):
         labels = tuple(box) if names is None else tuple(names)
         if set(labels) != set(box):
@@ -41,14 +45,20 @@ def checked_box(box: Any, names: Sequence[str] | None) -> tuple[Array, tuple[str
         box = [box[label] for label in labels]
         names = labels
     try:
-        ranges = np.array(box, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ParameterError("box", box, "an (N, 2) array or a dict of (low, high)") from None
+        ranges = np.array(box)
+    except ValueError:  # ranges of unequal lengths
+        ranges = np.array("")
+    if ranges.dtype.kind not in "iuf":
+        raise ParameterError("box", box, "an (N, 2) array or a dict of (low, high)")
+    ranges = ranges.astype(np.float64)
     if ranges.ndim != 2 or ranges.shape[1] != 2 or not 1 <= len(ranges) <= _MOST_AXES:
         raise ParameterError("box.shape", ranges.shape, f"(N, 2), 1 <= N <= {_MOST_AXES}")
     for i, (low, high) in enumerate(ranges):
         if not (np.isfinite(high - low) and high > low):
             raise ParameterError(f"box[{i}]", (low, high), "(low, high), finite, low < high")
+        if high - low < _LEAST_WIDTH * max(abs(low), abs(high)):
+            hint = "Take away a constant."
+            raise ParameterError(f"box[{i}]", (low, high), "1e-6 of its numbers wide", hint)
     labels = tuple(f"x{i}" for i in range(len(ranges))) if names is None else tuple(names)
     good = all(isinstance(label, str) and label.isidentifier() for label in labels)
     if not good or len(labels) != len(ranges) or len(set(labels)) != len(labels):
@@ -58,7 +68,7 @@ def checked_box(box: Any, names: Sequence[str] | None) -> tuple[Array, tuple[str
 
 def checked_tol(tol: Any) -> float:
     """Return a tolerance, which must be > 0."""
-    if np.ndim(tol) != 0 or not (np.isfinite(tol) and tol > 0.0):
+    if not isinstance(tol, int | float | np.integer | np.floating) or not 0.0 < tol < np.inf:
         raise ParameterError("tol", tol, "one number > 0")
     return float(tol)
 
