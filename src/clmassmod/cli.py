@@ -12,7 +12,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -230,19 +230,28 @@ def _tables_list(options: argparse.Namespace) -> None:
     from .table.files import describe_file
     from .table.store import table_files
 
-    for file in table_files(options.root):
-        print(f"{file}  {describe_file(file)}")
+    _each_file(table_files(options.root), describe_file)
 
 
 def _tables_verify(options: argparse.Namespace) -> None:
     from .table.files import verify_table
     from .table.store import table_files
 
+    def checked(file: str | os.PathLike[str]) -> str:
+        verify_table(file)
+        return "ok"
+
+    _each_file(options.files or table_files(options.root), checked)
+
+
+def _each_file(
+    files: Iterable[str | os.PathLike[str]], say: Callable[[str | os.PathLike[str]], str]
+) -> None:
+    """Print a line for each file, damaged ones too; raise the first error when all are done."""
     wrong: list[FormatError] = []
-    for file in options.files or table_files(options.root):
+    for file in files:
         try:
-            verify_table(file)
-            print(f"{file}  ok")
+            print(f"{file}  {say(file)}")
         except FormatError as error:
             wrong.append(error)
             print(f"{file}  {error.field}: {str(error).split(': ', 2)[-1]}")

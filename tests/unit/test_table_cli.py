@@ -22,6 +22,15 @@ def test_list(file, tmp_path, capsys):
     assert capsys.readouterr().out == f"{file}  cubic  u 7  version 4\n"
 
 
+def test_list_goes_on_after_a_damaged_file(file, tmp_path, capsys):
+    (file.parent / "empty.h5").write_bytes(b"")
+    assert cli.main(["tables", "list", "--root", str(tmp_path)]) == 65
+    output = capsys.readouterr()
+    assert f"{file}  cubic  u 7  version 4\n" in output.out
+    assert "empty.h5  file: not a readable table" in output.out
+    assert "empty.h5" in output.err
+
+
 def test_info(file, capsys):
     assert cli.main(["tables", "info", str(file)]) == 0
     out = capsys.readouterr().out

@@ -597,7 +597,8 @@ def _checked_values(values: Any, shape: tuple[int, ...], dtype: str) -> npt.NDAr
     if array.dtype.kind not in "iuf":
         raise ParameterError("values", f"array of {array.dtype}", "made of real numbers")
     if array.shape[: len(shape)] != shape or array.ndim not in (len(shape), len(shape) + 1):
-        raise ParameterError("values.shape", array.shape, f"{shape} or {(*shape, 'K')}")
+        sizes = ", ".join(map(str, shape))
+        raise ParameterError("values.shape", array.shape, f"{shape} or ({sizes}, K)")
     if array.ndim > len(shape) and array.shape[-1] == 0:
         raise ParameterError("values.shape", array.shape, "at least one output")
     # values, coefficients padded to whole lanes
@@ -612,9 +613,8 @@ def _checked_values(values: Any, shape: tuple[int, ...], dtype: str) -> npt.NDAr
     if not good.all():
         index = tuple(int(i) for i in np.unravel_index(int(np.argmin(good)), array.shape))
         where = ", ".join(map(str, index))
-        raise ParameterError(
-            f"values[{where}]", float(array[index]), "finite", "Mask cells that are not valid."
-        )
+        hint = "For cells that are not valid, put any finite number here and mask the cells."
+        raise ParameterError(f"values[{where}]", float(array[index]), "finite", hint)
     most = {"float64": 1e200, "float32": 3e38}[dtype]
     if array.size and float(np.abs(array).max()) > most:
         raise ParameterError("values", float(np.abs(array).max()), f"below {most:g} for {dtype}")

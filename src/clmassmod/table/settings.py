@@ -53,7 +53,7 @@ def checked_box(box: Any, names: Sequence[str] | None) -> tuple[Array, tuple[str
     ranges = ranges.astype(np.float64)
     if ranges.ndim != 2 or ranges.shape[1] != 2 or not 1 <= len(ranges) <= _MOST_AXES:
         raise ParameterError("box.shape", ranges.shape, f"(N, 2), 1 <= N <= {_MOST_AXES}")
-    for i, (low, high) in enumerate(ranges):
+    for i, (low, high) in enumerate(ranges.tolist()):
         if not (np.isfinite(high - low) and high > low):
             raise ParameterError(f"box[{i}]", (low, high), "(low, high), finite, low < high")
         if high - low < _LEAST_WIDTH * max(abs(low), abs(high)):
