@@ -36,7 +36,7 @@ class TablePlan:
     -----
     For N axes a point takes ``12 N + 8`` bytes (56 for N = 4), 8 N more if the table has a
     coordinate map, and 8 more from the first call with a masked table on. Making a plan takes
-    about twice as much meanwhile, and the time of several calls, for sorting. A call takes as
+    about twice as much meanwhile, and the time of 10 to 30 calls, for sorting. A call takes as
     much again as its results.
 
     Examples
