@@ -180,6 +180,36 @@ def test_a_step_in_one_axis_names_the_slab():
     assert slab.high >= 0.3 - 1e-3
 
 
+@pytest.mark.parametrize("periods", [16, 50.3, 64])
+def test_waves_finer_than_the_first_knots_are_resolved(periods):
+    # those of 2^n periods vanish at every knot until there are more than 2 for each
+    def waves_of(x):
+        return np.sin(2.0 * np.pi * periods * x[:, 0])
+
+    table = build_table(waves_of, [(0, 1)], 1e-4, pool=2**13)
+    assert table.error_report().converged
+    # a cubic needs some 20 knots for each period
+    assert table.shape[0] < 25 * periods
+    assert np.quantile(fresh_errors(table, waves_of, [(0, 1)]), 0.99) < 1.5e-4
+
+
+@pytest.mark.parametrize("method", ["adaptive", "chebyshev", "greedy", "uniform"])
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_the_unit_of_the_function_does_not_matter(method, unit):
+    def function(x):
+        return np.exp(-((x - 0.3) ** 2).sum(axis=1))
+
+    def in_unit(x):
+        return unit * function(x)
+
+    box = [(0, 1), (0, 1)]
+    plain = build_table(function, box, 1e-3, pool=2**10, method=method).error_report()
+    report = build_table(in_unit, box, 1e-3 * unit, pool=2**10, method=method).error_report()
+    assert (report.shape, report.n_evaluations) == (plain.shape, plain.n_evaluations)
+    # rounding of 1, within the table
+    np.testing.assert_allclose(report.final.p99 / unit, plain.final.p99, rtol=0, atol=1e-12)
+
+
 def test_noise_ends_the_build():
     def function(x):
         # a fixed, but wild, function of the point

@@ -258,6 +258,26 @@ def test_logarithms_straighten_powers():
     assert larger([10**4.4, 1.0]) == pytest.approx(4.4**3, abs=1e-9)
 
 
+@pytest.mark.parametrize("transform", ["log", "sqrt"])
+def test_rounding_takes_no_point_beyond_the_box(transform):
+    # 10^log10(x) and sqrt(x)^2 are not x: about half of the edges end on the other side
+    for low, width in np.random.default_rng(4).uniform(0.1, 5.0, (20, 2)):
+        high = low + width
+
+        def function(x, low=low, high=high):
+            assert x[:, 0].min() >= low
+            assert x[:, 0].max() <= high
+            return x[:, 0] + x[:, 1]
+
+        box = [(low, high), (0.0, 1.0)]
+        table = Table.build(function, box, tol=1e-2, pool=2**8, map={0: transform})
+        edges = np.array([[low, 0.5], [high, 0.5]])
+        assert np.isfinite(table(edges)).all()
+    # 0 has a square root of its own, and no number below it
+    origin = CoordinateMap(["sqrt"]).inverse([[0.0], [2.0]], np.array([[0.0, 2.0]]))
+    np.testing.assert_array_equal(origin, [[0.0], [4.0]])
+
+
 def test_a_box_beyond_the_domain_is_refused(ratio):
     box = {"a": (0, 1), "b": (0, 2), "z": (0, 0.9)}
     table = build_table(cusp, box, 1e-2, pool=2**10, map=ratio)

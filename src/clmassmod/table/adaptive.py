@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .interpolator import Table
 from .nodes import MOST_BYTES, NodeStore, Ticks, halved
-from .problem import Problem, largest
+from .problem import Problem, largest, scaled_squares
 from .report import P999_FACTOR, Step, slab_energies
 
 Array = npt.NDArray[np.float64]
@@ -27,6 +27,8 @@ _DEPTHS = 3
 # function with cubics and 4 with lines, 2 at a kink; the least that is taken for smooth
 _LEAST_GAIN = {"cubic": 5.6, "linear": 2.8}
 
+_TINY = float(np.finfo(np.float64).tiny)
+
 
 class Fit(NamedTuple):
     """A grid of knots, its table in u, and what is left at the drive points."""
@@ -37,9 +39,10 @@ class Fit(NamedTuple):
     n_nodes: int
 
     @property
-    def energy(self) -> float:
-        """Summed squared residual."""
-        return float(np.vdot(self.residuals, self.residuals))
+    def size(self) -> float:
+        """Root of the summed squared residual."""
+        scale, squares = scaled_squares(self.residuals)
+        return scale * math.sqrt(float(squares.sum()))
 
 
 def refine(problem: Problem, store: NodeStore, knots: Sequence[Ticks]) -> Fit:
@@ -64,7 +67,7 @@ def refine(problem: Problem, store: NodeStore, knots: Sequence[Ticks]) -> Fit:
 def _best_step(problem: Problem, store: NodeStore, fit: Fit) -> tuple[Fit | None, tuple[int, ...]]:
     """Return the next fit and the axes it refines; None, with the reason set, at a limit."""
     u, _ = problem.points("drive")
-    squared = (fit.residuals**2).sum(axis=1)
+    _, squared = scaled_squares(fit.residuals)
     finer = fit.knots
     fallback: tuple[Fit, tuple[int, ...]] | None = None
     # a knot on a kink, or knots at the zeros of a wave, gain nothing at first: look further
@@ -135,7 +138,7 @@ def _fit(problem: Problem, store: NodeStore, knots: Sequence[Ticks]) -> Fit:
 
 def _gain(before: Fit, after: Fit) -> float:
     """Return log(error drop) / log(node growth)."""
-    drop = 0.5 * math.log(max(before.energy, 1e-300) / max(after.energy, 1e-300))
+    drop = math.log(max(before.size, _TINY)) - math.log(max(after.size, _TINY))
     return drop / math.log(after.n_nodes / before.n_nodes)
 
 
@@ -152,6 +155,10 @@ def _halve_worst(ticks: Ticks, energy: Array) -> Ticks:
 def stalled(history: Sequence[Step], n_axes: int, problem: Problem) -> bool:
     """Return whether the error falls as slowly as at a kink, too slowly for the limit of nodes."""
     now = history[-1]
+    # waves that the knots do not resolve yet look like noise; a grid as large as the sample is
+    # no great cost after it
+    if now.n_nodes < len(problem.points("drive")[0]):
+        return False
     before = [step for step in history if step.n_nodes * 2**n_axes <= now.n_nodes]
     if not before:
         return False

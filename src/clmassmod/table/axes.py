@@ -135,8 +135,9 @@ def checked_knots(knots: Any, order: str, name: str) -> Array:
     wide = steps >= np.maximum(_LEAST_STEP * size, 1.0 / _EXTREME)
     if not wide.all():
         at = int(np.argmin(wide)) + 1
-        allowed = f"greater than the one before by 4e-15 of its size (it is by {steps[at - 1]:g})"
-        hint = "Take away a constant, or leave out knots that are nearly the same."
+        allowed = "greater than the one before by 4e-15 of its size, and by 1e-150"
+        allowed += f" (it is by {steps[at - 1]:g})"
+        hint = "Take away a constant, change the unit, or leave out knots that are nearly the same."
         raise ParameterError(f"{name}[{at}]", float(array[at]), allowed, hint)
     return array
 

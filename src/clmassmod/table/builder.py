@@ -22,7 +22,7 @@ from .interpolator import Table
 from .maps import CoordinateMap
 from .nodes import NodeStore, Ticks, box_positions, first_ticks
 from .pool import Pool
-from .problem import Problem, largest
+from .problem import Problem, largest, scaled_squares
 from .report import (
     ErrorReport,
     SplitErrors,
@@ -212,7 +212,9 @@ def run(
             on_values,
         )
         try:
-            values = evaluator(settings.coordinate_map.inverse(build.pool.u[n_old:]))
+            values = evaluator(
+                settings.coordinate_map.inverse(build.pool.u[n_old:], build.pool.box)
+            )
             if n_old:
                 values = np.concatenate([build.values, values])
             problem = _problem(build, evaluator, values, on_step)
@@ -313,18 +315,19 @@ def _report(
     problem: Problem, build: Build, interpolant: Any, axes: list[Array], n_evaluations: int
 ) -> ErrorReport:
     s = build.settings
-    squared = np.zeros(len(build.pool))
     errors, splits, quantiles = np.zeros(len(build.pool)), {}, {}
+    every = np.empty_like(problem.values)
     for name in ("drive", "stop", "final"):
         rows = build.pool.rows(name)
         u, values = problem.release(name)
         residuals = problem.residuals(interpolant, u, values)
-        errors[rows], squared[rows] = largest(residuals), (residuals**2).sum(axis=1)
+        errors[rows], every[rows] = largest(residuals), residuals
         quantiles[name] = SplitErrors.of(errors[rows])
         splits[name] = s.coordinate_map.inverse(u), errors[rows]
     # of the final points, which come last
     by_output = np.quantile(np.abs(residuals), 0.99, axis=0)
     low, high = build.pool.box.T
+    _, squared = scaled_squares(every)
     energies = slab_energies(axes, build.pool.u, squared)
     last = problem.history[-1]
     return ErrorReport(

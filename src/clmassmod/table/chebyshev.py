@@ -17,7 +17,7 @@ from scipy.fft import dct
 from .adaptive import refine
 from .interpolator import Table
 from .nodes import NodeStore, Positions, Ticks, first_ticks
-from .problem import Problem
+from .problem import Problem, scaled_squares
 from .report import SplitErrors
 
 Array = npt.NDArray[np.float64]
@@ -60,8 +60,9 @@ class Polynomial:
         return self.coefficients.shape[:-1]
 
     def tails(self) -> Array:
-        """Return, for each axis, the size of its last quarter of coefficients."""
-        squared = (self.coefficients**2).sum(axis=-1)
+        """Return, for each axis, the size of its last quarter of coefficients, over the largest."""
+        squares = scaled_squares(self.coefficients.reshape(-1, self.coefficients.shape[-1]))[1]
+        squared = squares.reshape(self._shape)
         sizes = []
         for i, n in enumerate(squared.shape):
             last = np.take(squared, range(n - max(n // 4, 1), n), axis=i)

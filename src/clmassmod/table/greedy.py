@@ -330,8 +330,11 @@ def kernel_scales(unit: Array, target: Array) -> tuple[Array, float]:
     output being its best.
     """
     n, n_axes = unit.shape
-    spread = target.std(axis=0)
-    used = target[:, spread > 0.0] / spread[spread > 0.0]
+    # first by size: the variance of values of 1e-200 is no number
+    size = np.abs(target).max(axis=0)
+    sized = target[:, size > 0.0] / size[size > 0.0]
+    spread = sized.std(axis=0)
+    used = sized[:, spread > 0.0] / spread[spread > 0.0]
     if used.shape[1] == 0:
         return np.ones(n_axes), math.exp(_LOG_NOISE[0])
 

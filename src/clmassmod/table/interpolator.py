@@ -258,10 +258,11 @@ class Table:
             0 for all; the results are the same bits for any number.
         oob : {"raise", "nan", "clip", "linear"}
             Points outside the table: an error naming the first; NaN; the value at the nearest
-            point of the table; or its linear continuation. Points within 4 ulp of an edge are
-            inside, with a `RatioMap` those within its `slack` of x_max. Nearest and linear are
-            meant in the coordinates u of a map; a point that has none, as x < 0 under a
-            logarithm, is outside, at the lower edge for "clip" and NaN for "linear".
+            point of the table; or its linear continuation. Points beyond an edge by up to 4 ulp of
+            the larger edge of the axis are inside and count as at it, with a `RatioMap` those
+            within its `slack` of x_max. Nearest and linear are meant in the coordinates u of a
+            map; a point that has none, as x < 0 under a logarithm, is outside, at the lower edge
+            for "clip" and NaN for "linear".
 
         Returns
         -------

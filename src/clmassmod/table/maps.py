@@ -260,7 +260,7 @@ class CoordinateMap:
         """
         points = np.asarray(x, dtype=np.float64)
         u = np.array(points)
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             for i, transform in enumerate(self.transforms):
                 if transform == "log":
                     u[..., i] = np.log10(points[..., i])
@@ -279,8 +279,16 @@ class CoordinateMap:
             u[lost] = -math.inf
         return u
 
-    def inverse(self, u: Any) -> Array:
-        """Return x (..., N) of points u (..., N)."""
+    def inverse(self, u: Any, box: Array | None = None) -> Array:
+        """Return x (..., N) of points u (..., N).
+
+        Parameters
+        ----------
+        u : (..., N) array
+        box : (N, 2) array, optional
+            The box in u, from `box_to_u`, that points are in: rounding on the way back takes
+            none beyond the box in x, where a function may have no value.
+        """
         points = np.asarray(u, dtype=np.float64)
         x = np.array(points)
         for i, transform in enumerate(self.transforms):
@@ -288,6 +296,8 @@ class CoordinateMap:
                 x[..., i] = 10.0 ** points[..., i]
             elif transform == "sqrt":
                 x[..., i] = points[..., i] ** 2
+            if box is not None and transform != "linear":
+                x[..., i] = np.clip(x[..., i], *_innermost(transform, box[i]))
         if self.ratio is not None:
             i = self.ratio_axis
             scale = self.ratio.scale(np.delete(x, i, axis=-1))
@@ -341,7 +351,7 @@ class CoordinateMap:
         by_u = np.asarray(gradient, dtype=np.float64)
         result = np.array(by_u)
         lift = (slice(None),) * (points.ndim - 1) + (None,) * (by_u.ndim - points.ndim)
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             for i, transform in enumerate(self.transforms):
                 x_i = points[..., i]
                 if transform == "log":
@@ -388,6 +398,21 @@ class CoordinateMap:
             ratio = RatioMap.from_dict(maps[i], i)
             kinds[i] = "linear"
         return cls(kinds, ratio)
+
+
+def _innermost(transform: str, edges: Array) -> tuple[float, float]:
+    """Return the x furthest inside of those that are taken to two edges in u.
+
+    Several x are rounded to one u. Whichever of them an edge was made from, these are within.
+    """
+    low, high = edges.tolist()
+    to_u, to_x = (np.log10, lambda u: 10.0**u) if transform == "log" else (np.sqrt, np.square)
+    first, last = float(to_x(low)), float(to_x(high))
+    while to_u(after := math.nextafter(first, math.inf)) <= low:
+        first = after
+    while last > 0.0 and to_u(before := math.nextafter(last, 0.0)) >= high:
+        last = before
+    return first, last
 
 
 def _check_scale_table(table: Any, log_scale: bool) -> None:

@@ -67,7 +67,7 @@ class Problem:
 
     def function_of_u(self, u: Array) -> Array:
         """Return values (n, K) at points u (n, N)."""
-        return self.evaluator(self.coordinate_map.inverse(u))
+        return self.evaluator(self.coordinate_map.inverse(u, self.box))
 
     def table(self, axes: Sequence[Array], values: Array) -> Table:
         """Return the table in u of values (n_1, ..., n_N, K)."""
@@ -119,6 +119,16 @@ class Problem:
         self.history.append(step)
         self.on_step(step)
         return stop.over(self.tol) <= 1.0
+
+
+def scaled_squares(residuals: Array) -> tuple[float, Array]:
+    """Return the largest size of residuals (n, K), and their summed squares (n,) in units of it.
+
+    Squares of errors of 1e-200 or 1e200 are not numbers.
+    """
+    scale = float(np.abs(residuals).max(initial=0.0))
+    unit = scale if scale > 0.0 else 1.0
+    return scale, np.asarray(((residuals / unit) ** 2).sum(axis=1))
 
 
 def largest(residuals: Array) -> Array:

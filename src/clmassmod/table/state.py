@@ -85,7 +85,7 @@ class Build:
             allowed = f"the function of the table, {self.function_id}"
             raise ParameterError("function", str(given), allowed, hint)
         s = self.settings
-        points = s.coordinate_map.inverse(self.pool.u)
+        points = s.coordinate_map.inverse(self.pool.u, self.pool.box)
         if not same_values(function, points, self.values, s.tol):
             hint = "It has other values at the first points: build a new table with it."
             raise ParameterError("function", str(given), "the function of the table", hint)
@@ -117,7 +117,7 @@ def build_arrays(build: Build) -> dict[str, npt.NDArray[Any]]:
     """
     pool, mapped = build.pool, build.settings.coordinate_map
     arrays: dict[str, npt.NDArray[Any]] = {
-        f"{POOL}/x": mapped.inverse(pool.u),
+        f"{POOL}/x": mapped.inverse(pool.u, pool.box),
         f"{POOL}/y": build.values,
         f"{POOL}/split": pool.split(),
         f"{POOL}/index": pool.index,
