@@ -97,6 +97,18 @@ def test_many_extensions_each_from_a_file(tmp_path):
     np.testing.assert_allclose(from_file(x), function(x), atol=1e-3)
 
 
+@pytest.mark.parametrize("kind", ["adaptive", "chebyshev", "uniform", "log", "linear"])
+def test_every_kind_covers_a_larger_box(kind):
+    table, made_of = make(kind)
+    larger = table.extend(box=LARGER)
+    assert larger.error_report().converged
+    assert larger.in_domain(np.array(list(LARGER.values())).T).all()
+    # points of LARGER, not of the sample; uniform in x, which under a log is another mean
+    low, high = np.array(list(LARGER.values())).T
+    x = low + (high - low) * np.random.default_rng(8).random((5000, 3))
+    assert np.quantile(np.abs(larger(x) - made_of(x)), 0.99) < 1.5e-3
+
+
 def test_nothing_known_is_evaluated_again(tmp_path):
     table, _ = make("adaptive")
     table.save(tmp_path / "t.h5")

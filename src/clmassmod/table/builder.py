@@ -273,10 +273,10 @@ def _select(
         table = build_uniform(problem)
         return table, list(table.axes), None, None
     if method == "chebyshev":
-        table = build_chebyshev(problem, _store(build, problem.function_of_u))
+        table = build_chebyshev(problem, _store(problem.box, problem.function_of_u))
         return table, list(table.axes), None, None
     if build.store is None:
-        store = _store(build, problem.function_of_u)
+        store = _store(build.first_box, problem.function_of_u)
     else:
         store = build.store.bound_to(problem.function_of_u)
     knots = build.knots or (first_ticks(),) * problem.n_axes
@@ -284,8 +284,8 @@ def _select(
     return fit.table, store.axes(fit.knots), fit.knots, store
 
 
-def _store(build: Build, evaluate: Callable[[Array], Array]) -> NodeStore:
-    return NodeStore(len(build.first_box), box_positions(build.first_box), evaluate)
+def _store(box: Array, evaluate: Callable[[Array], Array]) -> NodeStore:
+    return NodeStore(len(box), box_positions(box), evaluate)
 
 
 # -- the release -----------------------------------------------------------------------------------
