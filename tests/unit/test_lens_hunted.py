@@ -111,3 +111,21 @@ def test_disc_that_barely_reaches_inside_a_cut(inside):
     magnification = disc_magnification(lens, ring + radius - inside, radius)
     # what has an image B is seen within `inside` of the centre
     assert -((inside / radius) ** 2) <= magnification.mu_b <= 0.0
+
+
+def test_ring_of_a_search_that_meets_the_radial_critical_radius():
+    # Halley's steps are short there, where x - alpha does not rise: .3735 was taken for the ring
+    lens = LensModel(
+        8.252749341760248,
+        11.381996255506849,
+        -0.42767943707807804,
+        gamma_in=0.6,
+        c200=58.59923114141703,
+    )
+    ring = lens.einstein_radius()
+    # brute: the only sign change of alpha - x
+    x = np.geomspace(1e-3, 10.0, 4001)
+    falls = np.flatnonzero(np.diff(np.sign(lens.deflection(x) - x)))
+    assert falls.size == 1
+    assert x[falls[0]] < ring < x[falls[0] + 1]
+    assert lens.deflection(ring) == pytest.approx(ring, rel=1e-12)

@@ -91,7 +91,9 @@ CLMASSMOD_INLINE LensPoint find_einstein(const Lens& lens, LensStatus& status) n
         }
         const double radial = 1.0 - p.stretch();
         const double d = halley_step(x, x - p.deflection(), radial, -p.stretch_slope());
-        if (radial > 0.0 && std::fabs(d) <= kLastStep * x) {
+        // close to the radial critical radius Halley's steps are short without a root
+        const bool bent = std::fabs(d * p.stretch_slope()) > kLastBend * x * radial;
+        if (radial > 0.0 && !bent && std::fabs(d) <= kLastStep * x) {
             status = LensStatus::ok;
             return advance(p, d / x);
         }
