@@ -7,6 +7,8 @@ from libc.stddef cimport size_t
 from batch cimport check
 from lenses cimport (
     CentralColumns,
+    CrossSectionColumns,
+    DetectedTable,
     DiscColumns,
     GnfwShape,
     GridBatch,
@@ -15,6 +17,7 @@ from lenses cimport (
     LensBatch,
     LensValueColumns,
     OctavePanels,
+    OffsetRule,
     PairBatch,
     RingBatch,
     SersicShape,
@@ -22,7 +25,9 @@ from lenses cimport (
     build_gnfw_table,
     build_sersic_table,
     build_slope_panel,
+    detected_pairs,
     disc_magnifications,
+    fill_cross_sections,
     fill_halo_scales,
     fit_mean_table,
     gnfw_enclosed_mass,
@@ -30,9 +35,12 @@ from lenses cimport (
     invert_pair_batch,
     invert_ring_batch,
     kMeanLayout,
+    kRuleOffsets,
     kSampledLayout,
     kSlopeLayout,
     kSlopePanels,
+    kSolvedOffsets,
+    kTailTerms,
     lens_structures,
     lens_values,
     mean_table_nodes,
@@ -514,3 +522,98 @@ def invert_grid(
         batch.log_photometry = &out[5, 0]
     with nogil:
         invert_grid_batch(batch, n_threads)
+
+
+# -- detection cross-sections ----------------------------------------------------------------------
+
+SOLVED_OFFSETS = kSolvedOffsets
+RULE_OFFSETS = kRuleOffsets
+TAIL_TERMS = kTailTerms
+
+
+cdef class DetectionTable:
+    """Splines (n_counts, n_means, n_apart) of the number of sources seen in both images.
+
+    `limits` are the fainter gain's ends, the largest difference and the step.
+    """
+
+    cdef DetectedTable table
+    cdef object kept
+
+    def __cinit__(self, const double[:, :, ::1] coefficients, const double[::1] limits):
+        check(limits.shape[0] == 4 and limits[3] > 0.0 and limits[0] < limits[1], "limits: (4,)")
+        self.table.n_counts = coefficients.shape[0]
+        self.table.n_means = coefficients.shape[1]
+        self.table.n_apart = coefficients.shape[2]
+        self.table.faint_low, self.table.faint_high = limits[0], limits[1]
+        self.table.apart_high = limits[2]
+        self.table.inverse_step = 1.0 / limits[3]
+        check(coefficients.shape[0] > 0
+              and (limits[1] - limits[0] + 0.5 * limits[2]) / limits[3] + 4.0
+              <= coefficients.shape[1]
+              and limits[2] / limits[3] + 4.0 <= coefficients.shape[2], "coefficients")
+        self.table.coefficients = &coefficients[0, 0, 0]
+        self.kept = coefficients
+
+    def counts(self, const double[::1] log_a, const double[::1] log_b, double[:, ::1] out):
+        """Fill `out` (n, n_counts) at logarithms of the magnifications."""
+        cdef size_t n = log_a.shape[0]
+        check(<size_t>log_b.shape[0] == n and <size_t>out.shape[0] == n
+              and <size_t>out.shape[1] == self.table.n_counts, "out: (n, n_counts)")
+        if n == 0:
+            return
+        with nogil:
+            detected_pairs(self.table, &log_a[0], &log_b[0], n, &out[0, 0])
+
+
+cdef class SourceOffsets:
+    """Rule over the offsets of sources within the caustic; see `OffsetRule` of the core."""
+
+    cdef OffsetRule rule
+    cdef tuple kept
+
+    def __cinit__(
+        self,
+        const double[::1] solved,
+        const double[:, ::1] tail,
+        const double[:, ::1] interpolation,
+        const double[:, ::1] offsets,
+    ):
+        """`offsets` (4, n): w, weight, ln beta, ln w."""
+        check(<size_t>solved.shape[0] == kSolvedOffsets
+              and <size_t>tail.shape[0] == kTailTerms
+              and <size_t>tail.shape[1] == kSolvedOffsets
+              and <size_t>interpolation.shape[0] == kSolvedOffsets
+              and <size_t>interpolation.shape[1] == kRuleOffsets
+              and offsets.shape[0] == 4 and <size_t>offsets.shape[1] == kRuleOffsets, "rule")
+        self.rule.solved = &solved[0]
+        self.rule.tail = &tail[0, 0]
+        self.rule.interpolation = &interpolation[0, 0]
+        self.rule.w, self.rule.weight = &offsets[0, 0], &offsets[1, 0]
+        self.rule.log_beta, self.rule.log_w = &offsets[2, 0], &offsets[3, 0]
+        self.kept = (solved, tail, interpolation, offsets)
+
+
+def cross_sections(
+    LensArrays lenses,
+    SourceOffsets rule,
+    DetectionTable table,
+    double[:, ::1] out,
+    double[::1] einstein,
+    int[::1] status,
+    int n_threads,
+):
+    """Fill `out` (n, n_counts), Einstein radii and status (n,) of lenses of stars and halo."""
+    cdef size_t n = lenses.batch.n
+    cdef CrossSectionColumns columns
+    check(lenses.batch.total_tables == NULL, "lenses of stars and halo")
+    check(<size_t>out.shape[0] == n and <size_t>out.shape[1] == table.table.n_counts
+          and <size_t>einstein.shape[0] == n and <size_t>status.shape[0] == n,
+          "out: (n, n_counts)")
+    if n == 0:
+        return
+    columns.section = &out[0, 0]
+    columns.einstein = &einstein[0]
+    columns.status = &status[0]
+    with nogil:
+        fill_cross_sections(lenses.batch, rule.rule, table.table, columns, n_threads)

@@ -153,3 +153,36 @@ cdef extern from "clmassmod/lens_grid.hpp" namespace "clmassmod" nogil:
         double* log_photometry
         int* status
     void invert_grid_batch "clmassmod::invert_grid"(const GridBatch& batch, int n_threads)
+
+cdef extern from "clmassmod/detected_counts.hpp" namespace "clmassmod" nogil:
+    cdef struct DetectedTable "clmassmod::DetectedCounts":
+        size_t n_counts
+        size_t n_means
+        size_t n_apart
+        const double* coefficients
+        double faint_low
+        double faint_high
+        double apart_high
+        double inverse_step
+    void detected_pairs "clmassmod::detected_counts"(
+        const DetectedTable& table, const double* log_a, const double* log_b, size_t n, double* out)
+
+cdef extern from "clmassmod/cross_section.hpp" namespace "clmassmod" nogil:
+    const size_t kSolvedOffsets
+    const size_t kRuleOffsets
+    const size_t kTailTerms
+    cdef struct OffsetRule:
+        const double* solved
+        const double* tail
+        const double* interpolation
+        const double* w
+        const double* weight
+        const double* log_beta
+        const double* log_w
+    cdef struct CrossSectionColumns:
+        double* section
+        double* einstein
+        int* status
+    void fill_cross_sections "clmassmod::cross_sections"(
+        const LensBatch& batch, const OffsetRule& rule, const DetectedTable& table,
+        const CrossSectionColumns& out, int n_threads)

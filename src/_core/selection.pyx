@@ -1,87 +1,119 @@
 # distutils: language = c++
-"""Means over a population of lenses, without the GIL."""
+"""Means of a function of lenses over populations, without the GIL."""
 
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stddef cimport size_t
-from libcpp cimport bool as cbool
-
-import numpy as np
 
 from batch cimport check
 from population cimport PopulationFrame
 
 cdef extern from "clmassmod/selection_sum.hpp" namespace "clmassmod" nogil:
-    const size_t kMostHaloNodes
-    const size_t kMostMismatchNodes
+    const size_t kSlopeLanes
+    const size_t kMostSlopeNodes
+    const size_t kMostMasses
+    const double kMassReach
+    const double kMassRise
+    cdef struct SelectionRow:
+        double log_mstar
+        double first_re
+        double first_mhalo
+        size_t n_sizes
+        size_t n_masses
+        size_t start
     cdef struct SelectionGrid:
-        size_t n_groups, n_x, n_alpha, n_gamma, n_h
+        size_t n_rows
+        const SelectionRow* rows
+        size_t n_slopes
+        const double* slopes
+        const double* weights
         const double* values
-        const double* x
-        const double* x_weight
-        const double* alpha
-        const double* alpha_weight
-        const double* h
-        const double* h_weight
-        const double* mean_re
-        const double* excess
-        const double* excess_weight
-        cbool with_sizes
+        double step_re
+        double step_mhalo
+        double volume
     cdef struct SelectionPoints:
         size_t n
         const double* points
-        size_t n_t
+        size_t n_mismatch
         const double* t
-        const double* t_weight
+        const double* log_t
         PopulationFrame frame
-    void selection_shares(const SelectionGrid& g, const SelectionPoints& s,
-                          const double* gamma_weight, double* out, int n_threads)
+    void fill_sums "clmassmod::selection_sums"(
+        const SelectionGrid& grid, const SelectionPoints& points, double* out, int n_threads)
 
-MOST_HALO_NODES = kMostHaloNodes
-MOST_MISMATCH_NODES = kMostMismatchNodes
+SLOPE_LANES = kSlopeLanes
+MOST_SLOPES = kMostSlopeNodes
+MOST_MASSES = kMostMasses
+MASS_REACH = kMassReach
+MASS_RISE = kMassRise
 
 
-def shares(
-    const double[:, :, :, :, ::1] values,
-    const double[:, ::1] x,
-    const double[:, ::1] alpha,
-    const double[:, ::1] h,
-    const double[::1] mean_re,
-    const double[:, ::1] excess,
-    bint with_sizes,
+cdef class Rows:
+    """Rows of a grid: columns (3, n) log M*, first log Re and log Mh; sizes (2, n) of both axes."""
+
+    cdef SelectionRow* rows
+    cdef size_t n
+    cdef size_t n_cells
+
+    def __cinit__(self, const double[:, ::1] columns, const size_t[:, ::1] sizes):
+        cdef size_t i
+        self.rows = NULL
+        self.n = columns.shape[1]
+        self.n_cells = 0
+        check(self.n > 0 and columns.shape[0] == 3 and sizes.shape[0] == 2
+              and <size_t>sizes.shape[1] == self.n, "columns: (3, n), sizes: (2, n)")
+        self.rows = <SelectionRow*>PyMem_Malloc(self.n * sizeof(SelectionRow))
+        if self.rows == NULL:
+            raise MemoryError()
+        for i in range(self.n):
+            check(0 < sizes[0, i] and 0 < sizes[1, i] <= kMostMasses, "sizes")
+            self.rows[i].log_mstar = columns[0, i]
+            self.rows[i].first_re, self.rows[i].first_mhalo = columns[1, i], columns[2, i]
+            self.rows[i].n_sizes, self.rows[i].n_masses = sizes[0, i], sizes[1, i]
+            self.rows[i].start = self.n_cells
+            self.n_cells += sizes[0, i] * sizes[1, i]
+
+    def __dealloc__(self):
+        PyMem_Free(self.rows)
+
+
+def log_means(
+    Rows rows,
+    const double[:, ::1] slopes,
+    const double[::1] values,
+    const double[::1] steps,
     const double[:, ::1] points,
-    const double[:, ::1] slope_weights,
     const double[:, ::1] mismatch,
     const double[::1] frame,
-    double[:, ::1] out,
+    double[::1] out,
     int n_threads,
 ):
-    """Fill `out` (points, x): what each stellar mass adds to the mean.
+    """Fill `out` (n,) with ln A at points (n, 15).
 
-    `values` (groups, x, alpha, gamma, h); `x`, `alpha`, `h`, `excess` and `mismatch` (2, n):
-    nodes and weights (barycentric ones of alpha); `slope_weights` (points, gamma).
+    `slopes` (2, n_slopes): nodes and weights; `values` (cells, n_slopes) in one piece; `steps`
+    (3,) of log M*, log Re and log Mh; `mismatch` (2, k): nodes and ln of weights; `frame` (5,).
     """
-    cdef SelectionGrid g
-    cdef SelectionPoints s
-    g.n_groups, g.n_x, g.n_alpha = values.shape[0], values.shape[1], values.shape[2]
-    g.n_gamma, g.n_h = values.shape[3], values.shape[4]
-    check(g.n_h % 8 == 0 and g.n_h <= kMostHaloNodes and g.n_alpha <= kMostMismatchNodes, "values")
-    check(x.shape[0] == 2 and <size_t>x.shape[1] == g.n_x and alpha.shape[0] == 2
-          and <size_t>alpha.shape[1] == g.n_alpha and h.shape[0] == 2
-          and <size_t>h.shape[1] == g.n_h and <size_t>mean_re.shape[0] == g.n_x
-          and excess.shape[0] == 2 and <size_t>excess.shape[1] == g.n_groups, "nodes")
-    s.n = points.shape[0]
-    check(s.n > 0 and points.shape[1] == 15 and <size_t>slope_weights.shape[0] == s.n
-          and <size_t>slope_weights.shape[1] == g.n_gamma and frame.shape[0] == 5
-          and mismatch.shape[0] == 2 and <size_t>out.shape[0] == s.n
-          and <size_t>out.shape[1] == g.n_x, "points")
-    g.values = &values[0, 0, 0, 0, 0]
-    g.x, g.x_weight = &x[0, 0], &x[1, 0]
-    g.alpha, g.alpha_weight = &alpha[0, 0], &alpha[1, 0]
-    g.h, g.h_weight = &h[0, 0], &h[1, 0]
-    g.mean_re, g.excess, g.excess_weight = &mean_re[0], &excess[0, 0], &excess[1, 0]
-    g.with_sizes = with_sizes
-    s.points = &points[0, 0]
-    s.n_t, s.t, s.t_weight = mismatch.shape[1], &mismatch[0, 0], &mismatch[1, 0]
-    s.frame.pivot_r, s.frame.pivot_h, s.frame.pivot_sps = frame[0], frame[1], frame[2]
-    s.frame.gamma_low, s.frame.gamma_high = frame[3], frame[4]
+    cdef SelectionGrid grid
+    cdef SelectionPoints given
+    cdef size_t n_slopes = slopes.shape[1]
+    check(slopes.shape[0] == 2 and 0 < n_slopes <= kMostSlopeNodes
+          and n_slopes % kSlopeLanes == 0, "slopes: (2, n)")
+    check(<size_t>values.shape[0] == rows.n_cells * n_slopes, "values: (cells, n_slopes)")
+    check(points.shape[1] == 15 and out.shape[0] == points.shape[0], "points: (n, 15)")
+    check(mismatch.shape[0] == 2 and mismatch.shape[1] > 0, "mismatch: (2, n)")
+    check(frame.shape[0] == 5 and steps.shape[0] == 3, "frame: (5,), steps: (3,)")
+    if points.shape[0] == 0:
+        return
+    grid.n_rows, grid.n_slopes = rows.n, n_slopes
+    grid.slopes, grid.weights = &slopes[0, 0], &slopes[1, 0]
+    grid.values = &values[0]
+    grid.step_re, grid.step_mhalo = steps[1], steps[2]
+    grid.volume = steps[0] * steps[1] * steps[2]
+    grid.rows = rows.rows
+    given.n, given.points = points.shape[0], &points[0, 0]
+    given.n_mismatch = mismatch.shape[1]
+    given.t, given.log_t = &mismatch[0, 0], &mismatch[1, 0]
+    given.frame.pivot_r, given.frame.pivot_h = frame[0], frame[1]
+    given.frame.pivot_sps = frame[2]
+    given.frame.gamma_low, given.frame.gamma_high = frame[3], frame[4]
     with nogil:
-        selection_shares(g, s, &slope_weights[0, 0], &out[0, 0], n_threads)
+        fill_sums(grid, given, &out[0], n_threads)

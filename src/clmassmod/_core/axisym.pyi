@@ -89,3 +89,26 @@ def invert_grid(
     status: _Ints,
     n_threads: int,
 ) -> None: ...
+
+SOLVED_OFFSETS: int
+RULE_OFFSETS: int
+TAIL_TERMS: int
+
+class DetectionTable:
+    def __init__(self, coefficients: _Floats, limits: _Floats) -> None: ...
+    def counts(self, log_a: _Floats, log_b: _Floats, out: _Floats) -> None: ...
+
+class SourceOffsets:
+    def __init__(
+        self, solved: _Floats, tail: _Floats, interpolation: _Floats, offsets: _Floats
+    ) -> None: ...
+
+def cross_sections(
+    lenses: LensArrays,
+    rule: SourceOffsets,
+    table: DetectionTable,
+    out: _Floats,
+    einstein: _Floats,
+    status: _Ints,
+    n_threads: int,
+) -> None: ...

@@ -3,19 +3,21 @@ import numpy.typing as npt
 
 _Array = npt.NDArray[np.float64]
 
-MOST_HALO_NODES: int
-MOST_MISMATCH_NODES: int
+SLOPE_LANES: int
+MOST_SLOPES: int
+MOST_MASSES: int
+MASS_REACH: float
+MASS_RISE: float
 
-def shares(
+class Rows:
+    def __init__(self, columns: _Array, sizes: npt.NDArray[np.uintp]) -> None: ...
+
+def log_means(
+    rows: Rows,
+    slopes: _Array,
     values: _Array,
-    x: _Array,
-    alpha: _Array,
-    h: _Array,
-    mean_re: _Array,
-    excess: _Array,
-    with_sizes: bool,
+    steps: _Array,
     points: _Array,
-    slope_weights: _Array,
     mismatch: _Array,
     frame: _Array,
     out: _Array,

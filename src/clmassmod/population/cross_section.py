@@ -2,103 +2,80 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import pairwise
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from ..errors import ParameterError
+from .._checks import checked_threads
+from .._core import axisym as core
+from ..cosmology import cosmology_to_dict, resolve_cosmology
+from ..errors import NumericalError, ParameterError
+from ..stronglens.lens import LensStatus
 from ..stronglens.lens_model import LensModel
-from ..stronglens.lens_solver import solve_images
-from ..stronglens.observation import MagnitudeLimit
+from ..stronglens.mass_sampler import LensPopulation
+from ..stronglens.observation import Detection, MockNoise
+from ..stronglens.relations import ConcentrationRelation, Constant
 from ..stronglens.source_population import SourcePopulation
-from ..table.interpolator import Table
+from .detected_counts import DetectedCounts
 
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
 
+    from ..table.interpolator import Table
+
+__all__ = ["CrossSection", "DetectedCounts", "build_cross_section", "concentrations"]
+
 Array = npt.NDArray[np.float64]
 
-# source offsets that are solved, and panels of those where the detection is integrated
-_SOLVED = 14
-_PANELS = (0.0, 0.5, 0.8, 0.92, 0.97, 1.0)
-_ORDER = 10
-_REACH = 9.0
-_STEPS_PER_SIGMA = 4.0
-_FAINTEST = 9.0
-_BLOCK = 1 << 13
+COORDINATES = ("log_mstar", "log_re", "log_mhalo", "gamma_in")
+"""Axes of the table: log10 Msun, log10 kpc, log10 Msun, inner slope."""
+
+_BLOCK = 1 << 14
+_CONCENTRATION_NODES = 8
 
 
-class DetectedCounts:
-    """Sources per arcmin^2 of which both images are detected, at two magnifications.
-
-    ``G = int n(m) P_det(m - g_A; sigma_A) P_det(m - g_B; sigma_B) dm`` with the gains
-    ``g = 2.5 log10 |mu|``, tabulated to a relative 1e-7 of its largest value.
-
-    Parameters
-    ----------
-    sources : SourcePopulation
-    detection : MagnitudeLimit
-    sigma_a, sigma_b : float, mag, > 0
-    """
-
-    def __init__(
-        self, sources: SourcePopulation, detection: MagnitudeLimit, sigma_a: float, sigma_b: float
-    ) -> None:
-        for name, value in (("sigma_a", sigma_a), ("sigma_b", sigma_b)):
-            if not 0.0 < value < 10.0:
-                raise ParameterError(name, value, "> 0 and < 10 mag")
-        counts, limit = sources.counts, detection.limit
-        spread = math.hypot(sigma_a, sigma_b)
-        self._most = _REACH * spread
-        breaks = np.asarray(counts.breaks, dtype=np.float64)
-        # at gains below the first nothing is seen, above the last everything
-        low = breaks[0] - limit - _FAINTEST * sigma_b - self._most
-        high = breaks[-1] - limit + _FAINTEST * sigma_b + self._most
-        step = min(sigma_a, sigma_b) / _STEPS_PER_SIGMA
-        self._gain = np.linspace(low, high, math.ceil((high - low) / step) + 1)
-        gap = np.linspace(-self._most, self._most, math.ceil(2.0 * self._most / step) + 1)
-        m, weight = _magnitude_rule(breaks, 0.5 * min(sigma_a, sigma_b))
-        weight = weight * np.asarray(counts.density_at(m))
-        seen_b = special.ndtr((limit - m + self._gain[:, None]) / sigma_b)
-        values = np.empty((self._gain.size, gap.size))
-        for j, one in enumerate(gap):
-            seen_a = special.ndtr((limit - m + self._gain[:, None] + one) / sigma_a)
-            values[:, j] = (seen_a * seen_b * weight).sum(axis=1)
-        self._table = Table.from_grid([self._gain, gap], values, names=["gain_b", "gap"])
-
-    def __call__(self, gain_a: Array, gain_b: Array) -> Array:
-        """Return G at gains [mag] of the same shape."""
-        low, high = self._gain[0], self._gain[-1]
-        gap = gain_a - gain_b
-        # an image brighter than the other by more is seen whenever the other is
-        faint = np.where(gap < -self._most, gain_a + self._most, gain_b)
-        x = np.empty((*gap.shape, 2))
-        np.clip(faint, low, high, out=x[..., 0])
-        np.clip(gap, -self._most, self._most, out=x[..., 1])
-        return np.asarray(np.maximum(self._table(x), 0.0))
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CrossSection:
-    """Mean number of detected lensed sources of lenses at one redshift.
-
-    ``Lambda = int 2 pi beta n(m) P_det(m, beta) dbeta dm``, beta in ``sqrt(1 - beta / y_c)``
-    by a Gauss-Legendre rule.
+    """Mean number of detected lensed sources of galaxies at one redshift.
 
     Parameters
     ----------
     counts : DetectedCounts
     sources : SourcePopulation
-        Redshifts of the sources; a distribution in at most 24 planes.
-    z_l : float
+        Their redshifts; a distribution in at most 24 planes.
+    z_l : float, > 0
     sersic_n : float
     cosmology : astropy cosmology, optional
+    z_s : sequence of (redshift, weight), optional
+        Planes in place of those of `sources`.
+
+    Raises
+    ------
+    ParameterError
+        No source behind the lens, or an argument outside its range.
+
+    Notes
+    -----
+    ``Lambda = int 2 pi beta dbeta int dm n(m) P(m - 2.5 lg mu_A) P(m - 2.5 lg |mu_B|)`` with n
+    per kpc^2 of the lens plane; planes of sources add, those in front of the lens count for
+    nothing. With ``w = sqrt(1 - beta/y_c)`` the logarithms of ``mu_A beta`` and
+    ``|mu_B| beta w`` are smooth functions of w: they are interpolated from 20 solved offsets to
+    a rule of 160, and solved at all 160 where their Chebyshev series has not converged.
+    Relative accuracy 1e-6 for errors of 0.1 mag, at about 7 us per lens and plane.
+
+    Examples
+    --------
+    >>> from clmassmod.population.cross_section import CrossSection, DetectedCounts
+    >>> from clmassmod.stronglens import MagnitudeLimit, SourcePopulation
+    >>> sources = SourcePopulation()
+    >>> section = CrossSection(DetectedCounts(sources, MagnitudeLimit(26.5), 0.1), sources)
+    >>> print(f"{section(11.5, 0.9, 13.0, 1.0):.6f}")
+    0.003392
     """
 
     counts: DetectedCounts
@@ -106,6 +83,19 @@ class CrossSection:
     z_l: float = 0.3
     sersic_n: float = 4.0
     cosmology: FLRW | None = None
+    z_s: Sequence[tuple[float, float]] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.planes:
+            z = self.sources.redshifts.tolist() if self.z_s is None else self.z_s
+            raise ParameterError("z_s", z, f"some above z_l = {self.z_l:g}")
+
+    @cached_property
+    def planes(self) -> tuple[tuple[float, float], ...]:
+        """Redshifts and weights of the sources behind the lens, nearest first."""
+        z, weight = self.sources.planes if self.z_s is None else np.array(self.z_s).T
+        order = np.argsort(z, kind="stable")
+        return tuple((float(z[i]), float(weight[i])) for i in order if z[i] > self.z_l)
 
     def __call__(
         self,
@@ -116,77 +106,219 @@ class CrossSection:
         c200: Any = 5.0,
         *,
         n_threads: int = 1,
-    ) -> Array:
-        """Return Lambda of lenses, whose properties broadcast; 0 where there is no ring."""
-        given = np.broadcast_arrays(log_mstar, log_re, log_mhalo, gamma_in, c200)
-        shape = given[0].shape
-        columns = [np.asarray(one, dtype=np.float64).reshape(-1) for one in given]
-        total = np.zeros(columns[0].size)
-        for z_s, weight in zip(*self.sources.planes, strict=True):
-            if z_s <= self.z_l:
-                continue
-            for first in range(0, total.size, _BLOCK):
-                rows = slice(first, first + _BLOCK)
-                part = [one[rows] for one in columns]
-                total[rows] += weight * self._plane(part, float(z_s), n_threads)
-        return np.asarray(total.reshape(shape))
+    ) -> Any:
+        """Return Lambda of lenses, whose properties broadcast; 0 where there is no ring.
 
-    def _plane(self, columns: list[Array], z_s: float, n_threads: int) -> Array:
+        Parameters
+        ----------
+        log_mstar, log_re, log_mhalo, gamma_in, c200 : float or array
+            As for `LensModel`; ``gamma_in < 2``.
+        n_threads : int, >= 0
+            0 for all; the results are the same bits for any number.
+
+        Returns
+        -------
+        (...) or, for several counts, (..., K) array
+
+        Raises
+        ------
+        ParameterError
+            A property outside its range, or a lens with an infinite caustic.
+        NumericalError
+            Images that are not found; the lens is named.
+        """
+        given = np.broadcast_arrays(log_mstar, log_re, log_mhalo, gamma_in, c200)
+        columns = np.array([np.asarray(one, dtype=np.float64).reshape(-1) for one in given])
+        sections, _ = self.by_plane(columns, n_threads=n_threads)
+        weights = np.array([weight for _, weight in self.planes])
+        total = np.tensordot(weights, sections, axes=1).reshape(*given[0].shape, -1)
+        return total if self.counts.several else total[..., 0][()]
+
+    def by_plane(self, columns: Array, *, n_threads: int = 1) -> tuple[Array, Array]:
+        """Return numbers (P, n, K) and Einstein radii (P, n) [arcsec] of each plane of sources.
+
+        The numbers are those if all sources were in that plane; radii are NaN without a ring.
+
+        Parameters
+        ----------
+        columns : (5, n) array
+            log M*, log Re, log Mh, inner slope and c200.
+        n_threads : int, >= 0
+        """
+        checked_threads(n_threads)
+        n = columns.shape[1]
+        sections = np.empty((len(self.planes), n, self.counts.n_counts))
+        rings = np.empty((len(self.planes), n))
+        for first in range(0, n, _BLOCK):
+            rows = slice(first, first + _BLOCK)
+            for i, (z_s, _) in enumerate(self.planes):
+                lens = self._lens(columns[:, rows], z_s)
+                sections[i, rows], rings[i, rows] = _sections(lens, self.counts, n_threads)
+                sections[i, rows] /= (60.0 * float(lens.kpc_per_arcsec)) ** 2
+        return sections, rings
+
+    def _lens(self, columns: Array, z_s: float) -> LensModel:
         log_mstar, log_re, log_mhalo, gamma_in, c200 = columns
-        lens = LensModel(
+        return LensModel(
             log_mstar,
             log_mhalo,
             log_re,
-            gamma_in=gamma_in,
-            c200=c200,
-            sersic_n=self.sersic_n,
-            z_l=self.z_l,
-            z_s=z_s,
-            cosmology=self.cosmology,
+            self.z_l,
+            z_s,
+            gamma_in,
+            c200[0] if c200.size and (c200 == c200[0]).all() else c200,
+            self.sersic_n,
+            self.cosmology,
         )
-        caustic = np.nan_to_num(lens.structure(n_threads=n_threads).caustic_radius, nan=0.0)
-        safe = np.where(caustic > 0.0, caustic, 1.0)
-        # beta |mu| is smooth in sqrt(1 - beta/y_c), and so is beta u |mu_B| at a radial caustic
-        logs = np.empty((2, _SOLVED, caustic.size))
-        for k, u in enumerate(_solved_nodes()):
-            beta = safe * (1.0 - u * u)
-            images = solve_images(lens, beta, n_threads=n_threads)
-            logs[0, k], logs[1, k] = beta * images.mu_a, -beta * u * images.mu_b
-        np.log10(logs, out=logs)
-        u, weight, matrix = _offset_rule()
-        log_beta = np.log10(safe)[:, None] + np.log10(1.0 - u * u)
-        log_a, log_b = (one.T @ matrix.T for one in logs)
-        seen = self.counts(2.5 * (log_a - log_beta), 2.5 * (log_b - log_beta - np.log10(u)))
-        total = np.where(np.isnan(seen), 0.0, seen) @ (weight * u * (1.0 - u * u))
-        kpc_per_arcmin = 60.0 * float(lens.kpc_per_arcsec)
-        return np.asarray(4.0 * math.pi * (caustic / kpc_per_arcmin) ** 2 * total)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the numbers depend on, as plain values."""
+        return {
+            **self.counts.to_dict(),
+            "z_l": float(self.z_l),
+            "z_s": [list(plane) for plane in self.planes],
+            "sersic_n": float(self.sersic_n),
+            "cosmology": cosmology_to_dict(resolve_cosmology(self.cosmology)),
+        }
 
 
-@cache
-def _solved_nodes() -> Array:
-    """Return Chebyshev points of (0, 1)."""
-    k = np.arange(_SOLVED)
-    return np.asarray(0.5 * (1.0 - np.cos(np.pi * (k + 0.5) / _SOLVED)))
+def _sections(lens: LensModel, counts: DetectedCounts, n_threads: int) -> tuple[Array, Array]:
+    """Return ``int 2 pi beta N dbeta`` [kpc^2 / arcmin^2] (n, K) and Einstein radii [arcsec]."""
+    n = lens.shape[0]
+    section, ring = np.empty((n, counts.n_counts)), np.empty(n)
+    status = np.empty(n, dtype=np.intc)
+    core.cross_sections(
+        lens._arrays(lens.shape), _RULE, counts.core_table, section, ring, status, n_threads
+    )
+    if np.isinf(section).any():
+        at = int(np.argmax(np.isinf(section).any(axis=1)))
+        allowed = f"below 2: a steeper halo gives every source a second image (lens {at})"
+        raise ParameterError("gamma_in", float(lens.gamma_in[at]), allowed)
+    failed = ~np.isin(status, (LensStatus.ok, LensStatus.no_einstein_ring))
+    if failed.any():
+        at = int(np.argmax(failed))
+        reason = LensStatus(int(status[at])).name
+        raise NumericalError(f"images of lens {at} are not found ({reason})")
+    return section, ring / lens.kpc_per_arcsec
 
 
-@cache
-def _offset_rule() -> tuple[Array, Array, Array]:
-    """Return nodes and weights on (0, 1), and the matrix of interpolation onto them."""
-    node, weight = np.polynomial.legendre.leggauss(_ORDER)
-    ends = np.array(_PANELS)
-    half = 0.5 * np.diff(ends)[:, None]
-    u = (ends[:-1, None] + half * (1.0 + node)).ravel()
-    solved = np.polynomial.chebyshev.chebvander(2.0 * _solved_nodes() - 1.0, _SOLVED - 1)
-    wanted = np.polynomial.chebyshev.chebvander(2.0 * u - 1.0, _SOLVED - 1)
-    return u, (half * weight).ravel(), wanted @ np.linalg.inv(solved)
+# -- the rule over source offsets ------------------------------------------------------------------
 
 
-def _magnitude_rule(breaks: Array, width: float) -> tuple[Array, Array]:
-    """Return nodes and weights over the counts, in panels no wider than `width`."""
-    node, weight = np.polynomial.legendre.leggauss(8)
-    edges = [breaks[:1]]
-    for a, b in pairwise(breaks):
-        edges.append(np.linspace(a, b, math.ceil((b - a) / width) + 1)[1:])
-    ends = np.concatenate(edges)
-    half = 0.5 * np.diff(ends)[:, None]
-    return (ends[:-1, None] + half * (1.0 + node)).ravel(), (half * weight).ravel()
+def _source_offsets() -> core.SourceOffsets:
+    """Return the rule in w, and how gains get to its nodes from the solved ones."""
+    n_solved, n = core.SOLVED_OFFSETS, core.RULE_OFFSETS
+    k = np.arange(n_solved)
+    angle = np.pi * (k + 0.5) / n_solved
+    solved = 0.5 - 0.5 * np.cos(angle)
+    # (coefficients, points) of the Chebyshev series
+    transform = np.cos(np.outer(k, angle)) * (2.0 / n_solved)
+    transform[0] *= 0.5
+    s, weight = np.polynomial.legendre.leggauss(n)
+    s, weight = 0.5 * (1.0 + s), 0.5 * weight
+    # denser towards w = 1, small offsets, where gains change fastest
+    w = s * (2.0 - s)
+    # pi y_c^2 d(beta^2 / y_c^2) = pi y_c^2 4 w (1 - w^2) dw
+    weight = weight * 2.0 * (1.0 - s) * 4.0 * w * (1.0 - w) * (1.0 + w)
+    series = np.cos(np.outer(k, np.arccos(1.0 - 2.0 * w)))
+    offsets = np.array([w, weight, np.log1p(-w) + np.log1p(w), np.log(w)])
+    tail = np.ascontiguousarray(transform[n_solved - core.TAIL_TERMS :])
+    return core.SourceOffsets(solved, tail, np.ascontiguousarray(transform.T @ series), offsets)
+
+
+_RULE = _source_offsets()
+
+
+# -- concentrations and tables ---------------------------------------------------------------------
+
+
+def concentrations(
+    relation: Constant | ConcentrationRelation, log_mhalo: Array, z_l: float
+) -> Iterator[tuple[float, Array]]:
+    """Yield weights and c200 (n,) that stand for the distribution of concentrations.
+
+    8 Gauss-Hermite nodes of the scatter of log10 c200; one without scatter.
+    """
+    if isinstance(relation, Constant):
+        yield 1.0, np.full(log_mhalo.shape, relation.value)
+        return
+    if not isinstance(relation, ConcentrationRelation):
+        allowed = "a number or a ConcentrationRelation"
+        raise ParameterError("population.concentration", relation, allowed)
+    given = {"log_mhalo": log_mhalo, "z_l": np.full(log_mhalo.shape, z_l)}
+    t, weight = np.polynomial.hermite_e.hermegauss(
+        _CONCENTRATION_NODES if relation.scatter > 0.0 else 1
+    )
+    for deviation, share in zip(t, weight / weight.sum(), strict=True):
+        quantile = np.full((log_mhalo.size, 1), special.ndtr(deviation))
+        yield float(share), relation.sample(quantile, given)
+
+
+def build_cross_section(
+    population: LensPopulation,
+    sources: SourcePopulation,
+    noise: MockNoise,
+    detection: Detection,
+    box: Any,
+    tol: float = 1e-3,
+    *,
+    z_l: float = 0.3,
+    cosmology: FLRW | None = None,
+    **options: Any,
+) -> Table:
+    """Return a table of ln Lambda, averaged over the scatter of the concentration.
+
+    Parameters
+    ----------
+    population : LensPopulation
+        Gives the concentration and the Sersic index.
+    sources : SourcePopulation
+    noise : MockNoise
+    detection : Detection
+    box : (4, 2) array or dict
+        Ranges of log M*, log Re, log Mh and the inner slope, `COORDINATES` by name.
+    tol : float, > 0
+        Error of ln Lambda at the 99th percentile.
+    z_l : float, > 0
+    cosmology : astropy cosmology or None
+    **options
+        Of `Table.build`.
+
+    Returns
+    -------
+    Table
+        `error_report` tells its errors, `metadata` what it depends on; `Table.save` keeps it.
+
+    Raises
+    ------
+    ParameterError
+        As `CrossSection` and `Table.build`: a box with lenses that see nothing among them.
+    """
+    from ..table.builder import build_table
+
+    counts = DetectedCounts(sources, detection, noise.magnitude)
+    section = CrossSection(counts, sources, z_l, population.sersic_n, cosmology)
+    names = None if isinstance(box, dict) else COORDINATES
+    function = _LogSection(section, population.concentration)
+    table: Table = build_table(function, box, tol, names=names, **options)
+    if table.names != COORDINATES:
+        raise ParameterError("box", table.names, f"ranges of {', '.join(COORDINATES)}")
+    concentration = population.concentration.to_dict()
+    table.metadata.update(section.to_dict() | {"concentration": concentration})
+    return table
+
+
+@dataclass(frozen=True)
+class _LogSection:
+    """ln Lambda (n,) of points (n, 4), as a table takes it."""
+
+    section: CrossSection
+    concentration: Any
+
+    def __call__(self, psi: Array) -> Array:
+        total = np.zeros(len(psi))
+        for share, c200 in concentrations(self.concentration, psi[:, 2], self.section.z_l):
+            log_mstar, log_re, log_mhalo, gamma_in = psi.T
+            total += share * self.section(log_mstar, log_re, log_mhalo, gamma_in, c200)
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(total))

@@ -315,6 +315,26 @@ def checked_box(
     return result
 
 
+def training_points(
+    parameters: PopulationParameters, box: Mapping[str, tuple[float, float]]
+) -> Array:
+    """Return points (n, 15): corners of the box and a Halton sequence inside it."""
+    names = list(box)
+    low, high = np.array([box[name] for name in names]).reshape(-1, 2).T
+    inner = qmc.Halton(len(names), scramble=False).random(_HALTON + 1)[1:] if names else []
+    d = min(len(names), _MOST_CORNERS)
+    if names:
+        corners = np.stack(np.meshgrid(*[[0.0, 1.0]] * d, indexing="ij"), -1).reshape(-1, d)
+        rest = np.full((len(corners), len(names) - d), 0.5)
+        unit = np.concatenate([np.hstack([corners, rest]), inner])
+    else:
+        unit = np.empty((1, 0))
+    points = np.tile(parameters.fixed, (len(unit), 1))
+    for i, name in enumerate(names):
+        points[:, PARAMETERS.index(name)] = low[i] + unit[:, i] * (high[i] - low[i])
+    return points
+
+
 class _Builder:
     def __init__(
         self,
@@ -332,7 +352,7 @@ class _Builder:
         self.cosmology = resolve_cosmology(cosmology)
         low, high = parameters.gamma_support
         self.gamma = np.linspace(low, high, core.MOST_SLOPES)
-        self.training = self._training()
+        self.training = training_points(parameters, box)
         self.identity = digest(
             data.hash,
             parameters.population.to_dict(),
@@ -379,23 +399,6 @@ class _Builder:
     def _values(self, name: str) -> tuple[float, float]:
         value = float(self.parameters.fixed[PARAMETERS.index(name)])
         return self.box.get(name, (value, value))
-
-    def _training(self) -> Array:
-        """Return points (n, 15): corners of the box and a Halton sequence inside it."""
-        names = list(self.box)
-        low, high = np.array([self.box[name] for name in names]).reshape(-1, 2).T
-        inner = qmc.Halton(len(names), scramble=False).random(_HALTON + 1)[1:] if names else []
-        d = min(len(names), _MOST_CORNERS)
-        if names:
-            corners = np.stack(np.meshgrid(*[[0.0, 1.0]] * d, indexing="ij"), -1).reshape(-1, d)
-            rest = np.full((len(corners), len(names) - d), 0.5)
-            unit = np.concatenate([np.hstack([corners, rest]), inner])
-        else:
-            unit = np.empty((1, 0))
-        points = np.tile(self.parameters.fixed, (len(unit), 1))
-        for i, name in enumerate(names):
-            points[:, PARAMETERS.index(name)] = low[i] + unit[:, i] * (high[i] - low[i])
-        return points
 
     def _settings(self) -> tuple[float, Array]:
         """Return r of the ridge coordinate and the settings of the core."""

@@ -18,7 +18,7 @@ from ..stronglens.source_population import SourcePopulation
 from .kernels import DEFAULT_BOX, KernelAccuracy, build_kernels
 from .lens_data import LensData
 from .parameters import DEFAULT_FREE, PopulationParameters
-from .selection import SelectionNormalisation
+from .selection import build_selection
 
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
@@ -89,7 +89,7 @@ class LensPopulationLikelihood:
     ------
     ParameterError
         A free parameter without a range, redshifts of lenses other than the population's, or
-        what `build_kernels` and `SelectionNormalisation` refuse.
+        what `build_kernels` and `build_selection` refuse.
 
     Notes
     -----
@@ -139,14 +139,15 @@ class LensPopulationLikelihood:
             n_threads=n_threads,
             progress=progress,
         )
-        self.normalisation = SelectionNormalisation(
-            self.parameters,
+        self.normalisation = build_selection(
+            self.population,
             self.sources,
             self.noise,
             self.detection,
             self.support,
             cosmology=self.cosmology,
             n_threads=n_threads,
+            progress=progress,
         )
         self.identity = digest(
             self.kernels.identity, self.normalisation.identity, self.names, self.n_galaxies

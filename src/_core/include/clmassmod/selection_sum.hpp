@@ -1,10 +1,8 @@
-// Mean of a function of a lens over a population: a product rule whose nodes do not depend on the
-// population.
+// Mean over a population of a function of its lenses: A(eta) = int p(psi | eta) f(psi) dpsi.
 //
-//   A(eta) = sum_ij p(x_i | eta) N(h_j | x_i, eta) sum_kl l_k(alpha_i) N_T(gamma_l | eta) C_iklj,
-// x = log Msps, h = log Mh; C is the function at log M* = x_i + alpha_k, contracted with the sizes;
-// l_k are the polynomials of Lagrange in the mismatch alpha. With several groups g the sizes
-// log Re = r_i + e_g are kept, with a density of their own.
+// f is known on a grid: equal steps in log M* (rows), in log Re and in log Mh, each row with sizes
+// and masses of its own, and Gauss nodes in the inner slope. Equal steps converge exponentially for
+// densities that are wide beside them, whatever the correlations. Nodes and f do not depend on eta.
 #pragma once
 
 #include <algorithm>
@@ -17,120 +15,159 @@
 
 namespace clmassmod {
 
-constexpr std::size_t kMostHaloNodes = 256;
-constexpr std::size_t kMostMismatchNodes = 64;
+constexpr std::size_t kSlopeLanes = 32;
+constexpr std::size_t kMostSlopeNodes = 128;
+constexpr std::size_t kMostMasses = 1024;
+constexpr std::size_t kSelectionBlock = 8;  // etas that share a row of the grid in cache
 
-struct SelectionGrid {
-    std::size_t n_groups = 1, n_x = 0, n_alpha = 0, n_gamma = 0, n_h = 0;  // n_h padded to 8
-    const double* values = nullptr;  // (n_groups, n_x, n_alpha, n_gamma, n_h)
-    const double* x = nullptr;
-    const double* x_weight = nullptr;
-    const double* alpha = nullptr;
-    const double* alpha_weight = nullptr;  // barycentric
-    const double* h = nullptr;
-    const double* h_weight = nullptr;  // 0 where only padded
-    const double* mean_re = nullptr;   // (n_x,) r_i
-    const double* excess = nullptr;    // (n_groups,) e_g
-    const double* excess_weight = nullptr;
-    bool with_sizes = false;  // the density of the sizes is in the sum
+struct SelectionRow {
+    double log_mstar;
+    double first_re;     // log Re of the first size
+    double first_mhalo;  // log Mh of the first mass
+    std::size_t n_sizes;
+    std::size_t n_masses;
+    std::size_t start;  // its first cell; cells are (n_sizes, n_masses)
 };
 
-// The polynomials of Lagrange at a, times `factor`.
-inline void lagrange(const SelectionGrid& g, double a, double factor, double* out) noexcept {
-    double total = 0.0;
-    for (std::size_t k = 0; k < g.n_alpha; ++k) {
-        const double gap = a - g.alpha[k];
-        if (gap == 0.0) {
-            for (std::size_t j = 0; j < g.n_alpha; ++j) out[j] = j == k ? factor : 0.0;
-            return;
-        }
-        out[k] = g.alpha_weight[k] / gap;
-        total += out[k];
-    }
-    for (std::size_t k = 0; k < g.n_alpha; ++k) out[k] *= factor / total;
-}
+struct SelectionGrid {
+    std::size_t n_rows = 0;
+    const SelectionRow* rows = nullptr;
+    std::size_t n_slopes = 0;         // a multiple of kSlopeLanes
+    const double* slopes = nullptr;   // (n_slopes,)
+    const double* weights = nullptr;  // (n_slopes,) of the rule in the slope
+    const double* values = nullptr;   // (cells, n_slopes)
+    double step_re = 0.0, step_mhalo = 0.0;
+    double volume = 0.0;  // product of all three steps
+};
 
-// acc[h] += sum over alpha and gamma of weights times the function.
-CLMASSMOD_TARGETS
-inline void contract_row(const SelectionGrid& g, const double* values, const double* alpha_weight,
-                         const double* gamma_weight, double* acc) noexcept {
-    for (std::size_t k = 0; k < g.n_alpha; ++k)
-        for (std::size_t l = 0; l < g.n_gamma; ++l) {
-            const double w = alpha_weight[k] * gamma_weight[l];
-            const double* v = values + (k * g.n_gamma + l) * g.n_h;
-            for (std::size_t j = 0; j < g.n_h; ++j) acc[j] = mul_add(w, v[j], acc[j]);
-        }
-}
-
-// Normal density of the halo masses about `mean`, dotted with acc.
-CLMASSMOD_TARGETS
-inline double halo_sum(const SelectionGrid& g, double mean, double inverse, const double* acc,
-                       double* e) noexcept {
-    for (std::size_t j = 0; j < g.n_h; ++j) {
-        const double z = (g.h[j] - mean) * inverse;
-        e[j] = exp_flushed(-0.5 * z * z) * g.h_weight[j];
-    }
-    double lane[8] = {};
-    for (std::size_t j = 0; j < g.n_h; j += 8)
-        for (std::size_t l = 0; l < 8; ++l) lane[l] = mul_add(e[j + l], acc[j + l], lane[l]);
-    return ((lane[0] + lane[4]) + (lane[2] + lane[6])) +
-           ((lane[1] + lane[5]) + (lane[3] + lane[7]));
-}
-
+// Points of a population and nodes (t, ln weight) of the mismatch's scatter.
 struct SelectionPoints {
     std::size_t n = 0;
     const double* points = nullptr;  // (n, 15)
-    std::size_t n_t = 0;             // nodes of the scatter of the mismatch
+    std::size_t n_mismatch = 1;
     const double* t = nullptr;
-    const double* t_weight = nullptr;
+    const double* log_t = nullptr;
     PopulationFrame frame;
 };
 
-// The share of stellar mass x_i at one eta.
-inline double selection_row(const SelectionGrid& g, const SelectionPoints& s, std::size_t i,
-                            const PopulationPoint& p, const double* gamma_weight) noexcept {
-    constexpr double kInverseRootTwoPi = 0.39894228040143267794;
-    double alpha_weight[kMostMismatchNodes], one[kMostMismatchNodes];
-    alignas(64) double acc[kMostHaloNodes], e[kMostHaloNodes];
-    const double x = g.x[i];
-    std::fill(alpha_weight, alpha_weight + g.n_alpha, 0.0);
-    const double mean_alpha = p.alpha_sps + p.beta_sps * (x - s.frame.pivot_sps);
-    const std::size_t n_t = p.sigma_sps > 0.0 ? s.n_t : 1;
-    for (std::size_t k = 0; k < n_t; ++k) {
-        const double t = n_t > 1 ? s.t[k] : 0.0;
-        lagrange(g, mean_alpha + p.sigma_sps * t, n_t > 1 ? s.t_weight[k] : 1.0, one);
-        for (std::size_t j = 0; j < g.n_alpha; ++j) alpha_weight[j] += one[j];
-    }
+// Standard deviations of halo mass that are summed over, the upper one more with wide scatter: f
+// rises by less than e^5 a dex.
+constexpr double kMassReach = 6.5;
+constexpr double kMassRise = 5.0;
+// Sizes whose density is below e^-kSmallest are left out.
+constexpr double kSmallest = 45.0;
+constexpr double kHalfLog2Pi = 0.91893853320467274178;
+
+// Densities of one point at one stellar mass.
+struct MassSlice {
+    double log_density;  // ln p(log M*), without the size
+    double mean_re, mean_mhalo;
+};
+
+inline MassSlice mass_slice(const PopulationPoint& p, const PopulationFrame& frame,
+                            double log_mstar, double t, double log_t) noexcept {
+    const double stretch = 1.0 + p.beta_sps;
+    const double x =
+        (log_mstar - p.alpha_sps - p.sigma_sps * t + p.beta_sps * frame.pivot_sps) / stretch;
     const double z = (x - p.mu_star) / p.sigma_star;
     const double skew = LogNormalCdf::at(std::exp(kLn10 * p.shape_star) * z);
-    const double density = 2.0 * kInverseRootTwoPi / p.sigma_star * std::exp(skew - 0.5 * z * z);
-    const std::size_t slab = g.n_alpha * g.n_gamma * g.n_h;
-    const double mean_re = p.mu_r + p.beta_r * (x - s.frame.pivot_r);
-    double total = 0.0;
-    for (std::size_t group = 0; group < g.n_groups; ++group) {
-        std::fill(acc, acc + g.n_h, 0.0);
-        contract_row(g, g.values + (group * g.n_x + i) * slab, alpha_weight, gamma_weight, acc);
-        const double excess = g.with_sizes ? g.mean_re[i] + g.excess[group] - mean_re : 0.0;
-        double share = 1.0;
-        if (g.with_sizes) {
-            const double size = excess / p.sigma_r;
-            share = kInverseRootTwoPi / p.sigma_r * std::exp(-0.5 * size * size) *
-                    g.excess_weight[group];
-        }
-        const double mean = p.mu_h + p.beta_h * (x - s.frame.pivot_h) + p.xi_h * excess;
-        total += share * halo_sum(g, mean, 1.0 / p.sigma_h, acc, e);
-    }
-    return total * density * g.x_weight[i] * kInverseRootTwoPi / p.sigma_h;
+    return {kLn2 - 0.5 * z * z + skew - kHalfLog2Pi - std::log(p.sigma_star * stretch) + log_t,
+            p.mu_r + p.beta_r * (x - frame.pivot_r), p.mu_h + p.beta_h * (x - frame.pivot_h)};
 }
 
-// out (n, n_x): shares of every stellar mass; `gamma_weight` (n, n_gamma) densities times weights.
-inline void selection_shares(const SelectionGrid& g, const SelectionPoints& s,
-                             const double* gamma_weight, double* out, int n_threads) noexcept {
-    for_each_block(g.n_x, n_threads, [&](std::size_t i) {
-        for (std::size_t k = 0; k < s.n; ++k)
-            out[k * g.n_x + i] =
-                selection_row(g, s, i, population_point(s.points + k * kPopulationNumbers),
-                              gamma_weight + k * g.n_gamma);
+// Densities of log Mh at the masses of a row that matter.
+struct MassWeights {
+    std::size_t begin = 0, end = 0;
+    double density[kMostMasses];
+};
+
+CLMASSMOD_INLINE void fill_masses(const SelectionGrid& grid, const SelectionRow& row, double mean,
+                                  double sigma, MassWeights& w) noexcept {
+    const double low = (mean - kMassReach * sigma - row.first_mhalo) / grid.step_mhalo;
+    const double high =
+        (mean + (kMassReach + kMassRise * sigma) * sigma - row.first_mhalo) / grid.step_mhalo;
+    const double last = static_cast<double>(row.n_masses) - 1.0;
+    w.begin = w.end = 0;
+    if (!(high >= 0.0 && low <= last)) return;
+    w.begin = static_cast<std::size_t>(std::ceil(std::max(low, 0.0)));
+    w.end = static_cast<std::size_t>(std::floor(std::min(high, last))) + 1;
+    const double inverse = 1.0 / sigma, step = grid.step_mhalo * inverse;
+    const double first = (row.first_mhalo - mean) * inverse;
+    for (std::size_t j = w.begin; j < w.end; ++j) {
+        const double z = first + step * static_cast<double>(j);
+        w.density[j] = inverse * exp_flushed(-0.5 * z * z - kHalfLog2Pi);
+    }
+}
+
+// sum[g] += factor sum_j density[j] values[j][g].
+CLMASSMOD_INLINE void add_masses(const MassWeights& w, const double* values, std::size_t n_slopes,
+                                 double factor, double* sum) noexcept {
+    for (std::size_t group = 0; group < n_slopes; group += kSlopeLanes) {
+        double lanes[kSlopeLanes] = {};
+        const double* f = values + w.begin * n_slopes + group;
+        for (std::size_t j = w.begin; j < w.end; ++j, f += n_slopes)
+            for (std::size_t g = 0; g < kSlopeLanes; ++g)
+                lanes[g] = mul_add(w.density[j], f[g], lanes[g]);
+        for (std::size_t g = 0; g < kSlopeLanes; ++g)
+            sum[group + g] = mul_add(factor, lanes[g], sum[group + g]);
+    }
+}
+
+// Adds a row of the grid: sum[g] += int p(log M*, log Re, log Mh) f.
+CLMASSMOD_INLINE void add_row(const SelectionGrid& grid, const SelectionRow& row,
+                              const PopulationPoint& p, const MassSlice& slice,
+                              double* sum) noexcept {
+    MassWeights masses;
+    // without a relation of halo mass and size, one density of mass serves every size
+    if (p.xi_h == 0.0) fill_masses(grid, row, slice.mean_mhalo, p.sigma_h, masses);
+    for (std::size_t r = 0; r < row.n_sizes; ++r) {
+        const double excess = row.first_re + grid.step_re * static_cast<double>(r) - slice.mean_re;
+        const double z = excess / p.sigma_r;
+        const double exponent = slice.log_density - 0.5 * z * z - kHalfLog2Pi;
+        if (exponent < -kSmallest) continue;
+        if (p.xi_h != 0.0)
+            fill_masses(grid, row, slice.mean_mhalo + p.xi_h * excess, p.sigma_h, masses);
+        add_masses(masses, grid.values + (row.start + r * row.n_masses) * grid.n_slopes,
+                   grid.n_slopes, exp_flushed(exponent) / p.sigma_r, sum);
+    }
+}
+
+// ln A of points begin .. end - 1, which take turns on each row of the grid.
+CLMASSMOD_TARGETS
+inline void selection_block(const SelectionGrid& grid, const SelectionPoints& given,
+                            std::size_t begin, std::size_t end, double* out) noexcept {
+    double sums[kSelectionBlock][kMostSlopeNodes] = {};
+    PopulationPoint points[kSelectionBlock];
+    for (std::size_t i = begin; i < end; ++i)
+        points[i - begin] = population_point(given.points + i * kPopulationNumbers);
+    for (std::size_t row = 0; row < grid.n_rows; ++row)
+        for (std::size_t i = 0; i < end - begin; ++i) {
+            const PopulationPoint& p = points[i];
+            const bool scattered = p.sigma_sps > 0.0;
+            for (std::size_t k = 0; k < (scattered ? given.n_mismatch : 1); ++k) {
+                const MassSlice slice =
+                    mass_slice(p, given.frame, grid.rows[row].log_mstar,
+                               scattered ? given.t[k] : 0.0, scattered ? given.log_t[k] : 0.0);
+                add_row(grid, grid.rows[row], p, slice, sums[i]);
+            }
+        }
+    for (std::size_t i = 0; i < end - begin; ++i) {
+        const PopulationPoint& p = points[i];
+        const double share =
+            normal_share(p.mu_g, p.sigma_g, given.frame.gamma_low, given.frame.gamma_high);
+        double total = 0.0;
+        for (std::size_t g = 0; g < grid.n_slopes; ++g)
+            total += grid.weights[g] * slope_density(p, share, grid.slopes[g]) * sums[i][g];
+        out[begin + i] = std::log(total * grid.volume);
+    }
+}
+
+inline void selection_sums(const SelectionGrid& grid, const SelectionPoints& points, double* out,
+                           int n_threads) noexcept {
+    const std::size_t blocks = (points.n + kSelectionBlock - 1) / kSelectionBlock;
+    for_each_block(blocks, n_threads, [&](std::size_t block) {
+        selection_block(grid, points, block * kSelectionBlock,
+                        std::min((block + 1) * kSelectionBlock, points.n), out);
         return Status{};
     });
 }
