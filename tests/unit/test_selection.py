@@ -9,6 +9,7 @@ import pytest
 from scipy import special
 from scipy.integrate import quad
 
+from clmassmod.distributions import Normal
 from clmassmod.errors import FormatError, ParameterError
 from clmassmod.population.cross_section import CrossSection, DetectedCounts, build_cross_section
 from clmassmod.population.parameters import PARAMETERS, PopulationParameters, population_of
@@ -23,6 +24,7 @@ from clmassmod.stronglens import (
     LensModel,
     LensPopulation,
     MagnitudeLimit,
+    MockGenerator,
     MockNoise,
     SchechterCounts,
     SourcePopulation,
@@ -370,6 +372,27 @@ def test_other_counts_change_a():
     bright = SourcePopulation(SchechterCounts(m_star=24.0))
     value = build_selection(sources=bright, box=SMALL).log_a(default_points())
     assert value[0] > build_selection(box=SMALL).log_a(default_points())[0] + 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "relations",
+    [
+        {"z_l": Normal(0.4, 0.1, 0.2, 0.6)},
+        {"concentration": ConcentrationRelation(6.0, 0.1)},
+    ],
+)
+def test_a_is_the_mean_of_a_mock(relations):
+    """400,000 galaxies before many sources, nothing at its default: 4 sigma, 3 % of A."""
+    population = population_of(LensPopulation(**relations), GENERAL)
+    sources = SourcePopulation(SchechterCounts(density=600.0), redshift=1.8)
+    mock = MockGenerator(population, sources).generate(400_000, seed=9).galaxies["n_detected"]
+    parameters = PopulationParameters(population)
+    made = build_selection(population, sources, box={"mu_h": (12.94, 12.96)})
+    a = np.exp(made.log_a(parameters.vectors(parameters.values))[0])
+    error = mock.std() / np.sqrt(mock.size)
+    assert abs(mock.mean() - a) < 4.0 * error
+    assert error < 0.01 * a
 
 
 # -- files and refusals ----------------------------------------------------------------------------
