@@ -102,7 +102,7 @@ inline double selection_row(const SelectionGrid& g, const SelectionPoints& s, st
         for (std::size_t j = 0; j < g.n_alpha; ++j) alpha_weight[j] += one[j];
     }
     const double z = (x - p.mu_star) / p.sigma_star;
-    const double skew = LogNormalCdf::at(std::exp(kLn10 * p.shape_star) * z);
+    const double skew = log_normal_cdf(std::exp(kLn10 * p.shape_star) * z);
     const double density = 2.0 * kInverseRootTwoPi / p.sigma_star * std::exp(skew - 0.5 * z * z);
     const std::size_t slab = g.n_alpha * g.n_gamma * g.n_h;
     const double mean_re = p.mu_r + p.beta_r * (x - s.frame.pivot_r);
