@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pytest
 from kernel_reference import BruteForce, composite
@@ -211,15 +215,6 @@ def test_threads_and_batches_change_no_bit(mock, kernels):
     np.testing.assert_array_equal(other.per_lens(vectors), whole[:, :5])
 
 
-def test_far_from_the_data_nothing_is_infinite(kernels):
-    vectors = np.concatenate(
-        [vector_of(mu_h=5.0, sigma_h=0.1), vector_of(alpha_sps=-4.0), vector_of(mu_star=3.0)]
-    )
-    values = kernels.per_lens(vectors)
-    assert np.isfinite(values).all()
-    assert (values < -200.0).all()
-
-
 def test_saved_kernels(tmp_path, kernels):
     path = tmp_path / "kernels.h5"
     kernels.save(path)
@@ -234,25 +229,39 @@ def test_saved_kernels(tmp_path, kernels):
 # -- refused ---------------------------------------------------------------------------------------
 
 
-def test_errors_name_what_is_wrong(mock):
-    with pytest.raises(ParameterError, match="selection"):
-        build_kernels(mock, selection="on_dta")
-    with pytest.raises(ParameterError, match="mu_h"):
-        build_kernels(mock, box={"mu_hh": (12.0, 13.0)})
-    with pytest.raises(ParameterError, match="sigma_h"):
-        build_kernels(mock, box={"sigma_h": (0.0, 0.5)})
-    with pytest.raises(ParameterError, match="low < high"):
-        build_kernels(mock, box={"mu_h": (13.0, 12.0)})
-
-
 def test_a_pair_no_lens_can_make_is_named():
     data = LensData([7.0, 50.0], [-3.0, -1.0], 0.9, [23.5, 24.0], [24.3, 12.0], 11.5)
     with pytest.raises(ParameterError, match="index 1"):
         build_kernels(data)
 
 
-def test_points_are_checked(kernels):
-    with pytest.raises(ParameterError, match="15"):
-        kernels.per_lens(np.zeros((2, 6)))
-    with pytest.raises(ParameterError, match="sigma_h"):
-        kernels.per_lens(vector_of(sigma_h=0.0))
+# -- builds that are interrupted -------------------------------------------------------------------
+
+BUILD = """
+import sys
+from clmassmod.population.kernels import build_kernels
+from clmassmod.population.lens_data import LensData
+from clmassmod.stronglens import MockGenerator
+data = LensData.from_catalogue(MockGenerator().generate(60_000, seed=3))[:200]
+build_kernels(data, checkpoint=sys.argv[1])
+"""
+
+
+def test_a_killed_build_goes_on_to_the_same_bits(tmp_path):
+    folder = tmp_path / "blocks"
+    with subprocess.Popen([sys.executable, "-c", BUILD, str(folder)]) as process:
+        deadline = time.monotonic() + 120.0
+        while not list(folder.glob("lenses_*.h5")) and time.monotonic() < deadline:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    there = {path: path.stat().st_mtime_ns for path in folder.glob("lenses_*.h5")}
+    assert 0 < len(there) < 4
+    data = LensData.from_catalogue(MockGenerator().generate(60_000, seed=3))[:200]
+    resumed = build_kernels(data, checkpoint=folder)
+    assert all(path.stat().st_mtime_ns == made for path, made in there.items())
+    assert len(list(folder.glob("lenses_*.h5"))) == 4
+    vectors = PARAMETERS_OF.vectors(eta_points(3))
+    np.testing.assert_array_equal(resumed.per_lens(vectors), build_kernels(data).per_lens(vectors))
+    with pytest.raises(FormatError, match="other data or settings"):
+        build_kernels(data[:70], checkpoint=folder)
