@@ -98,7 +98,7 @@ CLMASSMOD_INLINE HaloPair halo_pair(const RidgeLens& lens, const RidgeRow& row,
                                     double log_mass) noexcept {
     const double u = (log_mass / kLn10 - 11.0) / 5.0;
     const double log_c = lens.concentration.log_c(u);
-    const double c = std::exp(log_c);
+    const double c = exp_flushed(log_c);
     double amplitude = row.amplitude, steeper = 0.0, growth = 0.0;
     if (lens.concentration.terms > 1) {
         const double mass = Gnfw::enclosed_mass(c, row.slope);
@@ -107,7 +107,7 @@ CLMASSMOD_INLINE HaloPair halo_pair(const RidgeLens& lens, const RidgeRow& row,
         const double log_density = (3.0 - row.slope) * (log_c - std::log1p(c));
         growth = steeper * (3.0 - std::exp(log_density) / mass);
     }
-    const double r_s = lens.unit_radius * std::exp(log_mass / 3.0) / c;
+    const double r_s = lens.unit_radius * exp_flushed(log_mass / 3.0) / c;
     const double scale = amplitude * r_s * lens.factor;
     const double y_a = lens.x_a / r_s, y_b = lens.b / r_s;
     HaloPair h{};
@@ -128,10 +128,18 @@ CLMASSMOD_INLINE HaloPair halo_pair(const RidgeLens& lens, const RidgeRow& row,
     return h;
 }
 
-CLMASSMOD_INLINE double softplus(double t) noexcept {
-    return t > 0.0 ? t + std::log1p(std::exp(-t)) : std::log1p(std::exp(t));
+// ln(1 + e^t), and its derivative.
+struct Softplus {
+    double value, rate;
+};
+
+CLMASSMOD_INLINE Softplus softplus_pair(double t) noexcept {
+    const double tail = exp_flushed(-std::fabs(t));
+    const double part = 1.0 / (1.0 + tail);
+    return {log_one_plus(tail) + (t > 0.0 ? t : 0.0), t > 0.0 ? part : tail * part};
 }
-CLMASSMOD_INLINE double logistic(double t) noexcept { return 1.0 / (1.0 + std::exp(-t)); }
+CLMASSMOD_INLINE double softplus(double t) noexcept { return softplus_pair(t).value; }
+CLMASSMOD_INLINE double logistic(double t) noexcept { return softplus_pair(t).rate; }
 
 // ln of the integral over m of n(m) N(m; ubar, sigma_c) P_det(m_A) P_det(m_B), by a Gauss rule.
 inline double log_detected_counts(const PairPhotometry& p, double ubar, double gain_a,
@@ -210,8 +218,9 @@ inline double log_delay(const RidgeLens& lens, double delay, double sigma) noexc
 
 // The point at v, from a guess of its ln Mh and t: Newton's method on ln H - ln D - ln f and
 // r ln Mh + softplus(t) - v, whose determinant p f + r (1 - f) is positive.
-CLMASSMOD_INLINE void solve_ridge(const RidgeLens& lens, const RidgeRow& row, double v,
-                                  RidgePoint& point) noexcept {
+CLMASSMOD_TARGETS
+inline void solve_ridge(const RidgeLens& lens, const RidgeRow& row, double v,
+                        RidgePoint& point) noexcept {
     point.v = v;
     point.fault = kNotSolved;
     point.log_weight = -kInfinity;
@@ -219,9 +228,8 @@ CLMASSMOD_INLINE void solve_ridge(const RidgeLens& lens, const RidgeRow& row, do
     for (int i = 0; i < 60; ++i) {
         const HaloPair h = halo_pair(lens, row, l);
         if (!h.inside) return;
-        const double f = logistic(t);
-        const double soft = softplus(t);
-        const double first = std::log(h.sum) - lens.log_sum - (t - soft);
+        const auto [soft, f] = softplus_pair(t);
+        const double first = log_positive(h.sum) - lens.log_sum - (t - soft);
         const double second = lens.r * l + soft - v;
         const double det = h.slope * f + lens.r * (1.0 - f);
         const double step_l = -(first * f + second * (1.0 - f)) / det;
