@@ -162,7 +162,7 @@ class KernelBuilder {
 
    private:
     struct Row {
-        bool scanned = false, filled = false;
+        bool scanned = false, filled = false, summed = false;
         RowScan scan;
         RidgeColumns seen, nodes;
         std::vector<std::size_t> place;  // of `seen` in the scan
@@ -215,27 +215,43 @@ class KernelBuilder {
     // Nodes of all slopes of a level, and their sums.
     void fill_level(int level) {
         const std::size_t stride = level_stride(level);
+        for (std::size_t row = 0; row < kMostSlopes; row += stride)
+            if (!rows_[row].filled) fill(row);
+        // the scan does not know how deep a delay makes the best node
+        if (level == settings_.first_level && lens_.sigma_delay > 0.0) raise_reference(stride);
         for (std::size_t row = 0; row < kMostSlopes; row += stride) {
             Row& r = rows_[row];
-            if (r.filled) continue;
-            r.filled = true;
-            scan_one(row);
-            const double weight =
-                settings_.slope_step * static_cast<double>(level_stride(settings_.first_level));
-            std::vector<double> best(r.seen.size(), 0.0);
-            raise_shares(points_, nodes_of(r.seen), log_totals(scanned_, weight, row).data(),
-                         best.data());
-            double from = kInfinity, to = -kInfinity;
-            for (std::size_t k = 0; k < best.size(); ++k) {
-                if (!(best[k] > std::exp(-settings_.scan_drop))) continue;
-                const double v = r.scan.points[r.place[k]].v;
-                from = std::min(from, v - kScanStep);
-                to = std::max(to, v + kScanStep);
-            }
-            add_row(lens_, settings_.rows[row], step_, r.scan, from, to, r.nodes);
+            if (r.summed) continue;
+            r.summed = true;
             r.sums.assign(points_.size(), 0.0);
             add_sums(points_, nodes_of(r.nodes), reference_.data(), r.sums.data());
         }
+    }
+
+    // Nodes of one slope where the scan says that they count.
+    void fill(std::size_t row) {
+        Row& r = rows_[row];
+        r.filled = true;
+        scan_one(row);
+        const double weight =
+            settings_.slope_step * static_cast<double>(level_stride(settings_.first_level));
+        std::vector<double> best(r.seen.size(), 0.0);
+        raise_shares(points_, nodes_of(r.seen), log_totals(scanned_, weight, row).data(),
+                     best.data());
+        double from = kInfinity, to = -kInfinity;
+        for (std::size_t k = 0; k < best.size(); ++k) {
+            if (!(best[k] > std::exp(-settings_.scan_drop))) continue;
+            const double v = r.scan.points[r.place[k]].v;
+            from = std::min(from, v - kScanStep);
+            to = std::max(to, v + kScanStep);
+        }
+        add_row(lens_, settings_.rows[row], step_, r.scan, from, to, r.nodes);
+    }
+
+    void raise_reference(std::size_t stride) {
+        reference_.assign(points_.size(), -kInfinity);
+        for (std::size_t row = 0; row < kMostSlopes; row += stride)
+            raise_largest(points_, nodes_of(rows_[row].nodes), reference_.data());
     }
 
     // ln L at the training points by the slopes of a level.
