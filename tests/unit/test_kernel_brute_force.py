@@ -93,17 +93,24 @@ def test_slopes_equal_those_of_brute_force(mock, kernels, brute):
 
 
 @pytest.mark.slow
-def test_fresh_and_extreme_lenses():
+def test_fresh_and_extreme_lenses(brute):
+    """Below 1e-3 without exception; where a grid seems to say otherwise, finer ones decide.
+
+    Pairs with x_A = 25 b, or 50 kpc, need 480 slopes and steps of 0.001: coarser grids are off by
+    0.3 nat.
+    """
     fresh = LensData.from_catalogue(MockGenerator().generate(60_000, seed=77))[:200]
-    extreme = extreme_pairs(30)
-    brute = BruteForce.fine(16, 2e-3)
     vectors = PARAMETERS_OF.vectors(eta_points(8, seed=8))
-    for data in (fresh, extreme):
+    finest = BruteForce.fine(48, 1e-3)
+    for data in (fresh, extreme_pairs(30)):
         kernels = build_kernels(data)
         error, depth = deviations(kernels, data, brute, vectors)
+        for i in np.flatnonzero(np.where(depth < 12.0, error, 0.0).max(axis=0) > 3e-4):
+            one, below = deviations(kernels[[i]], data[[i]], finest, vectors)
+            error[:, i], depth[:, i] = one[:, 0], below[:, 0]
         worst = np.where(depth < 12.0, error, 0.0).max(axis=0)
-        bad = [(data.name[i], worst[i]) for i in np.flatnonzero(worst > 1e-3)]
-        assert not bad, bad
+        assert worst.max() < 1e-3, data.name[int(np.argmax(worst))]
+        assert np.median(worst) < 2e-4
 
 
 def test_nothing_is_lost_between_scan_and_edge(brute):
@@ -186,7 +193,7 @@ def test_all_numbers_may_vary(mock, brute, numbers):
 
 def test_scatter_of_the_mismatch(mock, kernels, brute):
     sigma, alpha = 0.08, 0.05
-    t, weight = composite(-7.0, 7.0, 8)
+    t, weight = composite(-6.0, 6.0, 3)
     weight = weight * np.exp(-0.5 * t * t) / np.sqrt(2.0 * np.pi)
     vectors = np.concatenate([vector_of(alpha_sps=alpha + sigma * s) for s in t])
     ours = kernels[:2].per_lens(vector_of(alpha_sps=alpha, sigma_sps=sigma))[0]
@@ -242,7 +249,7 @@ import sys
 from clmassmod.population.kernels import build_kernels
 from clmassmod.population.lens_data import LensData
 from clmassmod.stronglens import MockGenerator
-data = LensData.from_catalogue(MockGenerator().generate(60_000, seed=3))[:200]
+data = LensData.from_catalogue(MockGenerator().generate(40_000, seed=3))[:130]
 build_kernels(data, checkpoint=sys.argv[1])
 """
 
@@ -256,11 +263,11 @@ def test_a_killed_build_goes_on_to_the_same_bits(tmp_path):
             time.sleep(0.01)
         process.kill()
     there = {path: path.stat().st_mtime_ns for path in folder.glob("lenses_*.h5")}
-    assert 0 < len(there) < 4
-    data = LensData.from_catalogue(MockGenerator().generate(60_000, seed=3))[:200]
+    assert 0 < len(there) < 3
+    data = LensData.from_catalogue(MockGenerator().generate(40_000, seed=3))[:130]
     resumed = build_kernels(data, checkpoint=folder)
     assert all(path.stat().st_mtime_ns == made for path, made in there.items())
-    assert len(list(folder.glob("lenses_*.h5"))) == 4
+    assert len(list(folder.glob("lenses_*.h5"))) == 3
     vectors = PARAMETERS_OF.vectors(eta_points(3))
     np.testing.assert_array_equal(resumed.per_lens(vectors), build_kernels(data).per_lens(vectors))
     with pytest.raises(FormatError, match="other data or settings"):

@@ -69,7 +69,7 @@ class KernelAccuracy:
 
     step: float = 1.5
     node_drop: float = 12.5
-    tolerance: float = 3e-4
+    tolerance: float = 5e-4
     depth: float = 15.0
 
 
