@@ -37,18 +37,17 @@ struct KernelTerms {
     alignas(64) float factor[kSumBlock];
 };
 
-// The terms of nodes begin .. begin + count; count is a multiple of kChunk.
+// e and s of nodes begin .. begin + count.
 template <class T>
-CLMASSMOD_INLINE void fill_terms(const GalaxyTerms& given, const KernelNodes<T>& nodes,
-                                 std::size_t begin, std::size_t count,
-                                 KernelTerms& terms) noexcept {
+CLMASSMOD_INLINE void fill_exponents(const GalaxyTerms& given, const KernelNodes<T>& nodes,
+                                     std::size_t begin, std::size_t count,
+                                     KernelTerms& terms) noexcept {
     const GalaxyTerms g = given;
     const T* __restrict log_mstar = nodes.log_mstar + begin;
     const T* __restrict log_mhalo = nodes.log_mhalo + begin;
     const T* __restrict log_weight = nodes.log_weight + begin;
     double* __restrict e = terms.e;
     float* __restrict s = terms.s;
-    float* __restrict factor = terms.factor;
     for (std::size_t k = 0; k < count; ++k) {
         const double d = mul_add(g.d1, static_cast<double>(log_mstar[k]), g.d0);
         const double halo =
@@ -60,7 +59,15 @@ CLMASSMOD_INLINE void fill_terms(const GalaxyTerms& given, const KernelNodes<T>&
         e[k] = mul_add(-0.5, square, rest + static_cast<double>(log_weight[k]));
         s[k] = static_cast<float>(skew);
     }
-    for (std::size_t k = 0; k < count; ++k) factor[k] = normal_cdf_factor(s[k]);
+}
+
+// The terms of nodes begin .. begin + count.
+template <class T>
+CLMASSMOD_INLINE void fill_terms(const GalaxyTerms& g, const KernelNodes<T>& nodes,
+                                 std::size_t begin, std::size_t count,
+                                 KernelTerms& terms) noexcept {
+    fill_exponents(g, nodes, begin, count, terms);
+    for (std::size_t k = 0; k < count; ++k) terms.factor[k] = normal_cdf_factor(terms.s[k]);
 }
 
 // Sum over the nodes of their shares in L, times e^-shift.
@@ -111,7 +118,7 @@ inline double log_sum(const GalaxyTerms& g, const KernelNodes<float>& nodes,
     double largest = -kInfinity;
     for (std::size_t begin = 0; begin < nodes.n; begin += kSumBlock) {
         const std::size_t count = std::min(kSumBlock, nodes.n - begin);
-        fill_terms(g, nodes, begin, count, terms);
+        fill_exponents(g, nodes, begin, count, terms);
         largest = std::max(largest, largest_term(nodes, begin, count, slope_weight, terms));
     }
     if (!(largest > -1e29)) return -kInfinity;

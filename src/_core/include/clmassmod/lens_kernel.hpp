@@ -76,7 +76,7 @@ inline void raise_largest(const std::vector<GalaxyTerms>& points, const KernelNo
     for (std::size_t begin = 0; begin < nodes.n; begin += kSumBlock) {
         const std::size_t count = std::min(kSumBlock, nodes.n - begin);
         for (std::size_t i = 0; i < points.size(); ++i) {
-            fill_terms(points[i], nodes, begin, count, terms);
+            fill_exponents(points[i], nodes, begin, count, terms);
             for (std::size_t k = 0; k < count; ++k)
                 largest[i] = terms.e[k] > largest[i] ? terms.e[k] : largest[i];
         }
@@ -106,7 +106,8 @@ inline void add_sums(const std::vector<GalaxyTerms>& points, const KernelNodes<d
     }
 }
 
-// Largest share of each node in e^log_total, over the training points.
+// Largest ln of the share of each node in e^log_total, over the training points; the factor of the
+// skew normal, at most 1, left out.
 CLMASSMOD_TARGETS
 inline void raise_shares(const std::vector<GalaxyTerms>& points, const KernelNodes<double>& nodes,
                          const double* log_total, double* share) noexcept {
@@ -114,11 +115,10 @@ inline void raise_shares(const std::vector<GalaxyTerms>& points, const KernelNod
     for (std::size_t begin = 0; begin < nodes.n; begin += kSumBlock) {
         const std::size_t count = std::min(kSumBlock, nodes.n - begin);
         for (std::size_t i = 0; i < points.size(); ++i) {
-            fill_terms(points[i], nodes, begin, count, terms);
+            fill_exponents(points[i], nodes, begin, count, terms);
             double* best = share + begin;
             for (std::size_t k = 0; k < count; ++k) {
-                const double one =
-                    exp_flushed(terms.e[k] - log_total[i]) * static_cast<double>(terms.factor[k]);
+                const double one = terms.e[k] - log_total[i];
                 best[k] = one > best[k] ? one : best[k];
             }
         }
@@ -235,12 +235,12 @@ class KernelBuilder {
         scan_one(row);
         const double weight =
             settings_.slope_step * static_cast<double>(level_stride(settings_.first_level));
-        std::vector<double> best(r.seen.size(), 0.0);
+        std::vector<double> best(r.seen.size(), -kInfinity);
         raise_shares(points_, nodes_of(r.seen), log_totals(scanned_, weight, row).data(),
                      best.data());
         double from = kInfinity, to = -kInfinity;
         for (std::size_t k = 0; k < best.size(); ++k) {
-            if (!(best[k] > std::exp(-settings_.scan_drop))) continue;
+            if (!(best[k] > -settings_.scan_drop)) continue;
             const double v = r.scan.points[r.place[k]].v;
             from = std::min(from, v - kScanStep);
             to = std::max(to, v + kScanStep);
@@ -286,11 +286,11 @@ class KernelBuilder {
         for (std::size_t row = 0; row < kMostSlopes; row += stride) {
             const RidgeColumns& nodes = rows_[row].nodes;
             const double weight = slope_weight(settings_, level, row);
-            std::vector<double> best(nodes.size(), 0.0);
+            std::vector<double> best(nodes.size(), -kInfinity);
             raise_shares(points_, nodes_of(nodes), log_totals(log_likelihood, weight, row).data(),
                          best.data());
             for (std::size_t k = 0; k < best.size(); ++k) {
-                if (!(best[k] > std::exp(-settings_.node_drop))) continue;
+                if (!(best[k] > -settings_.node_drop)) continue;
                 kept[row].push_back(k);
                 result.log_scale = std::max(result.log_scale, nodes.log_weight[k]);
             }

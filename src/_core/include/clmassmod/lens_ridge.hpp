@@ -239,7 +239,7 @@ inline void solve_ridge(const RidgeLens& lens, const RidgeRow& row, double v,
         l += part * step_l;
         t += part * step_t;
         if (!(size < 1e300)) return;
-        if (size > 1e-8) continue;
+        if (size > 1e-5) continue;  // what is left is of second order
         const HaloPair end = halo_pair(lens, row, l);
         if (!end.inside) return;
         point.log_mass = l;
