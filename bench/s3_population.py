@@ -169,8 +169,8 @@ def run(options: Options) -> list[Row]:
 
 
 def _per_1000(time: Timing, size: int) -> Timing:
-    """Return ms a point for 1000 lenses, from seconds a call on `size`."""
-    return time.per(1e-3 * POINTS * size / 1000.0)
+    """Return the time a point for 1000 lenses, from that of a call on `size`."""
+    return time.per(POINTS * size / 1000.0)
 
 
 def _sum_row(case: str, size: int, error: float, options: Options) -> Row:
@@ -195,15 +195,15 @@ def _build_row(case: str, error: float, options: Options) -> Row:
     row.error, row.tolerance, row.target = error, TOLERANCE, BUILD
     if error <= TOLERANCE:
         time = compare({"ours": _build(case, count)()}, options.repeats)["ours"]
-        row.ours = time.per(1e-3 * count)
+        row.ours = time.per(count)
     return row
 
 
 def _scaling(size: int, options: Options) -> list[Row]:
     """x0.1, x1, x10 lenses and 1, 2 threads, with the box of a posterior.
 
-    S7 asks for 1e5 lenses in half a second a point: the time a lens does not depend on their
-    number beyond the cache, which the largest sample here does not fit in.
+    S7 asks for 1e5 lenses in half a second a point. The largest sample here does not fit in any
+    cache; beyond it the time a lens does not depend on their number.
     """
     rows = []
     for count in (size // 10, size, 10 * size):
