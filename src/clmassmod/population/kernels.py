@@ -86,7 +86,7 @@ class LensKernels:
         less than 15 below the best one. With sizes that have errors, also what is left of the
         change when their nodes were last halved.
     n_slopes : (n,) ndarray of int
-        Inner slopes, 33 to 385.
+        Inner slopes, 25 to 385.
     identity : str
         Digest of the data, the fixed parameters, the sources and the box.
     """

@@ -18,10 +18,10 @@
 
 namespace clmassmod {
 
-constexpr int kGammaLevels = 7;
+constexpr int kGammaLevels = 8;
 constexpr std::size_t kMostSlopes = 385;
-// 33, 49, 65, 97, 129, 193 and 385 slopes: every so many of the 385
-constexpr std::array<std::size_t, kGammaLevels> kLevelStride{12, 8, 6, 4, 3, 2, 1};
+// 25, 33, 49, 65, 97, 129, 193 and 385 slopes: every so many of the 385
+constexpr std::array<std::size_t, kGammaLevels> kLevelStride{16, 12, 8, 6, 4, 3, 2, 1};
 
 struct KernelSettings {
     double scan_drop;      // parts of the scan below e^-this of the likelihood are left out
