@@ -17,6 +17,7 @@ WORKLOADS = {
     "w5": "w5_galaxy_likelihood",
     "s1": "s1_lens_solve",
     "s2": "s2_inversion",
+    "s3": "s3_population",
     "s4": "s4_selection",
     "s5": "s5_mock",
     "i1": "i1_interpolation",

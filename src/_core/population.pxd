@@ -70,15 +70,14 @@ cdef extern from "clmassmod/lens_ridge.hpp" namespace "clmassmod" nogil:
 cdef extern from "clmassmod/lens_kernel.hpp" namespace "clmassmod" nogil:
     const size_t kMostSlopes
     const int kGammaLevels
+    size_t level_stride(int level)
     cdef struct KernelSettings:
-        double step
         double scan_drop
         double node_drop
         double tolerance
         double depth
         int first_level
         const RidgeRow* rows
-        const double* slopes
         double slope_step
         const PopulationBatch* training
         const double* slope_densities
@@ -90,7 +89,6 @@ cdef extern from "clmassmod/lens_kernel.hpp" namespace "clmassmod" nogil:
         double log_scale
         double error
         int level
-        size_t n_nodes
     cdef struct PairColumns:
         size_t n
         const double* x_a
@@ -106,6 +104,10 @@ cdef extern from "clmassmod/lens_kernel.hpp" namespace "clmassmod" nogil:
         const double* log_msps
         const double* sigma_msps
         const double* log_re
+        const double* step
+        const double* delay
+        const double* sigma_delay
+        const double* days
         const size_t* counts
         const size_t* concentration
         const double* star_table

@@ -31,15 +31,16 @@ from population cimport (
     kChunk,
     kGammaLevels,
     kMostSlopes,
+    level_stride,
     sum_kernels,
 )
 
 CHUNK = kChunk
-LEVELS = kGammaLevels
 MOST_SLOPES = kMostSlopes
+LEVELS = tuple((kMostSlopes - 1) // level_stride(i) + 1 for i in range(kGammaLevels))
 PAIR_COLUMNS = (
     "x_a", "b", "star_amplitude", "star_radius", "unit_radius", "factor", "m_a", "m_b",
-    "sigma_a", "sigma_b", "log_msps", "sigma_msps", "log_re",
+    "sigma_a", "sigma_b", "log_msps", "sigma_msps", "log_re", "step", "delay", "sigma_delay", "days",
 )
 
 
@@ -79,7 +80,7 @@ cdef class Points:
 
 
 cdef class KernelGrid:
-    """Tables of stars and of haloes of 257 inner slopes, shared by all lenses."""
+    """Tables of stars and of haloes of all inner slopes, shared by all lenses."""
 
     cdef double* tables
     cdef readonly object slopes
@@ -89,7 +90,7 @@ cdef class KernelGrid:
         cdef size_t size = mean_table_size(kMeanLayout)
         cdef bint done
         cdef size_t i
-        check(<size_t>slopes.shape[0] == kMostSlopes, "slopes: (257,)")
+        check(<size_t>slopes.shape[0] == kMostSlopes, "slopes: (385,)")
         self.slopes = np.array(slopes)
         self.star_shape[0], self.star_shape[1] = sersic_n, b
         self.tables = <double*>PyMem_Malloc((kMostSlopes + 1) * size * sizeof(double))
@@ -147,8 +148,8 @@ def build_kernels(
 ):
     """Kernels of n parts: a list of (nodes (3, m), slopes (m / 8,), ln scale, error, level) or None.
 
-    `columns` (13, n) as `PAIR_COLUMNS`; `which` (2, n): photometry and concentration of each;
-    `concentrations` (k, terms), `amplitudes` (k, 257); `settings`: step, scan drop, node drop,
+    `columns` (17, n) as `PAIR_COLUMNS`; `which` (2, n): photometry and concentration of each;
+    `concentrations` (k, terms), `amplitudes` (k, 385); `settings`: scan drop, node drop,
     tolerance, depth, first level.
     """
     cdef size_t n = columns.shape[1]
@@ -164,10 +165,10 @@ def build_kernels(
     cdef const double[:, ::1] densities = training.slope_densities()
     cdef PairColumns pairs
     cdef Status status
-    check(n > 0 and columns.shape[0] == 13 and which.shape[0] == 2
-          and <size_t>which.shape[1] == n, "columns: (13, n)")
+    check(n > 0 and columns.shape[0] == 17 and which.shape[0] == 2
+          and <size_t>which.shape[1] == n, "columns: (17, n)")
     check(<size_t>amplitudes.shape[0] == k and <size_t>amplitudes.shape[1] == kMostSlopes
-          and training.batch.n_gamma == kMostSlopes and settings.shape[0] == 6, "amplitudes")
+          and training.batch.n_gamma == kMostSlopes and settings.shape[0] == 5, "amplitudes")
     for i in range(tables.size()):
         fill_photometry(&tables[i], photometry[i])
     for i in range(k):
@@ -177,10 +178,10 @@ def build_kernels(
             rows[i * kMostSlopes + j].table = grid.tables + j * size
             rows[i * kMostSlopes + j].slope = slopes[j]
             rows[i * kMostSlopes + j].amplitude = amplitudes[i, j]
-        all_settings[i].step, all_settings[i].scan_drop = settings[0], settings[1]
-        all_settings[i].node_drop, all_settings[i].tolerance = settings[2], settings[3]
-        all_settings[i].depth, all_settings[i].first_level = settings[4], <int>settings[5]
-        all_settings[i].rows, all_settings[i].slopes = &rows[i * kMostSlopes], &slopes[0]
+        all_settings[i].scan_drop, all_settings[i].node_drop = settings[0], settings[1]
+        all_settings[i].tolerance, all_settings[i].depth = settings[2], settings[3]
+        all_settings[i].first_level = <int>settings[4]
+        all_settings[i].rows = &rows[i * kMostSlopes]
         all_settings[i].slope_step = (slopes[kMostSlopes - 1] - slopes[0]) / (kMostSlopes - 1)
         all_settings[i].training = &training.batch
         all_settings[i].slope_densities = &densities[0, 0]
@@ -191,7 +192,9 @@ def build_kernels(
     pairs.m_a, pairs.m_b = &columns[6, 0], &columns[7, 0]
     pairs.sigma_a, pairs.sigma_b = &columns[8, 0], &columns[9, 0]
     pairs.log_msps, pairs.sigma_msps = &columns[10, 0], &columns[11, 0]
-    pairs.log_re = &columns[12, 0]
+    pairs.log_re, pairs.step = &columns[12, 0], &columns[13, 0]
+    pairs.delay, pairs.sigma_delay = &columns[14, 0], &columns[15, 0]
+    pairs.days = &columns[16, 0]
     pairs.counts, pairs.concentration = &which[0, 0], &which[1, 0]
     pairs.star_table, pairs.star_shape = grid.tables + kMostSlopes * size, grid.star_shape
     pairs.photometry, pairs.concentrations = tables.data(), relations.data()

@@ -20,7 +20,7 @@ from clmassmod.stronglens.relations import ConcentrationRelation, Independent
 from clmassmod.stronglens.source_counts import SchechterCounts
 
 ENTRIES = json.loads(Path(__file__).with_name("population_reference.json").read_text())
-PLAIN = [entry for entry in ENTRIES if not entry["model"] and "delay" not in entry["name"]]
+PLAIN = [entry for entry in ENTRIES if not entry["model"]]
 # the twin itself is not converged on a pair made with n = 4 and read with n = 2.5
 OTHER = [entry for entry in ENTRIES if entry["model"] and entry["name"] != "Sersic 2.5 7"]
 PARAMS = PopulationParameters(LensPopulation())
@@ -53,8 +53,9 @@ def model_of(given):
 
 @pytest.fixture(scope="module")
 def pairs():
-    names = sorted(PLAIN[0]["pair"])
-    return LensData(**{name: [entry["pair"][name] for entry in PLAIN] for name in names})
+    # what only some have, such as time delays, is missing in the others
+    names = {name for entry in PLAIN for name in entry["pair"]}
+    return LensData(**{n: [entry["pair"].get(n, np.nan) for entry in PLAIN] for n in names})
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +71,7 @@ def test_likelihoods_of_the_twin(kernels):
         found = kernels.per_lens(vectors(PARAMS, entry["eta"]))[:, i]
         error = np.abs(found - expected)[expected > expected.max() - 12.0].max()
         worst[entry["name"]] = error
-    # sizes with errors: seven nodes of the size are few where the pair ends with it
-    few = {name for name, error in worst.items() if error > 1e-3}
-    assert few <= {"size errors 7"}
+    assert max(worst.values()) < 1e-3
     assert np.median(list(worst.values())) < 1e-4
 
 
@@ -98,7 +97,7 @@ def test_slopes_are_exact(kernels):
 
 def test_errors_are_stated(kernels, pairs):
     assert kernels.n_lenses == len(pairs)
-    assert kernels.errors.max() < 3e-4 or (kernels.levels[kernels.errors >= 3e-4] == 3).all()
+    assert (kernels.n_slopes[kernels.errors >= 5e-4] == 385).all()
     assert kernels.nbytes == 12 * kernels.n_nodes.sum() + 2 * kernels.n_nodes.sum() // 8
 
 

@@ -6,7 +6,8 @@ import numpy.typing as npt
 _Array = npt.NDArray[np.float64]
 
 CHUNK: int
-LEVELS: int
+LEVELS: tuple[int, ...]
+"""Numbers of inner slopes."""
 MOST_SLOPES: int
 PAIR_COLUMNS: tuple[str, ...]
 

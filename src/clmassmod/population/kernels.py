@@ -4,33 +4,31 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import qmc
+from scipy.special import logsumexp
 
 from .._checks import checked_threads
-from .._core import axisym
 from .._core import population as core
 from ..cosmology import resolve_cosmology
 from ..errors import FormatError, ParameterError, nearest
 from ..provenance import digest
-from ..stronglens._tables import sersic_b
-from ..stronglens.inversion_grid import ImagePhotometry
-from ..stronglens.lens import Geometry
-from ..stronglens.lens_model import reference_density, unit_star_amplitude
 from ..stronglens.mass_sampler import LensPopulation
 from ..stronglens.observation import MagnitudeLimit
-from ..stronglens.relations import ConcentrationRelation, Constant
 from ..stronglens.source_population import SourcePopulation
+from .kernel_inputs import BoxSteps, PairInputs
 from .lens_data import LensData
 from .parameters import PARAMETERS, PopulationParameters
 
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
+
+    from ..stronglens.source_counts import SourceCounts
 
 Array = npt.NDArray[np.float64]
 
@@ -45,16 +43,12 @@ DEFAULT_BOX: dict[str, tuple[float, float]] = {
 """Ranges of the parameters in which kernels are accurate, unless others are asked for."""
 SELECTIONS = ("on_data", "independent")
 
-_HALTON = 192
-_MOST_CORNERS = 6
 _MISMATCH_NODES = 16
-_SIZE_NODES = 7
-_CONCENTRATION_NODES = 5
-_CONCENTRATION_TERMS = 9
 _BLOCK = 64
 _BATCH = 64
-# standard deviations of the mean magnitude by which it may lie beyond the counts
-_SOFT_EDGE = 5.6
+# sizes with errors: reach and first step of their nodes in standard deviations, the change of
+# ln L between two steps that is small enough, and the last step
+_SIZE_REACH, _SIZE_STEP, _SIZE_CHANGE, _SIZE_LAST = 5.0, 1.0, 0.1, 0.0625
 
 
 @dataclass(frozen=True)
@@ -75,7 +69,7 @@ class KernelAccuracy:
 
     step: float = 1.5
     node_drop: float = 12.5
-    tolerance: float = 3e-4
+    tolerance: float = 5e-4
     depth: float = 15.0
 
 
@@ -88,10 +82,11 @@ class LensKernels:
     support : dict
         Ranges of the parameters the kernels were made for.
     errors : (n,) ndarray
-        Change of each ln L when the number of inner slopes was last doubled: its largest over
-        the training points less than 15 below the best one.
-    levels : (n,) ndarray of int
-        0 to 3: 33, 65, 129 or 257 inner slopes.
+        Change of each ln L with more inner slopes: its largest over training points in the box
+        less than 15 below the best one. With sizes that have errors, also what is left of the
+        change when their nodes were last halved.
+    n_slopes : (n,) ndarray of int
+        Inner slopes, 25 to 385.
     identity : str
         Digest of the data, the fixed parameters, the sources and the box.
     """
@@ -108,7 +103,7 @@ class LensKernels:
         self.identity = identity
         self._arrays = dict(arrays)
         self.errors = self._arrays["errors"]
-        self.levels = self._arrays["levels"]
+        self.n_slopes = self._arrays["n_slopes"]
         self.n_lenses = int(self._arrays["lenses"].shape[1])
         low, high = parameters.gamma_support
         self._gamma = np.linspace(low, high, core.MOST_SLOPES)
@@ -152,18 +147,7 @@ class LensKernels:
         checked_threads(n_threads)
         points = checked_points(vectors)
         out = np.empty((len(points), self.n_lenses))
-        a = self._arrays
-        core.sum_lenses(
-            a["nodes"],
-            a["gamma"],
-            a["first_part"],
-            a["first"],
-            a["parts"],
-            a["lenses"],
-            core_points(points, self._gamma, self.parameters),
-            out,
-            n_threads,
-        )
+        _sum_lenses(self._arrays, core_points(points, self._gamma, self.parameters), out, n_threads)
         return out
 
     def __getitem__(self, index: Any) -> LensKernels:
@@ -182,20 +166,14 @@ class LensKernels:
             "parts": np.ascontiguousarray(a["parts"][:, which]),
             "lenses": np.ascontiguousarray(a["lenses"][:, rows]),
             "errors": self.errors[rows],
-            "levels": self.levels[rows],
+            "n_slopes": self.n_slopes[rows],
         }
         identity = digest(self.identity, rows)
         return LensKernels(chosen, self.parameters, self.support, identity)
 
     def save(self, path: str | os.PathLike[str]) -> str:
         """Write the kernels to an HDF5 file, whole or not at all; return its root hash."""
-        from ..table.store import Content, write_content
-
-        attributes = {
-            "kernels": self.identity,
-            "support": {k: list(v) for k, v in self.support.items()},
-        }
-        return write_content(path, Content(self._arrays, attributes))
+        return _write_arrays(path, self._arrays, self.identity, self.support)
 
     @classmethod
     def load(
@@ -208,17 +186,8 @@ class LensKernels:
         FormatError
             Damaged, not kernels, or of other data or settings.
         """
-        from ..table.store import read_content
-
-        content = read_content(path)
-        found = content.attributes.get("kernels")
-        if found is None:
-            raise FormatError(path, "kernels", "not a file of lens kernels")
-        if found != identity:
-            problem = f"made for other data or settings ({found[:12]}, not {identity[:12]})"
-            raise FormatError(path, "kernels", problem)
-        support = {k: tuple(v) for k, v in content.attributes["support"].items()}
-        return cls(content.arrays, parameters, support, identity)
+        arrays, support = _read_arrays(path, identity)
+        return cls(arrays, parameters, support, identity)
 
     def __repr__(self) -> str:
         mean = self.n_nodes.mean()
@@ -245,6 +214,7 @@ def build_kernels(
     accuracy: KernelAccuracy | None = None,
     n_threads: int = 1,
     progress: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> LensKernels:
     """Return the kernels of a sample: what its likelihood needs of lensing and photometry.
 
@@ -268,17 +238,24 @@ def build_kernels(
     n_threads : int, >= 0
         The kernels are the same bits for any number.
     progress : bool
+    checkpoint : path, optional
+        Folder where every block of lenses is kept as soon as it is made. A build that was
+        interrupted, with ``kill -9`` too, goes on from there to the same bits.
 
     Raises
     ------
     ParameterError
         An argument out of range, or a pair that no lens of the population can make.
+    FormatError
+        Blocks in `checkpoint` that are damaged or of other data or settings.
 
     Notes
     -----
     For a lens with x_A and x_B exact, the integral over stellar mass and source offset is done
     by the inversion of the pair, with its Jacobian J:
     ``L = int p(log M*, log Re, log Mh, gamma, data) 2 pi beta n |J| Phi dlog Mh dgamma``.
+    Sizes with errors are integrated over by the trapezoid rule, halved until ln L stands
+    still; a time delay is another factor of the integrand.
     """
     made = population or LensPopulation()
     counts = (sources or SourcePopulation()).counts
@@ -290,8 +267,278 @@ def build_kernels(
         raise ParameterError("selection", selection, f"one of {', '.join(SELECTIONS)}", hint)
     checked_threads(n_threads)
     fine = accuracy or KernelAccuracy()
-    builder = _Builder(data, parameters, counts, ranges, selection, limit, cosmology, fine)
-    return builder.build(n_threads, progress)
+    other_draw = limit if selection == "independent" else None
+    builder = _Builder(data, parameters, counts, ranges, other_draw, cosmology, fine)
+    return builder.build(n_threads, progress, None if checkpoint is None else Path(checkpoint))
+
+
+@dataclass
+class _Part:
+    """Nodes of one lens at one size and concentration."""
+
+    lens: int
+    shift: float  # of the size, in its standard deviations
+    log_re: float
+    log_weight: float
+    nodes: npt.NDArray[np.float32]
+    gamma: npt.NDArray[np.uint16]
+    error: float
+    level: int
+
+
+class _Builder:
+    def __init__(
+        self,
+        data: LensData,
+        parameters: PopulationParameters,
+        counts: SourceCounts,
+        box: dict[str, tuple[float, float]],
+        detection: MagnitudeLimit | None,
+        cosmology: FLRW | None,
+        accuracy: KernelAccuracy,
+    ) -> None:
+        self.data, self.parameters, self.box, self.accuracy = data, parameters, box, accuracy
+        universe = resolve_cosmology(cosmology)
+        steps = BoxSteps(parameters, box)
+        self.steepest = steps.steepest
+        node_steps = steps.node_steps(data.sigma_msps, accuracy.step)
+        self.inputs = PairInputs(data, parameters, counts, detection, universe, node_steps)
+        points = steps.training()
+        self.n_training = len(points)
+        self.training = core_points(points, self.inputs.slopes, parameters)
+        drop = accuracy.node_drop
+        numbers = (drop + 2.0, drop, accuracy.tolerance, accuracy.depth, steps.first_level())
+        self.settings = np.array(numbers, dtype=np.float64)
+        self.identity = digest(
+            data.hash,
+            parameters.population.to_dict(),
+            counts.to_dict(),
+            sorted(box.items()),
+            None if detection is None else detection.to_dict(),
+            repr(universe),
+            accuracy,
+        )
+
+    def build(self, n_threads: int, progress: bool, folder: Path | None) -> LensKernels:
+        from tqdm import tqdm
+
+        n, blocks = len(self.data), []
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        with tqdm(total=n, disable=not progress, unit="lens") as bar:
+            for first in range(0, n, _BLOCK):
+                lenses = np.arange(first, min(first + _BLOCK, n))
+                blocks.append(self._kept_block(lenses, n_threads, folder))
+                bar.update(lenses.size)
+        return LensKernels(_concatenated(blocks), self.parameters, self.box, self.identity)
+
+    def _kept_block(
+        self, lenses: npt.NDArray[np.intp], n_threads: int, folder: Path | None
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays of a block, from the folder if they are there."""
+        if folder is None:
+            return self._block(lenses, n_threads)
+        path = folder / f"lenses_{lenses[0]:08d}.h5"
+        if path.exists():
+            return _read_arrays(path, self.identity)[0]
+        arrays = self._block(lenses, n_threads)
+        _write_arrays(path, arrays, self.identity, self.box)
+        return arrays
+
+    def _block(self, lenses: npt.NDArray[np.intp], n_threads: int) -> dict[str, npt.NDArray[Any]]:
+        exact = self.data.sigma_re[lenses] == 0.0
+        parts = self._parts(lenses[exact], np.zeros(1), n_threads)
+        errors = np.zeros(lenses.size)
+        for i in lenses[~exact]:
+            sized, errors[i - lenses[0]] = self._sized(int(i), n_threads)
+            parts += sized
+        parts.sort(key=lambda part: part.lens)
+        place = np.array([part.lens for part in parts], dtype=np.intp) - lenses[0]
+        counts = np.bincount(place, minlength=lenses.size)
+        self._require_parts(counts, lenses)
+        np.maximum.at(errors, place, [part.error for part in parts])
+        n_slopes = np.zeros(lenses.size, dtype=np.int64)
+        np.maximum.at(n_slopes, place, [core.LEVELS[part.level] for part in parts])
+        return _joined(parts, counts, self.data, lenses) | {"errors": errors, "n_slopes": n_slopes}
+
+    def _require_parts(self, counts: npt.NDArray[np.intp], lenses: npt.NDArray[np.intp]) -> None:
+        if not (counts == 0).any():
+            return
+        at = int(lenses[np.argmin(counts)])
+        given = f"lens {self.data.name[at]!r} (index {at})"
+        hint = "Its images need a halo, stars or a source outside the population's range."
+        raise ParameterError("data", given, "an image pair that a lens can make", hint)
+
+    def _parts(self, lenses: npt.NDArray[np.intp], t: Array, n_threads: int) -> list[_Part]:
+        """Return parts of lenses at sizes t standard deviations off, and all concentrations."""
+        inputs = self.inputs
+        shape = (lenses.size, t.size, inputs.n_concentrations)
+        if 0 in shape:
+            return []
+        of, shift, node = (a.ravel() for a in np.indices(shape))
+        lens = lenses[of]
+        log_re = self.data.log_re[lens] + self.data.sigma_re[lens] * t[shift]
+        columns, which = inputs.parts(lens, log_re, node)
+        results = core.build_kernels(
+            inputs.grid,
+            self.training,
+            columns,
+            which,
+            inputs.photometry,
+            inputs.relations,
+            inputs.amplitudes,
+            1.0 / self.steepest,
+            self.settings,
+            n_threads,
+        )
+        weight = inputs.log_weight_c[node] + inputs.log_area[lens]
+        return [
+            _Part(int(i), s, re, w + r[2], r[0], r[1], r[3], r[4])
+            for i, s, re, w, r in zip(
+                lens, t[shift].tolist(), log_re.tolist(), weight.tolist(), results, strict=True
+            )
+            if r is not None
+        ]
+
+    def _sized(self, lens: int, n_threads: int) -> tuple[list[_Part], float]:
+        """Return the parts of a lens whose size has an error, and the error their nodes leave.
+
+        Trapezoids in the size, halved. For a Gaussian integrand the error e of one step is
+        e^4/8 at half of it; the cube of the change is what counts as the error.
+        """
+        one, step = np.array([lens]), _SIZE_STEP
+        parts = self._parts(one, _size_nodes(step), n_threads)
+        while True:
+            if not parts:
+                return [], 0.0
+            terms = self._log_terms(parts)
+            change = _size_change(terms, np.array([part.shift for part in parts]), step)
+            largest = float(change[self._near(terms)].max(initial=0.0))
+            if largest < _SIZE_CHANGE or step <= _SIZE_LAST:
+                break
+            step *= 0.5
+            parts += self._parts(one, _size_nodes(step)[1::2], n_threads)
+        share = (terms - logsumexp(terms, axis=0)).max(axis=1)
+        kept = [p for p, s in zip(parts, share, strict=True) if s > -self.accuracy.node_drop]
+        for part in kept:
+            part.log_weight += _log_size_weight(part.shift, step)
+        return sorted(kept, key=lambda part: part.shift), min(largest, largest**3)
+
+    def _log_terms(self, parts: Sequence[_Part]) -> Array:
+        """Return ln of each part's share in L at the training points, (parts, points)."""
+        lenses = np.array([part.lens for part in parts], dtype=np.intp)
+        out = np.empty((self.n_training, len(parts)))
+        arrays = _joined(parts, np.ones(len(parts)), self.data, lenses)
+        _sum_lenses(arrays, self.training, out, 1)
+        weight = np.array([_log_size_weight(part.shift, 1.0) for part in parts])
+        return np.asarray(out.T + weight[:, None])
+
+    def _near(self, terms: Array) -> npt.NDArray[np.bool_]:
+        """Return which training points are not too deep below the best."""
+        total = logsumexp(terms, axis=0)
+        return np.asarray(total > total.max() - self.accuracy.depth)
+
+
+def _size_nodes(step: float) -> Array:
+    """Return nodes of the size in its standard deviations."""
+    n = round(_SIZE_REACH / step)
+    return np.arange(-n, n + 1, dtype=np.float64) * step
+
+
+def _log_size_weight(shift: float, step: float) -> float:
+    return math.log(step / math.sqrt(2.0 * math.pi)) - 0.5 * shift * shift
+
+
+def _size_change(terms: Array, shift: Array, step: float) -> Array:
+    """Return the change of ln L between nodes twice as far apart and these."""
+    coarse = np.mod(np.abs(shift), 2.0 * step) == np.mod(_SIZE_REACH, 2.0 * step)
+    if not coarse.any():
+        return np.full(terms.shape[1], np.inf)
+    fewer = logsumexp(terms[coarse], axis=0) + math.log(2.0)
+    return np.asarray(np.abs(logsumexp(terms, axis=0) - fewer))
+
+
+# -- arrays of the core ---------------------------------------------------------------------------
+
+
+def _joined(
+    parts: Sequence[_Part], counts: npt.NDArray[Any], data: LensData, lenses: npt.NDArray[np.intp]
+) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of lenses with so many parts each."""
+    return {
+        "nodes": np.concatenate([part.nodes for part in parts], axis=1),
+        "gamma": np.concatenate([part.gamma for part in parts]),
+        "first_part": _offsets(counts),
+        "first": _offsets([part.gamma.size for part in parts]),
+        "parts": np.array([[p.log_weight for p in parts], [p.log_re for p in parts]]),
+        "lenses": np.array([data.log_msps[lenses], data.sigma_msps[lenses]]),
+    }
+
+
+def _concatenated(blocks: Sequence[dict[str, npt.NDArray[Any]]]) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of blocks of lenses one after another."""
+    result = {
+        name: np.concatenate([block[name] for block in blocks], axis=-1)
+        for name in ("nodes", "gamma", "parts", "lenses", "errors", "n_slopes")
+    }
+    for name in ("first_part", "first"):
+        result[name] = _offsets(np.concatenate([np.diff(block[name]) for block in blocks]))
+    return result
+
+
+def _sum_lenses(
+    arrays: Mapping[str, npt.NDArray[Any]], points: core.Points, out: Array, n_threads: int
+) -> None:
+    core.sum_lenses(
+        arrays["nodes"],
+        arrays["gamma"],
+        arrays["first_part"],
+        arrays["first"],
+        arrays["parts"],
+        arrays["lenses"],
+        points,
+        out,
+        n_threads,
+    )
+
+
+def _offsets(counts: Any) -> npt.NDArray[np.uintp]:
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.uintp)
+
+
+# -- files ----------------------------------------------------------------------------------------
+
+
+def _write_arrays(
+    path: str | os.PathLike[str],
+    arrays: Mapping[str, npt.NDArray[Any]],
+    identity: str,
+    support: Mapping[str, tuple[float, float]],
+) -> str:
+    from ..table.store import Content, write_content
+
+    attributes = {"kernels": identity, "support": {k: list(v) for k, v in support.items()}}
+    return write_content(path, Content(dict(arrays), attributes))
+
+
+def _read_arrays(
+    path: str | os.PathLike[str], identity: str
+) -> tuple[dict[str, npt.NDArray[Any]], dict[str, tuple[float, float]]]:
+    """Return arrays and support of a file, which must be of `identity`."""
+    from ..table.store import read_content
+
+    content = read_content(path)
+    found = content.attributes.get("kernels")
+    if found is None:
+        raise FormatError(path, "kernels", "not a file of lens kernels")
+    if found != identity:
+        problem = f"made for other data or settings ({found[:12]}, not {identity[:12]})"
+        raise FormatError(path, "kernels", problem)
+    support = {k: (float(v[0]), float(v[1])) for k, v in content.attributes["support"].items()}
+    return dict(content.arrays), support
+
+
+# -- checks ---------------------------------------------------------------------------------------
 
 
 def checked_box(
@@ -315,237 +562,6 @@ def checked_box(
     return result
 
 
-def training_points(
-    parameters: PopulationParameters, box: Mapping[str, tuple[float, float]]
-) -> Array:
-    """Return points (n, 15): corners of the box and a Halton sequence inside it."""
-    names = list(box)
-    low, high = np.array([box[name] for name in names]).reshape(-1, 2).T
-    inner = qmc.Halton(len(names), scramble=False).random(_HALTON + 1)[1:] if names else []
-    d = min(len(names), _MOST_CORNERS)
-    if names:
-        corners = np.stack(np.meshgrid(*[[0.0, 1.0]] * d, indexing="ij"), -1).reshape(-1, d)
-        rest = np.full((len(corners), len(names) - d), 0.5)
-        unit = np.concatenate([np.hstack([corners, rest]), inner])
-    else:
-        unit = np.empty((1, 0))
-    points = np.tile(parameters.fixed, (len(unit), 1))
-    for i, name in enumerate(names):
-        points[:, PARAMETERS.index(name)] = low[i] + unit[:, i] * (high[i] - low[i])
-    return points
-
-
-class _Builder:
-    def __init__(
-        self,
-        data: LensData,
-        parameters: PopulationParameters,
-        counts: Any,
-        box: dict[str, tuple[float, float]],
-        selection: str,
-        detection: MagnitudeLimit,
-        cosmology: FLRW | None,
-        accuracy: KernelAccuracy,
-    ) -> None:
-        self.data, self.parameters, self.counts, self.box = data, parameters, counts, box
-        self.selection, self.detection, self.accuracy = selection, detection, accuracy
-        self.cosmology = resolve_cosmology(cosmology)
-        low, high = parameters.gamma_support
-        self.gamma = np.linspace(low, high, core.MOST_SLOPES)
-        self.training = training_points(parameters, box)
-        self.identity = digest(
-            data.hash,
-            parameters.population.to_dict(),
-            counts.to_dict(),
-            sorted(box.items()),
-            selection,
-            detection.to_dict() if selection == "independent" else None,
-            repr(self.cosmology),
-            accuracy,
-        )
-
-    def build(self, n_threads: int, progress: bool) -> LensKernels:
-        from tqdm import tqdm
-
-        population = self.parameters.population
-        grid = core.KernelGrid(
-            self.gamma, population.sersic_n, float(sersic_b(population.sersic_n))
-        )
-        columns, which, lens_of, photometry, relations, log_extra = self._parts()
-        amplitudes = np.stack([self._amplitudes(c) for c in relations])
-        r, settings = self._settings()
-        results: list[Any] = []
-        n = columns.shape[1]
-        with tqdm(total=len(self.data), disable=not progress, unit="lens") as bar:
-            for first in range(0, n, _BLOCK):
-                rows = slice(first, first + _BLOCK)
-                results += core.build_kernels(
-                    grid,
-                    core_points(self.training, self.gamma, self.parameters),
-                    np.ascontiguousarray(columns[:, rows]),
-                    np.ascontiguousarray(which[:, rows]),
-                    tuple(photometry),
-                    relations,
-                    amplitudes,
-                    r,
-                    settings,
-                    n_threads,
-                )
-                bar.update(min(lens_of[min(first + _BLOCK, n) - 1] + 1, len(self.data)) - bar.n)
-        return self._joined(results, lens_of, columns[-1], log_extra)
-
-    # -- what is given ---------------------------------------------------------------------------
-
-    def _values(self, name: str) -> tuple[float, float]:
-        value = float(self.parameters.fixed[PARAMETERS.index(name)])
-        return self.box.get(name, (value, value))
-
-    def _settings(self) -> tuple[float, Array]:
-        """Return r of the ridge coordinate and the settings of the core."""
-        beta = max(abs(v) for v in self._values("beta_h"))
-        beta += max(abs(v) for v in self._values("xi_h")) * max(
-            abs(v) for v in self._values("beta_r")
-        )
-        beta = max(beta, 1.0)
-        sigma_h = self._values("sigma_h")[0]
-        inverse = 1.0 / float(self.data.sigma_msps.min()) ** 2
-        inverse += 1.0 / self._values("sigma_star")[0] ** 2
-        slope = max(abs(v) for v in self._values("beta_r"))
-        inverse += (slope / self._values("sigma_r")[0]) ** 2
-        step = self.accuracy.step * math.log(10.0) / math.sqrt((beta / sigma_h) ** 2 + inverse)
-        low, high = self.parameters.gamma_support
-        spacing = 1.3 * self._values("sigma_g")[0]
-        needed = 1.0 + (high - low) / spacing
-        level = next((k for k in range(core.LEVELS - 2) if 32 << k >= needed - 1.0), 2)
-        drop = self.accuracy.node_drop
-        numbers = (step, drop + 2.0, drop, self.accuracy.tolerance, self.accuracy.depth, level)
-        return 1.0 / beta, np.array(numbers, dtype=np.float64)
-
-    def _parts(self) -> tuple[Any, ...]:
-        """Return the columns of the parts of all lenses, and what they share."""
-        data, n = self.data, len(self.data)
-        photometry, table_of = self._photometry()
-        relations, relation_of, log_weight_c = self._concentrations()
-        size_t, size_w = _normal_rule(_SIZE_NODES)
-        lens_of, log_re, relation, log_extra = [], [], [], []
-        for i in range(n):
-            exact = data.sigma_re[i] == 0.0
-            shifts = np.zeros(1) if exact else size_t
-            weights = np.zeros(1) if exact else size_w
-            for shift, weight in zip(shifts, weights, strict=True):
-                for k, log_w in zip(relation_of[i], log_weight_c, strict=True):
-                    lens_of.append(i)
-                    log_re.append(data.log_re[i] + data.sigma_re[i] * shift)
-                    relation.append(k)
-                    log_extra.append(weight + log_w)
-        at = np.array(lens_of)
-        geometry = Geometry(data.z_l, data.z_s, self.cosmology)
-        inverse = geometry.inverse_sigma_critical
-        density = np.broadcast_to(reference_density(data.z_l, self.cosmology), (n,))
-        radius = 10.0 ** np.array(log_re)
-        index = self.parameters.population.sersic_n
-        star = unit_star_amplitude(index, sersic_b(index))
-        columns = np.array(
-            [
-                data.x_a[at],
-                -data.x_b[at],
-                star * inverse[at] / radius**2,
-                radius,
-                np.cbrt(0.75 / math.pi / density[at]),
-                (density * inverse)[at],
-                data.m_a[at],
-                data.m_b[at],
-                data.sigma_a[at],
-                data.sigma_b[at],
-                data.log_msps[at],
-                data.sigma_msps[at],
-                np.array(log_re),
-            ]
-        )
-        which = np.array([table_of[at], relation], dtype=np.uintp)
-        # counts per arcmin^2 become counts per kpc^2 of the lens plane
-        per_kpc2 = -2.0 * np.log(60.0 * np.broadcast_to(geometry.kpc_per_arcsec, (n,)))
-        return columns, which, at, photometry, relations, np.array(log_extra) + per_kpc2[at]
-
-    def _photometry(self) -> tuple[list[tuple[Any, ...]], npt.NDArray[np.intp]]:
-        pairs = np.stack([self.data.sigma_a, self.data.sigma_b], axis=1)
-        unique, table_of = np.unique(pairs, axis=0, return_inverse=True)
-        breaks = np.asarray(self.counts.breaks)
-        log_counts = None
-        extra = [0.0] * 5
-        if self.selection == "independent":
-            log_counts, start, step = _log_counts(self.counts)
-            ends = (float(breaks[0]), float(breaks[-1]))
-            extra = [self.detection.limit, start, 1.0 / step, *ends]
-        tables = []
-        for a, b in unique:
-            table, numbers = ImagePhotometry(self.counts, float(a), float(b)).core_tables
-            reach = _SOFT_EDGE * a * b / math.hypot(a, b)
-            edges = [breaks[0] - reach, breaks[-1] + reach]
-            tables.append((table, np.array([*numbers, a, b, *edges, *extra]), log_counts))
-        return tables, table_of.reshape(-1)
-
-    def _concentrations(self) -> tuple[Array, list[list[int]], Array]:
-        """Return polynomials of ln c, which each lens uses, and the ln weights of its nodes."""
-        relation = self.parameters.population.concentration
-        n = len(self.data)
-        if isinstance(relation, Constant):
-            return np.array([[math.log(relation.value)]]), [[0]] * n, np.zeros(1)
-        if not isinstance(relation, ConcentrationRelation):
-            allowed = "a number or a ConcentrationRelation"
-            raise ParameterError("population.concentration", relation, allowed)
-        scatter = relation.scatter
-        t, log_w = _normal_rule(_CONCENTRATION_NODES) if scatter > 0.0 else (np.zeros(1),) * 2
-        redshifts, of = np.unique(self.data.z_l, return_inverse=True)
-        rows = []
-        for z in redshifts:
-            median = _concentration_polynomial(relation, float(z))
-            for one in t:
-                shifted = median.copy()
-                shifted[0] += one * scatter * math.log(10.0)
-                rows.append(shifted)
-        uses = [[int(k) * len(t) + j for j in range(len(t))] for k in of.reshape(-1)]
-        return np.array(rows), uses, log_w
-
-    def _amplitudes(self, relation: Array) -> Array:
-        """Return c^3 / (3 m(c)) of every inner slope, of a concentration that is one number."""
-        c = np.full(self.gamma.size, math.exp(relation[0]))
-        mass = np.empty(self.gamma.size)
-        axisym.enclosed_mass(c, self.gamma, mass)
-        return np.asarray(c**3 / (3.0 * mass))
-
-    # -- what comes out --------------------------------------------------------------------------
-
-    def _joined(
-        self, results: list[Any], lens_of: Any, log_re: Array, log_extra: Array
-    ) -> LensKernels:
-        n = len(self.data)
-        good = np.array([result is not None for result in results])
-        parts_of = np.bincount(lens_of[good], minlength=n)
-        if (parts_of == 0).any():
-            at = int(np.argmin(parts_of))
-            given = f"lens {self.data.name[at]!r} (index {at})"
-            hint = "Its images need a halo, stars or a source outside the population's range."
-            raise ParameterError("data", given, "an image pair that a lens can make", hint)
-        kept = [result for result in results if result is not None]
-        lens = lens_of[good]
-        errors, levels = np.zeros(n), np.zeros(n, dtype=np.int64)
-        np.maximum.at(errors, lens, [result[3] for result in kept])
-        np.maximum.at(levels, lens, [result[4] for result in kept])
-        log_scale = np.array([result[2] for result in kept]) + log_extra[good]
-        arrays = {
-            "nodes": np.concatenate([result[0] for result in kept], axis=1),
-            "gamma": np.concatenate([result[1] for result in kept]),
-            "first_part": _offsets(parts_of),
-            "first": _offsets([result[1].size for result in kept]),
-            "parts": np.array([log_scale, log_re[good]]),
-            "lenses": np.array([self.data.log_msps, self.data.sigma_msps]),
-            "errors": errors,
-            "levels": levels,
-        }
-        return LensKernels(arrays, self.parameters, self.box, self.identity)
-
-
 def checked_points(vectors: Any) -> Array:
     points = np.atleast_2d(np.asarray(vectors, dtype=np.float64))
     if points.ndim != 2 or points.shape[1] != len(PARAMETERS):
@@ -556,46 +572,3 @@ def checked_points(vectors: Any) -> Array:
             at = int(np.argmin(column > 0.0))
             raise ParameterError(f"vectors[{at}]: {name}", float(column[at]), "> 0")
     return points
-
-
-def _normal_rule(n: int) -> tuple[Array, Array]:
-    """Return nodes and ln weights of n points for means over a standard normal number."""
-    t, weight = np.polynomial.hermite_e.hermegauss(n)
-    return t, np.log(weight / weight.sum())
-
-
-def _offsets(counts: Any) -> npt.NDArray[np.uintp]:
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.uintp)
-
-
-def _log_counts(counts: Any) -> tuple[Array, float, float]:
-    """Return ln n(m) as cubics (n, 4) on equal intervals of 0.01 mag or less."""
-    from scipy.interpolate import CubicSpline
-
-    first, last = float(counts.breaks[0]), float(counts.breaks[-1])
-    n = math.ceil((last - first) / 0.01)
-    m = np.linspace(first, last, n + 1)
-    with np.errstate(divide="ignore"):
-        log_n = np.log(np.asarray(counts.density_at(m)))
-    if not np.isfinite(log_n).all():
-        at = float(m[int(np.argmin(np.isfinite(log_n)))])
-        raise ParameterError("sources.counts", f"0 at {at:g} mag", "> 0 everywhere")
-    spline = CubicSpline(m, log_n)
-    step = (last - first) / n
-    powers = step ** np.arange(4)
-    return np.ascontiguousarray(spline.c[::-1].T * powers), first, step
-
-
-def _concentration_polynomial(relation: ConcentrationRelation, z: float) -> Array:
-    """Return ln c as a polynomial of (log10 Mh - 11)/5, good to 1e-4 between 6 and 16."""
-    u = np.cos(np.pi * (np.arange(64) + 0.5) / 64)
-    given = {"log_mhalo": 11.0 + 5.0 * u, "z_l": np.full(u.size, z)}
-    value = math.log(10.0) * relation._log_median(given)
-    series = np.polynomial.chebyshev.Chebyshev.fit(
-        u, value, _CONCENTRATION_TERMS - 1, domain=[-1, 1]
-    )
-    worst = float(np.abs(series(u) - value).max())
-    if worst > 1e-3:
-        allowed = "a smooth relation: a polynomial of degree 8 misses it"
-        raise ParameterError("population.concentration", f"{worst:.1e} in ln c", allowed)
-    return np.asarray(series.convert(kind=np.polynomial.Polynomial).coef)

@@ -22,7 +22,8 @@ from ..stronglens.relations import Constant, Independent
 from ..stronglens.source_counts import SourceCounts
 from ..stronglens.source_population import SourcePopulation
 from .cross_section import CrossSection, DetectedCounts, concentrations
-from .kernels import DEFAULT_BOX, checked_box, training_points
+from .kernel_inputs import BoxSteps
+from .kernels import DEFAULT_BOX, checked_box
 from .parameters import PopulationParameters
 from .selection_grid import SelectionGrid
 
@@ -310,7 +311,7 @@ def build_selection(
         LensPlane(share, CrossSection(detected, behind, z_l, given.sersic_n, cosmology, z_s))
         for z_l, share, z_s in groups
     ]
-    points = training_points(parameters, support)
+    points = BoxSteps(parameters, support).training()
     rough = partial(_rough_number, made[-1], given.concentration)
     grid = SelectionGrid.of(parameters, support, rough, points, shift)
     values = _values(grid, made, given.concentration, FORMS[form], n_threads, progress)

@@ -29,79 +29,104 @@ struct KernelNodes {
     const std::uint16_t* gamma = nullptr;  // (n / kChunk,) index of the inner slope
 };
 
-// e[k] = ln W_k + ln p of nodes begin .. begin + count; count is a multiple of kChunk.
+// What is summed: factor[k] exp(e[k]) N_T(gamma_k), with ln Phi(s) of the skew normal split into
+// -min(s, 0)^2 / 2, part of e, and the rest, a factor between 0 and 1.
+struct KernelTerms {
+    alignas(64) double e[kSumBlock];
+    alignas(64) float s[kSumBlock];
+    alignas(64) float factor[kSumBlock];
+};
+
+// e and s of nodes begin .. begin + count.
 template <class T>
-CLMASSMOD_INLINE void log_terms(const GalaxyTerms& given, const KernelNodes<T>& nodes,
-                                std::size_t begin, std::size_t count, double* e,
-                                double* s) noexcept {
+CLMASSMOD_INLINE void fill_exponents(const GalaxyTerms& given, const KernelNodes<T>& nodes,
+                                     std::size_t begin, std::size_t count,
+                                     KernelTerms& terms) noexcept {
     const GalaxyTerms g = given;
-    const T* log_mstar = nodes.log_mstar + begin;
-    const T* log_mhalo = nodes.log_mhalo + begin;
-    const T* log_weight = nodes.log_weight + begin;
-    const double* table = log_normal_cdf().coefficient;
+    const T* __restrict log_mstar = nodes.log_mstar + begin;
+    const T* __restrict log_mhalo = nodes.log_mhalo + begin;
+    const T* __restrict log_weight = nodes.log_weight + begin;
+    double* __restrict e = terms.e;
+    float* __restrict s = terms.s;
     for (std::size_t k = 0; k < count; ++k) {
         const double d = mul_add(g.d1, static_cast<double>(log_mstar[k]), g.d0);
         const double halo =
             mul_add(g.halo, static_cast<double>(log_mhalo[k]), -mul_add(g.b, d, g.a));
         const double rest = mul_add(mul_add(g.k2, d, g.k1), d, g.k0);
-        e[k] = mul_add(-0.5 * halo, halo, rest + static_cast<double>(log_weight[k]));
-        s[k] = mul_add(g.s1, d, g.s0);
-    }
-    for (std::size_t k = 0; k < count; ++k) {
-        const double top = std::min(s[k], LogNormalCdf::kHigh - 1e-9);
-        const double position = (top - LogNormalCdf::kLow) * LogNormalCdf::kPerUnit;
-        const int i = static_cast<int>(std::max(position, 0.0));
-        const double t = position - i;
-        const double* c = table + 4 * i;
-        e[k] += mul_add(mul_add(mul_add(c[3], t, c[2]), t, c[1]), t, c[0]);
+        const double skew = mul_add(g.s1, d, g.s0);
+        const double below = skew < 0.0 ? skew : 0.0;
+        const double square = mul_add(halo, halo, below * below);
+        e[k] = mul_add(-0.5, square, rest + static_cast<double>(log_weight[k]));
+        s[k] = static_cast<float>(skew);
     }
 }
 
-// Sum over the nodes of exp(e - shift) times the density of the slope.
+// The terms of nodes begin .. begin + count.
+template <class T>
+CLMASSMOD_INLINE void fill_terms(const GalaxyTerms& g, const KernelNodes<T>& nodes,
+                                 std::size_t begin, std::size_t count,
+                                 KernelTerms& terms) noexcept {
+    fill_exponents(g, nodes, begin, count, terms);
+    for (std::size_t k = 0; k < count; ++k) terms.factor[k] = normal_cdf_factor(terms.s[k]);
+}
+
+// Sum over the nodes of their shares in L, times e^-shift.
 template <class T>
 CLMASSMOD_INLINE double weighted_sum(const KernelNodes<T>& nodes, std::size_t begin,
                                      std::size_t count, const double* slope_weight, double shift,
-                                     double* e) noexcept {
-    for (std::size_t k = 0; k < count; ++k) e[k] = exp_flushed(e[k] - shift);
+                                     KernelTerms& terms) noexcept {
+    double* __restrict e = terms.e;
+    for (std::size_t k = 0; k < count; ++k)
+        e[k] = exp_flushed(e[k] - shift) * static_cast<double>(terms.factor[k]);
     double lane[kChunk] = {};
     for (std::size_t c = 0; c < count / kChunk; ++c) {
-        const double factor = slope_weight[nodes.gamma[begin / kChunk + c]];
+        const double density = slope_weight[nodes.gamma[begin / kChunk + c]];
         for (std::size_t l = 0; l < kChunk; ++l)
-            lane[l] = mul_add(factor, e[c * kChunk + l], lane[l]);
+            lane[l] = mul_add(density, e[c * kChunk + l], lane[l]);
     }
     return ((lane[0] + lane[4]) + (lane[2] + lane[6])) +
            ((lane[1] + lane[5]) + (lane[3] + lane[7]));
 }
 
-// ln of the sum over all nodes, for weights of the inner slopes at one eta.
+// Largest e of the nodes whose slope has a density.
 template <class T>
-CLMASSMOD_INLINE double log_sum(const GalaxyTerms& g, const KernelNodes<T>& nodes,
-                                const double* slope_weight) noexcept {
-    alignas(64) double e[kSumBlock], s[kSumBlock];
+CLMASSMOD_INLINE double largest_term(const KernelNodes<T>& nodes, std::size_t begin,
+                                     std::size_t count, const double* slope_weight,
+                                     const KernelTerms& terms) noexcept {
+    double largest = -kInfinity;
+    for (std::size_t k = 0; k < count; ++k) {
+        const bool there = slope_weight[nodes.gamma[(begin + k) / kChunk]] > 0.0;
+        const double one = there ? terms.e[k] : -kInfinity;
+        largest = one > largest ? one : largest;
+    }
+    return largest;
+}
+
+// ln of the sum over all nodes, for the densities of the inner slopes at one eta.
+CLMASSMOD_TARGETS
+inline double log_sum(const GalaxyTerms& g, const KernelNodes<float>& nodes,
+                      const double* slope_weight) noexcept {
+    KernelTerms terms;
     double total = 0.0;
     for (std::size_t begin = 0; begin < nodes.n; begin += kSumBlock) {
         const std::size_t count = std::min(kSumBlock, nodes.n - begin);
-        log_terms(g, nodes, begin, count, e, s);
-        total += weighted_sum(nodes, begin, count, slope_weight, 0.0, e);
+        fill_terms(g, nodes, begin, count, terms);
+        total += weighted_sum(nodes, begin, count, slope_weight, 0.0, terms);
     }
     if (total > 1e-250 && total < 1e250) return std::log(total);
     // far from every node's best: once more, relative to the largest
     double largest = -kInfinity;
     for (std::size_t begin = 0; begin < nodes.n; begin += kSumBlock) {
         const std::size_t count = std::min(kSumBlock, nodes.n - begin);
-        log_terms(g, nodes, begin, count, e, s);
-        for (std::size_t k = 0; k < count; ++k) {
-            const double factor = slope_weight[nodes.gamma[(begin + k) / kChunk]];
-            const double one = factor > 0.0 ? e[k] : -kInfinity;
-            largest = one > largest ? one : largest;
-        }
+        fill_exponents(g, nodes, begin, count, terms);
+        largest = std::max(largest, largest_term(nodes, begin, count, slope_weight, terms));
     }
     if (!(largest > -1e29)) return -kInfinity;
     total = 0.0;
     for (std::size_t begin = 0; begin < nodes.n; begin += kSumBlock) {
         const std::size_t count = std::min(kSumBlock, nodes.n - begin);
-        log_terms(g, nodes, begin, count, e, s);
-        total += weighted_sum(nodes, begin, count, slope_weight, largest, e);
+        fill_terms(g, nodes, begin, count, terms);
+        total += weighted_sum(nodes, begin, count, slope_weight, largest, terms);
     }
     return largest + std::log(total);
 }
@@ -149,7 +174,6 @@ CLMASSMOD_INLINE double log_add(double a, double b) noexcept {
 }
 
 // ln L of one lens at all points: out[i * stride].
-CLMASSMOD_TARGETS
 inline void sum_lens(const KernelBatch& k, const PopulationBatch& b, const double* slope_densities,
                      std::size_t lens, double* out, std::size_t stride) noexcept {
     for (std::size_t i = 0; i < b.n; ++i) {

@@ -14,6 +14,7 @@
 
 #include "clmassmod/axisym.hpp"
 #include "clmassmod/lens_grid.hpp"
+#include "clmassmod/lens_images.hpp"
 #include "clmassmod/population_density.hpp"
 #include "clmassmod/quadrature.hpp"
 
@@ -51,11 +52,14 @@ struct PairPhotometry {
 
 struct RidgeLens {
     double x_a, b;
-    MeanValues star_a, star_b;                  // of one unit of mass
+    StarPart star;  // of one unit of mass
+    MeanValues star_a, star_b;
     double sum, stars, log_sum, log_mass_unit;  // D, S, ln D, ln(D/S)
     double unit_radius, factor;                 // r_s c of unit mass; rho_Delta / Sigma_crit
     double m_a, m_b;
     double r;
+    double delay, sigma_delay;  // observed [days]; sigma_delay = 0: there is none
+    double days;                // per unit of Fermat potential
     PairPhotometry photometry;
     Concentration concentration;
 };
@@ -79,12 +83,14 @@ struct RidgePoint {
     double v = 0.0, log_mass = 0.0, t = 0.0;  // ln Mh, and t
     int fault = kNotSolved;
     double log_mstar = 0.0;   // log10
-    double log_weight = 0.0;  // ln of 2 pi beta |J| Phi dlog Mh/dv
+    double log_weight = 0.0;  // ln of 2 pi beta |J| Phi dlog Mh/dv, without the delay
+    double delay = 0.0;       // of B after A, where one is observed
 };
 
 struct HaloPair {
     double mean_a, mean_b, stretch_a, stretch_b;
     double sum, slope;  // H, dln H/dln Mh
+    double scale, radius;
     bool inside;
 };
 
@@ -92,7 +98,7 @@ CLMASSMOD_INLINE HaloPair halo_pair(const RidgeLens& lens, const RidgeRow& row,
                                     double log_mass) noexcept {
     const double u = (log_mass / kLn10 - 11.0) / 5.0;
     const double log_c = lens.concentration.log_c(u);
-    const double c = std::exp(log_c);
+    const double c = exp_flushed(log_c);
     double amplitude = row.amplitude, steeper = 0.0, growth = 0.0;
     if (lens.concentration.terms > 1) {
         const double mass = Gnfw::enclosed_mass(c, row.slope);
@@ -101,10 +107,12 @@ CLMASSMOD_INLINE HaloPair halo_pair(const RidgeLens& lens, const RidgeRow& row,
         const double log_density = (3.0 - row.slope) * (log_c - std::log1p(c));
         growth = steeper * (3.0 - std::exp(log_density) / mass);
     }
-    const double r_s = lens.unit_radius * std::exp(log_mass / 3.0) / c;
+    const double r_s = lens.unit_radius * exp_flushed(log_mass / 3.0) / c;
     const double scale = amplitude * r_s * lens.factor;
     const double y_a = lens.x_a / r_s, y_b = lens.b / r_s;
     HaloPair h{};
+    h.scale = scale;
+    h.radius = r_s;
     h.inside = holds(kMeanLayout, y_a) && holds(kMeanLayout, y_b);
     if (!h.inside) return h;
     const PanelIndex index(kMeanLayout);
@@ -120,10 +128,18 @@ CLMASSMOD_INLINE HaloPair halo_pair(const RidgeLens& lens, const RidgeRow& row,
     return h;
 }
 
-CLMASSMOD_INLINE double softplus(double t) noexcept {
-    return t > 0.0 ? t + std::log1p(std::exp(-t)) : std::log1p(std::exp(t));
+// ln(1 + e^t), and its derivative.
+struct Softplus {
+    double value, rate;
+};
+
+CLMASSMOD_INLINE Softplus softplus_pair(double t) noexcept {
+    const double tail = exp_flushed(-std::fabs(t));
+    const double part = 1.0 / (1.0 + tail);
+    return {log_one_plus(tail) + (t > 0.0 ? t : 0.0), t > 0.0 ? part : tail * part};
 }
-CLMASSMOD_INLINE double logistic(double t) noexcept { return 1.0 / (1.0 + std::exp(-t)); }
+CLMASSMOD_INLINE double softplus(double t) noexcept { return softplus_pair(t).value; }
+CLMASSMOD_INLINE double logistic(double t) noexcept { return softplus_pair(t).rate; }
 
 // ln of the integral over m of n(m) N(m; ubar, sigma_c) P_det(m_A) P_det(m_B), by a Gauss rule.
 inline double log_detected_counts(const PairPhotometry& p, double ubar, double gain_a,
@@ -144,8 +160,24 @@ inline double log_detected_counts(const PairPhotometry& p, double ubar, double g
     return std::log(total * (high - low) / (sigma * 2.50662827463100050242));
 }
 
-// Fills fault, log_mstar and log_weight of a point whose masses are known.
-CLMASSMOD_INLINE void weigh(const RidgeLens& lens, const HaloPair& h, RidgePoint& point) noexcept {
+// The stars and halo of a point as a lens of their own.
+struct RidgeModel {
+    const StarPart& star;
+    double mass;
+    const HaloPair& halo;
+    const double* table;
+
+    CLMASSMOD_INLINE LensPoint at(double x) const noexcept {
+        const MeanValues stars = mass * star.at(x);
+        const PanelIndex index(kMeanLayout);
+        const MeanValues all = stars + halo.scale * mean_values(table, index, x / halo.radius);
+        return {x, all, stars.mean + stars.slope};
+    }
+};
+
+// Fills fault, log_mstar, log_weight and delay of a point whose masses are known.
+CLMASSMOD_INLINE void weigh(const RidgeLens& lens, const RidgeRow& row, const HaloPair& h,
+                            RidgePoint& point) noexcept {
     const double log_mass = lens.log_mass_unit - softplus(point.t);
     const double mass = std::exp(log_mass);
     const double beta = lens.x_a * (1.0 - h.mean_a - mass * lens.star_a.mean);
@@ -172,12 +204,23 @@ CLMASSMOD_INLINE void weigh(const RidgeLens& lens, const HaloPair& h, RidgePoint
     point.log_weight = std::log(2.0 * kPi * beta * radial_a * radial_b /
                                 (kLn10 * kLn10 * lens.sum * h.slope * rate)) +
                        counts;
+    if (!(lens.sigma_delay > 0.0)) return;
+    const RidgeModel model{lens.star, mass, h, row.table};
+    point.delay = lens.days * fermat_difference(model, lens.x_a, lens.b, beta);
+}
+
+// ln of the normal density of the observed delay, 0 without one.
+inline double log_delay(const RidgeLens& lens, double delay, double sigma) noexcept {
+    if (!(lens.sigma_delay > 0.0)) return 0.0;
+    const double z = (delay - lens.delay) / sigma;
+    return -0.5 * z * z - std::log(2.50662827463100050242 * sigma);
 }
 
 // The point at v, from a guess of its ln Mh and t: Newton's method on ln H - ln D - ln f and
 // r ln Mh + softplus(t) - v, whose determinant p f + r (1 - f) is positive.
-CLMASSMOD_INLINE void solve_ridge(const RidgeLens& lens, const RidgeRow& row, double v,
-                                  RidgePoint& point) noexcept {
+CLMASSMOD_TARGETS
+inline void solve_ridge(const RidgeLens& lens, const RidgeRow& row, double v,
+                        RidgePoint& point) noexcept {
     point.v = v;
     point.fault = kNotSolved;
     point.log_weight = -kInfinity;
@@ -185,9 +228,8 @@ CLMASSMOD_INLINE void solve_ridge(const RidgeLens& lens, const RidgeRow& row, do
     for (int i = 0; i < 60; ++i) {
         const HaloPair h = halo_pair(lens, row, l);
         if (!h.inside) return;
-        const double f = logistic(t);
-        const double soft = softplus(t);
-        const double first = std::log(h.sum) - lens.log_sum - (t - soft);
+        const auto [soft, f] = softplus_pair(t);
+        const double first = log_positive(h.sum) - lens.log_sum - (t - soft);
         const double second = lens.r * l + soft - v;
         const double det = h.slope * f + lens.r * (1.0 - f);
         const double step_l = -(first * f + second * (1.0 - f)) / det;
@@ -197,12 +239,12 @@ CLMASSMOD_INLINE void solve_ridge(const RidgeLens& lens, const RidgeRow& row, do
         l += part * step_l;
         t += part * step_t;
         if (!(size < 1e300)) return;
-        if (size > 1e-8) continue;
+        if (size > 1e-5) continue;  // what is left is of second order
         const HaloPair end = halo_pair(lens, row, l);
         if (!end.inside) return;
         point.log_mass = l;
         point.t = t;
-        weigh(lens, end, point);
+        weigh(lens, row, end, point);
         return;
     }
 }

@@ -6,8 +6,10 @@
 // a quadratic form in x and log Mh plus ln Phi(shape z) of the skew normal.
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 
 #include "clmassmod/simd_math.hpp"
 
@@ -38,7 +40,7 @@ struct GalaxyData {
     double log_msps, sigma_msps, log_re;
 };
 
-// ln p = k0 + d (k1 + d k2) - (h y - (a + b d))^2 / 2 + ln Phi(s0 + s1 d), with
+// ln p = k0 + d (k1 + d k2) - (h y - (a + b d))^2 / 2 + ln Phi(s0 + s1 d), with y = log Mh and
 // d = d0 + d1 m = x - log_msps.
 struct GalaxyTerms {
     double d0, d1;
@@ -76,49 +78,54 @@ inline GalaxyTerms galaxy_terms(const PopulationPoint& p, const PopulationFrame&
     return g;
 }
 
-// ln Phi(s) by cubics on [-40, 8], to 2e-7; below continued as the parabola it nearly is.
-struct LogNormalCdf {
-    static constexpr double kLow = -40.0, kHigh = 8.0, kPerUnit = 8.0;
-    static constexpr std::size_t kCells = 384;
-    double coefficient[4 * kCells];
+// ln Phi(s), for s < -5 by the continued fraction
+// erfc(u) = e^(-u^2) / (sqrt(pi) (u + (1/2)/(u + 1/(u + (3/2)/(u + ...))))).
+inline double log_normal_cdf(double s) noexcept {
+    constexpr double kRootHalf = 0.70710678118654752440;
+    if (s > -5.0) return std::log1p(-0.5 * std::erfc(s * kRootHalf));
+    const double u = -s * kRootHalf;
+    double fraction = u;
+    for (int k = 120; k >= 1; --k) fraction = u + 0.5 * k / fraction;
+    return -u * u - std::log(2.0 * fraction) - 0.57236494292470008707;
+}
 
-    LogNormalCdf() noexcept {
-        double value = at(kLow), slope = slope_at(kLow, value);
-        for (std::size_t i = 0; i < kCells; ++i) {
-            const double end = kLow + static_cast<double>(i + 1) / kPerUnit;
-            const double next = at(end), next_slope = slope_at(end, next);
-            const double rise = next - value, first = slope / kPerUnit,
-                         second = next_slope / kPerUnit;
-            double* c = coefficient + 4 * i;
-            c[0] = value;
-            c[1] = first;
-            c[2] = 3.0 * rise - 2.0 * first - second;
-            c[3] = first + second - 2.0 * rise;
-            value = next;
-            slope = next_slope;
-        }
-    }
+// e^x in single precision for x <= 0; below -87 no longer smaller.
+CLMASSMOD_INLINE float exp_single(float x) noexcept {
+    constexpr float kShift = 12582912.0f;  // 1.5 * 2^23: rounds to an integer
+    const float inside = x < -87.0f ? -87.0f : x;
+    const float shifted = inside * 1.44269504f + kShift;
+    const float n = shifted - kShift;
+    const float r = __builtin_fmaf(n, -1.42860677e-6f, __builtin_fmaf(n, -0.693145752f, inside));
+    float p = 1.0f / 720.0f;
+    p = __builtin_fmaf(p, r, 1.0f / 120.0f);
+    p = __builtin_fmaf(p, r, 1.0f / 24.0f);
+    p = __builtin_fmaf(p, r, 1.0f / 6.0f);
+    p = __builtin_fmaf(p, r, 0.5f);
+    p = __builtin_fmaf(p, r, 1.0f);
+    p = __builtin_fmaf(p, r, 1.0f);
+    const std::uint32_t scale = std::bit_cast<std::uint32_t>(shifted) << 23;
+    return std::bit_cast<float>(std::bit_cast<std::uint32_t>(p) + scale);
+}
 
-    // exact, for the table
-    static double at(double s) noexcept {
-        constexpr double kRootHalf = 0.70710678118654752440;
-        if (s > -5.0) return std::log1p(-0.5 * std::erfc(s * kRootHalf));
-        // erfc(u) = e^(-u^2) / (sqrt(pi) (u + (1/2)/(u + 1/(u + (3/2)/(u + ...)))))
-        const double u = -s * kRootHalf;
-        double fraction = u;
-        for (int k = 120; k >= 1; --k) fraction = u + 0.5 * k / fraction;
-        return -u * u - std::log(2.0 * fraction) - 0.57236494292470008707;
-    }
-
-   private:
-    static double slope_at(double s, double value) noexcept {
-        return std::exp(-0.5 * s * s - 0.91893853320467274178 - value);
-    }
-};
-
-inline const LogNormalCdf& log_normal_cdf() noexcept {
-    static const LogNormalCdf table;
-    return table;
+// Phi(s) e^(min(s, 0)^2 / 2), between 0 and 1, to 3e-7 of it: single precision, since ln L adds up
+// thousands of nodes. Below 0, erfcx(-s/sqrt 2)/2 = t Q(t) with t = 4/(4 - s), Q the polynomial
+// with the least relative error, 4e-8; above, 1 - Phi(-s).
+CLMASSMOD_INLINE float normal_cdf_factor(float s) noexcept {
+    const float w = s < 0.0f ? -s : s;
+    const float t = 4.0f / (4.0f + w);
+    float q = 0.019781969081400064f;
+    q = __builtin_fmaf(q, t, -0.0808771354711039f);
+    q = __builtin_fmaf(q, t, 0.0955967654251868f);
+    q = __builtin_fmaf(q, t, -0.031717211674388346f);
+    q = __builtin_fmaf(q, t, 0.06369893489370555f);
+    q = __builtin_fmaf(q, t, 0.05897520815929128f);
+    q = __builtin_fmaf(q, t, 0.08160309806620882f);
+    q = __builtin_fmaf(q, t, 0.0934663562810862f);
+    q = __builtin_fmaf(q, t, 0.09973643158187584f);
+    q = __builtin_fmaf(q, t, 0.09973556672322559f);
+    const float tail = t * q;
+    const float above = __builtin_fmaf(-tail, exp_single(-0.5f * w * w), 1.0f);
+    return s < 0.0f ? tail : above;
 }
 
 // Phi of (high - mu)/sigma minus Phi of (low - mu)/sigma, from the smaller tails.

@@ -70,7 +70,7 @@ inline MassSlice mass_slice(const PopulationPoint& p, const PopulationFrame& fra
     const double x =
         (log_mstar - p.alpha_sps - p.sigma_sps * t + p.beta_sps * frame.pivot_sps) / stretch;
     const double z = (x - p.mu_star) / p.sigma_star;
-    const double skew = LogNormalCdf::at(std::exp(kLn10 * p.shape_star) * z);
+    const double skew = log_normal_cdf(std::exp(kLn10 * p.shape_star) * z);
     return {kLn2 - 0.5 * z * z + skew - kHalfLog2Pi - std::log(p.sigma_star * stretch) + log_t,
             p.mu_r + p.beta_r * (x - frame.pivot_r), p.mu_h + p.beta_h * (x - frame.pivot_h)};
 }
