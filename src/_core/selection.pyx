@@ -11,8 +11,6 @@ cdef extern from "clmassmod/selection_sum.hpp" namespace "clmassmod" nogil:
     const size_t kSlopeLanes
     const size_t kMostSlopeNodes
     const size_t kMostMasses
-    const double kMassReach
-    const double kMassRise
     cdef struct SelectionRow:
         double log_mstar
         double first_re
@@ -43,8 +41,6 @@ cdef extern from "clmassmod/selection_sum.hpp" namespace "clmassmod" nogil:
 SLOPE_LANES = kSlopeLanes
 MOST_SLOPES = kMostSlopeNodes
 MOST_MASSES = kMostMasses
-MASS_REACH = kMassReach
-MASS_RISE = kMassRise
 
 
 cdef class Rows:

@@ -206,23 +206,3 @@ def test_stored_numbers_are_those_of_the_twin():
         cells = cells_of(pair, MODEL, COARSE)
         values = [log_likelihood(cells, pair, MODEL, Eta(**eta)) for eta in entry["eta"]]
         assert values == pytest.approx(entry["ln_l"], abs=1e-5)
-
-
-@pytest.mark.slow
-def test_likelihood_of_a_mock():
-    """Sums of ln L over 60 lenses of a mock, stored as the twin gave them.
-
-    All 807 lenses of that mock gave scores d(ln L_i - ln A)/d eta whose means are zero within
-    1.5 standard errors for each of the six default parameters, with A of `selection_twin`.
-    """
-    from clmassmod.stronglens import MockGenerator
-
-    lenses = MockGenerator().generate(200_000, seed=20251).lenses
-    columns = ("x_a", "x_b", "log_re", "m_a_obs", "m_b_obs", "log_msps_obs")
-    pairs = [Pair(*row) for row in zip(*(lenses[c][:60].tolist() for c in columns), strict=True)]
-    etas = (Eta(), Eta(alpha_sps=0.01), Eta(mu_h=12.93), Eta(sigma_h=0.38), Eta(mu_g=1.01))
-    total = np.zeros(len(etas))
-    for pair in pairs:
-        cells = cells_of(pair, MODEL, Rule(gamma_panels=5, width=0.12))
-        total += [log_likelihood(cells, pair, MODEL, eta) for eta in etas]
-    assert total == pytest.approx([-583.8412, -582.1723, -582.867, -583.3803, -583.0161], abs=1e-3)

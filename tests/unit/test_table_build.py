@@ -313,15 +313,20 @@ def test_killed_at_any_call_it_ends_with_the_same_file(folder, reference):
         assert calls(folder) <= n + 2, part
 
 
+def slow_build(folder, seconds):
+    """A build in a process of its own, whose function takes so long a call."""
+    return subprocess.Popen(
+        [*COMMAND, "wave.toml"],
+        cwd=folder,
+        env=ENVIRONMENT | {"SLOW": seconds},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
 def test_killed_from_outside_again_and_again(folder, reference):
     for delay in (0.25, 0.5, 0.1):
-        with subprocess.Popen(
-            [*COMMAND, "wave.toml"],
-            cwd=folder,
-            env=ENVIRONMENT | {"SLOW": "0.01"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as process:
+        with slow_build(folder, "0.01") as process:
             before, end = calls(folder), time.monotonic() + 60.0
             while calls(folder) < before + 2 and time.monotonic() < end:
                 time.sleep(0.01)
@@ -342,13 +347,7 @@ def children(pid):
 def test_processes_of_a_killed_build_end_too(folder):
     text = (folder / "wave.toml").read_text()
     (folder / "wave.toml").write_text(f"n_processes = 2\n{text}")
-    with subprocess.Popen(
-        [*COMMAND, "wave.toml"],
-        cwd=folder,
-        env=ENVIRONMENT | {"SLOW": "0.05"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
+    with slow_build(folder, "0.05") as process:
         end = time.monotonic() + 60.0
         while calls(folder) < 4 and time.monotonic() < end:
             time.sleep(0.01)

@@ -6,8 +6,6 @@ _Array = npt.NDArray[np.float64]
 SLOPE_LANES: int
 MOST_SLOPES: int
 MOST_MASSES: int
-MASS_REACH: float
-MASS_RISE: float
 
 class Rows:
     def __init__(self, columns: _Array, sizes: npt.NDArray[np.uintp]) -> None: ...

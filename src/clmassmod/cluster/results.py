@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .._formats import check_format, reading
 from ..errors import FormatError
 from ..provenance import atomic_path
 
@@ -165,15 +166,10 @@ def read_profile(path: str | os.PathLike[str]) -> MassProfile:
     """
     import h5py
 
-    try:
-        with h5py.File(path, "r") as file:
-            _check_format(path, file.attrs)
-            header = json.loads(file.attrs["content"])
-            arrays = {key: np.asarray(file[key][()], dtype=np.float64) for key in _ARRAYS}
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        if isinstance(error, FormatError):
-            raise
-        raise FormatError(path, "file", f"not a readable mass profile ({error})") from error
+    with reading(path, "mass profile"), h5py.File(path, "r") as file:
+        check_format(path, file.attrs, FORMAT, FORMAT_VERSION)
+        header = json.loads(file.attrs["content"])
+        arrays = {key: np.asarray(file[key][()], dtype=np.float64) for key in _ARRAYS}
     header["parameters"] = tuple(header["parameters"])
     header["errors"] = {key: tuple(value) for key, value in header["errors"].items()}
     try:
@@ -181,18 +177,6 @@ def read_profile(path: str | os.PathLike[str]) -> MassProfile:
         return MassProfile(**content)
     except TypeError as error:
         raise FormatError(path, "content", str(error)) from error
-
-
-def _check_format(path: Any, attributes: Any) -> None:
-    if attributes.get("format") != FORMAT:
-        raise FormatError(path, "format", f"{attributes.get('format')!r} is not {FORMAT!r}")
-    version = int(attributes["format_version"])
-    if version > FORMAT_VERSION:
-        raise FormatError(
-            path,
-            "format_version",
-            f"{version} is newer than the {FORMAT_VERSION} this version reads; update clmassmod",
-        )
 
 
 def find_profiles(location: Any) -> list[str]:

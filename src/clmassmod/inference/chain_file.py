@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._formats import check_format, reading
 from ..errors import FormatError
 from ..provenance import atomic_path
 from ..table.store import array_hash, root_hash
@@ -67,21 +68,14 @@ def read_chain(path: str | os.PathLike[str]) -> Chain:
     """
     import h5py
 
-    try:
-        with h5py.File(path, "r") as file:
-            _check_format(path, file.attrs)
-            text, expected = str(file.attrs["content"]), str(file.attrs["sha256"])
-            header = json.loads(text)
-            names = tuple(header["names"])
-            groups = [(d, s) for d, s in _PARTS if d in file]
-            draws = np.concatenate([_read_group(file[d], names) for d, _ in groups])
-            lp = np.concatenate([_read_group(file[s], ("lp", "log_prior")) for _, s in groups])
-    except FormatError:
-        raise
-    except FileNotFoundError as error:
-        raise FormatError(path, "file", "there is none") from error
-    except (OSError, KeyError, ValueError, RuntimeError, TypeError) as error:
-        raise FormatError(path, "file", f"not a readable chain ({error})") from error
+    with reading(path, "chain"), h5py.File(path, "r") as file:
+        check_format(path, file.attrs, FORMAT, FORMAT_VERSION)
+        text, expected = str(file.attrs["content"]), str(file.attrs["sha256"])
+        header = json.loads(text)
+        names = tuple(header["names"])
+        groups = [(d, s) for d, s in _PARTS if d in file]
+        draws = np.concatenate([_read_group(file[d], names) for d, _ in groups])
+        lp = np.concatenate([_read_group(file[s], ("lp", "log_prior")) for _, s in groups])
     log_posterior, log_prior = (np.ascontiguousarray(lp[..., i]) for i in (0, 1))
     if _hash(draws, log_posterior, log_prior, text) != expected:
         raise FormatError(path, "sha256", "damaged: the checksum does not agree")
@@ -132,12 +126,3 @@ def _write_group(file: Any, name: str, columns: dict[str, Array]) -> None:
 
 def _read_group(group: Any, names: tuple[str, ...]) -> Array:
     return np.stack([np.asarray(group[name][()], dtype=np.float64).T for name in names], axis=-1)
-
-
-def _check_format(path: Any, attributes: Any) -> None:
-    if attributes.get("format") != FORMAT:
-        raise FormatError(path, "format", f"{attributes.get('format')!r} is not {FORMAT!r}")
-    version = int(attributes["format_version"])
-    if version > FORMAT_VERSION:
-        problem = f"{version} is newer than the {FORMAT_VERSION} this version reads"
-        raise FormatError(path, "format_version", f"{problem}; update clmassmod")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -140,6 +141,38 @@ class PopulationParameters:
         """Return the population at one eta (d,)."""
         numbers = dict(zip(PARAMETERS, self.vectors(eta)[0].tolist(), strict=True))
         return population_of(self.population, numbers)
+
+
+def checked_box(box: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+    """Return ranges of parameters, each (low, high) finite and increasing."""
+    result = {}
+    for name, given in box.items():
+        if name not in PARAMETERS:
+            hint = nearest(str(name), PARAMETERS)
+            raise ParameterError("box", name, f"names out of {', '.join(PARAMETERS)}", hint)
+        low, high = (float(v) for v in given)
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ParameterError(f"box[{name!r}]", given, "(low, high), finite, low < high")
+        least = 0.0 if name == "sigma_sps" else -math.inf
+        if name in POSITIVE and not low > 0.0:
+            raise ParameterError(f"box[{name!r}]", given, "low > 0")
+        if low < least or (name == "beta_sps" and low <= -1.0):
+            raise ParameterError(f"box[{name!r}]", given, "within the range of a population")
+        result[name] = (low, high)
+    return result
+
+
+def checked_points(vectors: Any) -> Array:
+    """Return points (n, 15) of a population whose scatters are > 0."""
+    points = np.atleast_2d(np.asarray(vectors, dtype=np.float64))
+    if points.ndim != 2 or points.shape[1] != len(PARAMETERS):
+        raise ParameterError("vectors.shape", np.shape(vectors), f"(n, {len(PARAMETERS)})")
+    for name in POSITIVE:
+        column = points[:, PARAMETERS.index(name)]
+        if not (column > 0.0).all():
+            at = int(np.argmin(column > 0.0))
+            raise ParameterError(f"vectors[{at}]: {name}", float(column[at]), "> 0")
+    return points
 
 
 def population_of(population: LensPopulation, numbers: Mapping[str, float]) -> LensPopulation:

@@ -23,8 +23,8 @@ from ..stronglens.source_counts import SourceCounts
 from ..stronglens.source_population import SourcePopulation
 from .cross_section import CrossSection, DetectedCounts, concentrations
 from .kernel_inputs import BoxSteps
-from .kernels import DEFAULT_BOX, checked_box
-from .parameters import PopulationParameters
+from .kernels import DEFAULT_BOX
+from .parameters import PopulationParameters, checked_box
 from .selection_grid import SelectionGrid
 
 if TYPE_CHECKING:
@@ -299,7 +299,7 @@ def build_selection(
     """
     given = population or LensPopulation()
     parameters = PopulationParameters(given, ())
-    support = checked_box(DEFAULT_BOX if box is None else box, parameters)
+    support = checked_box(DEFAULT_BOX if box is None else box)
     if form not in FORMS:
         raise ParameterError("form", form, f"one of {', '.join(FORMS)}", nearest(form, FORMS))
     behind = sources or SourcePopulation()

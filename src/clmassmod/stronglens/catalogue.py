@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .._formats import check_format, reading
 from ..cosmology import angular_diameter_distance, cosmology_from_dict
 from ..errors import FormatError, ParameterError, nearest
 from ..provenance import atomic_path
@@ -139,18 +140,11 @@ class LensCatalogue:
 
         if n_galaxies is not None and not n_galaxies >= 0:
             raise ParameterError("n_galaxies", n_galaxies, "None or >= 0")
-        try:
-            with h5py.File(path, "r") as file:
-                _check_format(path, file.attrs)
-                metadata = json.loads(file.attrs["metadata"])
-                tables = _read_tables(file, n_galaxies)
-                order = [list(map(str, file[name].attrs["columns"])) for name in TABLES]
-        except FormatError:
-            raise
-        except FileNotFoundError as error:
-            raise FormatError(path, "file", "there is none") from error
-        except (OSError, KeyError, ValueError, RuntimeError, AttributeError) as error:
-            raise FormatError(path, "file", f"not a readable lens catalogue ({error})") from error
+        with reading(path, "lens catalogue"), h5py.File(path, "r") as file:
+            check_format(path, file.attrs, FORMAT, FORMAT_VERSION)
+            metadata = json.loads(file.attrs["metadata"])
+            tables = _read_tables(file, n_galaxies)
+            order = [list(map(str, file[name].attrs["columns"])) for name in TABLES]
         for name, columns, names in zip(TABLES, tables, order, strict=True):
             if sorted(columns) != sorted(names):
                 raise FormatError(path, name, f"columns {sorted(columns)} instead of {names}")
@@ -291,12 +285,3 @@ def _joined_ranges(ranges: list[list[int]]) -> list[list[int]]:
         else:
             result.append([first, number])
     return result
-
-
-def _check_format(path: Any, attributes: Any) -> None:
-    if attributes.get("format") != FORMAT:
-        raise FormatError(path, "format", f"{attributes.get('format')!r} is not {FORMAT!r}")
-    version = int(attributes["format_version"])
-    if version > FORMAT_VERSION:
-        problem = f"{version} is newer than the {FORMAT_VERSION} this version reads; update"
-        raise FormatError(path, "format_version", f"{problem} clmassmod")

@@ -12,7 +12,8 @@ from .._checks import checked_threads
 from .._core import interp as core
 from ..errors import ParameterError
 from .axes import checked_points
-from .interpolator import MOST_BYTES, Table, checked_oob, checked_out
+from .grid_checks import MOST_BYTES, checked_oob, checked_out
+from .interpolator import Table
 from .store import plain
 
 Array = npt.NDArray[np.float64]

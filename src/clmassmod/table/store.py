@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._formats import check_format, reading
 from ..errors import FormatError
 from ..provenance import atomic_path, folder_name
 
@@ -94,24 +95,17 @@ def read_content(
     """
     import h5py
 
-    try:
-        with h5py.File(path, "r") as file:
-            _check_format(path, file.attrs)
-            text, root = str(file.attrs["content"]), str(file.attrs["sha256"])
-            arrays, hashes = {}, {}
-            for name, dataset in _datasets(file):
-                hashes[name] = str(dataset.attrs["sha256"])
-                if name.split("/")[0] in skip:
-                    continue
-                mapped = mmap and name in _MAPPED
-                arrays[name] = _mapped(path, dataset) if mapped else dataset[()]
+    with reading(path, "table"), h5py.File(path, "r") as file:
+        check_format(path, file.attrs, FORMAT, FORMAT_VERSION[0])
+        text, root = str(file.attrs["content"]), str(file.attrs["sha256"])
+        arrays, hashes = {}, {}
+        for name, dataset in _datasets(file):
+            hashes[name] = str(dataset.attrs["sha256"])
+            if name.split("/")[0] in skip:
+                continue
+            mapped = mmap and name in _MAPPED
+            arrays[name] = _mapped(path, dataset) if mapped else dataset[()]
         attributes = json.loads(text)
-    except FormatError:
-        raise
-    except FileNotFoundError as error:
-        raise FormatError(path, "file", "there is none") from error
-    except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
-        raise FormatError(path, "file", f"not a readable table ({error})") from error
     if verify:
         for name, array in arrays.items():
             if array_hash(array) != hashes[name]:
@@ -154,15 +148,6 @@ def root_hash(hashes: Mapping[str, str], attributes: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _check_format(path: Any, attributes: Any) -> None:
-    if attributes.get("format") != FORMAT:
-        raise FormatError(path, "format", f"{attributes.get('format')!r} is not {FORMAT!r}")
-    major, minor = (int(number) for number in attributes["format_version"])
-    if major > FORMAT_VERSION[0]:
-        problem = f"{major}.{minor} is newer than {FORMAT_VERSION[0]}.x, which this version reads"
-        raise FormatError(path, "format_version", f"{problem}; update clmassmod")
-
-
 def _datasets(file: Any) -> list[tuple[str, Any]]:
     import h5py
 
@@ -202,10 +187,7 @@ def folder_hash(folder: str | os.PathLike[str]) -> str:
 
     lines = []
     for file in sorted(Path(folder).glob("[!.]*.h5")):
-        try:
-            with h5py.File(file, "r") as opened:
-                _check_format(file, opened.attrs)
-                lines.append(f"{file.name} {opened.attrs['sha256']}")
-        except (OSError, KeyError) as error:
-            raise FormatError(file, "file", f"not a readable table ({error})") from error
+        with reading(file, "table"), h5py.File(file, "r") as opened:
+            check_format(file, opened.attrs, FORMAT, FORMAT_VERSION[0])
+            lines.append(f"{file.name} {opened.attrs['sha256']}")
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

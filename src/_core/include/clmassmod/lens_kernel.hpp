@@ -363,9 +363,9 @@ inline RidgeLens ridge_lens(const PairColumns& c, std::size_t i) noexcept {
     lens.star_a = lens.star.at(lens.x_a);
     lens.star_b = lens.star.at(lens.b);
     lens.sum = lens.x_a + lens.b;
-    lens.stars = lens.x_a * lens.star_a.mean + lens.b * lens.star_b.mean;
+    const double stars = lens.x_a * lens.star_a.mean + lens.b * lens.star_b.mean;
     lens.log_sum = std::log(lens.sum);
-    lens.log_mass_unit = std::log(lens.sum / lens.stars);
+    lens.log_mass_unit = std::log(lens.sum / stars);
     lens.unit_radius = c.unit_radius[i];
     lens.factor = c.factor[i];
     lens.m_a = c.m_a[i];

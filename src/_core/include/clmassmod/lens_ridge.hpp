@@ -20,8 +20,6 @@
 
 namespace clmassmod {
 
-constexpr int kConcentrationTerms = 9;
-
 // ln c as a polynomial of (log10 Mh - 11)/5; one term: the same for all masses.
 struct Concentration {
     const double* coefficient = nullptr;
@@ -54,8 +52,8 @@ struct RidgeLens {
     double x_a, b;
     StarPart star;  // of one unit of mass
     MeanValues star_a, star_b;
-    double sum, stars, log_sum, log_mass_unit;  // D, S, ln D, ln(D/S)
-    double unit_radius, factor;                 // r_s c of unit mass; rho_Delta / Sigma_crit
+    double sum, log_sum, log_mass_unit;  // D, ln D, ln(D/S)
+    double unit_radius, factor;          // r_s c of unit mass; rho_Delta / Sigma_crit
     double m_a, m_b;
     double r;
     double delay, sigma_delay;  // observed [days]; sigma_delay = 0: there is none

@@ -1,0 +1,87 @@
+"""Arrays of the kernels of many lenses: as the core takes them, and in files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._core import population as core
+from ..errors import FormatError
+from .parameters import PopulationParameters
+
+Array = npt.NDArray[np.float64]
+Arrays = dict[str, npt.NDArray[Any]]
+
+_MISMATCH_NODES = 16
+
+
+def core_points(points: Array, gamma: Array, parameters: PopulationParameters) -> core.Points:
+    """Return points (n, 15) of a population as the core takes them."""
+    t, weight = np.polynomial.hermite_e.hermegauss(_MISMATCH_NODES)
+    mismatch = np.array([t, np.log(weight / weight.sum())])
+    frame = np.array([*parameters.pivots, *parameters.gamma_support])
+    return core.Points(np.ascontiguousarray(points), gamma, mismatch, frame)
+
+
+def concatenated(blocks: Sequence[Arrays]) -> Arrays:
+    """Return the arrays of blocks of lenses one after another."""
+    result = {
+        name: np.concatenate([block[name] for block in blocks], axis=-1)
+        for name in ("nodes", "gamma", "parts", "lenses", "errors", "n_slopes")
+    }
+    for name in ("first_part", "first"):
+        result[name] = offsets(np.concatenate([np.diff(block[name]) for block in blocks]))
+    return result
+
+
+def sum_lenses(
+    arrays: Mapping[str, npt.NDArray[Any]], points: core.Points, out: Array, n_threads: int
+) -> None:
+    core.sum_lenses(
+        arrays["nodes"],
+        arrays["gamma"],
+        arrays["first_part"],
+        arrays["first"],
+        arrays["parts"],
+        arrays["lenses"],
+        points,
+        out,
+        n_threads,
+    )
+
+
+def offsets(counts: Any) -> npt.NDArray[np.uintp]:
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.uintp)
+
+
+def write_arrays(
+    path: str | os.PathLike[str],
+    arrays: Mapping[str, npt.NDArray[Any]],
+    identity: str,
+    support: Mapping[str, tuple[float, float]],
+) -> str:
+    from ..table.store import Content, write_content
+
+    attributes = {"kernels": identity, "support": {k: list(v) for k, v in support.items()}}
+    return write_content(path, Content(dict(arrays), attributes))
+
+
+def read_arrays(
+    path: str | os.PathLike[str], identity: str
+) -> tuple[Arrays, dict[str, tuple[float, float]]]:
+    """Return arrays and support of a file, which must be of `identity`."""
+    from ..table.store import read_content
+
+    content = read_content(path)
+    found = content.attributes.get("kernels")
+    if found is None:
+        raise FormatError(path, "kernels", "not a file of lens kernels")
+    if found != identity:
+        problem = f"made for other data or settings ({found[:12]}, not {identity[:12]})"
+        raise FormatError(path, "kernels", problem)
+    support = {k: (float(v[0]), float(v[1])) for k, v in content.attributes["support"].items()}
+    return dict(content.arrays), support
