@@ -179,8 +179,10 @@ def halo_at(x, log_mhalo, log_c, gamma, z_l, z_s):
     unit = 10.0**log_mhalo / sphere_mass(c, gamma) / where.critical_surface_density
     mass, sigma = halo_curves(gamma)
     log_x = np.log(x / r_s)
-    mean = unit * np.exp(mass(log_x)) / (math.pi * x**2)
-    return mean, unit * np.exp(sigma(log_x)) / r_s**2
+    # far outside the polynomials' range, where cells are masked by the caller, they overflow
+    with np.errstate(over="ignore"):
+        mean = unit * np.exp(mass(log_x)) / (math.pi * x**2)
+        return mean, unit * np.exp(sigma(log_x)) / r_s**2
 
 
 def sphere_mass(c, gamma):
