@@ -161,9 +161,11 @@ EDGES = (0.0, 0.06, 0.2, 0.6, 0.9, 1.0)
 def cross_section(lenses: Lenses, sigma: float = 0.1, order: int = 8, edges=EDGES):
     """Return Lambda (n,): the expected number of detected pairs, beta = y_c (1 - w^2)."""
     z_l, z_s = lenses.planes
-    ring = lenses.einstein_radius()
-    radial = lenses.radial_critical_radius(ring)
-    caustic = lenses.caustic_radius(radial)
+    # the halo's polynomials end at radii far below a ring that is counted
+    with np.errstate(over="ignore", invalid="ignore"):
+        ring = lenses.einstein_radius()
+        radial = lenses.radial_critical_radius(ring)
+        caustic = lenses.caustic_radius(radial)
     # no ring within the bracket: a lens too weak for any pair
     some = np.flatnonzero((caustic > 0.0) & (ring > 1e-3))
     if some.size == 0:

@@ -250,25 +250,36 @@ from clmassmod.population.kernels import build_kernels
 from clmassmod.population.lens_data import LensData
 from clmassmod.stronglens import MockGenerator
 data = LensData.from_catalogue(MockGenerator().generate(40_000, seed=3))[:130]
-build_kernels(data, checkpoint=sys.argv[1])
+build_kernels(data, tables=sys.argv[1])
 """
 
 
 def test_a_killed_build_goes_on_to_the_same_bits(tmp_path):
-    folder = tmp_path / "blocks"
+    folder, blocks = tmp_path / "tables", ".kernels-*/lenses_*.h5"
     with subprocess.Popen([sys.executable, "-c", BUILD, str(folder)]) as process:
         deadline = time.monotonic() + 120.0
-        while not list(folder.glob("lenses_*.h5")) and time.monotonic() < deadline:
+        while not list(folder.glob(blocks)) and time.monotonic() < deadline:
             assert process.poll() is None
             time.sleep(0.01)
         process.kill()
-    there = {path: path.stat().st_mtime_ns for path in folder.glob("lenses_*.h5")}
+    there = {path: path.stat().st_mtime_ns for path in folder.glob(blocks)}
     assert 0 < len(there) < 3
     data = LensData.from_catalogue(MockGenerator().generate(40_000, seed=3))[:130]
-    resumed = build_kernels(data, checkpoint=folder)
-    assert all(path.stat().st_mtime_ns == made for path, made in there.items())
-    assert len(list(folder.glob("lenses_*.h5"))) == 3
+    first = next(iter(there))
+    kept = first.read_bytes()
+    first.write_bytes(kept[:-9])
+    with pytest.raises(FormatError, match=r"truncated|damaged"):
+        build_kernels(data, tables=folder)
+    first.write_bytes(kept)
+    resumed = build_kernels(data, tables=folder)
+    assert [path.name for path in folder.glob("*") if path.suffix == ".h5"] == [
+        f"kernels-{resumed.identity[:16]}.h5"
+    ]
+    assert not list(folder.glob(blocks))
     vectors = PARAMETERS_OF.vectors(eta_points(3))
-    np.testing.assert_array_equal(resumed.per_lens(vectors), build_kernels(data).per_lens(vectors))
-    with pytest.raises(FormatError, match="other data or settings"):
-        build_kernels(data[:70], checkpoint=folder)
+    fresh = build_kernels(data)
+    np.testing.assert_array_equal(resumed.per_lens(vectors), fresh.per_lens(vectors))
+    again = build_kernels(data, tables=folder)  # read
+    np.testing.assert_array_equal(again.per_lens(vectors), fresh.per_lens(vectors))
+    assert again.root_hash == resumed.root_hash == fresh.root_hash
+    assert build_kernels(data[:70], tables=folder).root_hash != fresh.root_hash

@@ -42,7 +42,7 @@ def eta_of(likelihood, **changes):
 
 
 def truth_of(likelihood):
-    return likelihood.parameters.values
+    return likelihood.values
 
 
 def test_a_is_that_of_the_twin(likelihood):
@@ -95,7 +95,7 @@ def test_description(likelihood):
 
 def test_error_budget_names_the_worst(likelihood):
     """Above the tolerance are only lenses that the finest rule still moves."""
-    kernels, budget = likelihood.kernels, likelihood.error_budget()
+    kernels, budget = likelihood.sample.kernels, likelihood.error_budget()
     assert ((kernels.errors < 5e-4) | (kernels.n_slopes == 385)).all()
     assert budget.largest_lens == kernels.errors.max()
     assert budget.lens == likelihood.lenses.name[int(np.argmax(kernels.errors))]

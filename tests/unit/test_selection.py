@@ -401,7 +401,7 @@ def test_a_is_the_mean_of_a_mock(relations):
 def test_saved_and_loaded(tmp_path):
     made = build_selection(box=SMALL)
     path = tmp_path / "selection.h5"
-    made.save(path, sim_id="test")
+    made.save(path)
     loaded = SelectionNormalisation.load(path, made.identity)
     assert np.array_equal(loaded.log_a(default_points()), made.log_a(default_points()))
     assert (loaded.support, loaded.form) == (made.support, made.form)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .._core import population as core
 from ..errors import FormatError
+from ..table.store import Content, read_content
 from .parameters import PopulationParameters
 
 Array = npt.NDArray[np.float64]
@@ -58,24 +59,20 @@ def offsets(counts: Any) -> npt.NDArray[np.uintp]:
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.uintp)
 
 
-def write_arrays(
-    path: str | os.PathLike[str],
+def kernel_content(
     arrays: Mapping[str, npt.NDArray[Any]],
     identity: str,
     support: Mapping[str, tuple[float, float]],
-) -> str:
-    from ..table.store import Content, write_content
-
+) -> Content:
+    """Return what a file of kernels holds."""
     attributes = {"kernels": identity, "support": {k: list(v) for k, v in support.items()}}
-    return write_content(path, Content(dict(arrays), attributes))
+    return Content(dict(arrays), attributes)
 
 
 def read_arrays(
     path: str | os.PathLike[str], identity: str
 ) -> tuple[Arrays, dict[str, tuple[float, float]]]:
     """Return arrays and support of a file, which must be of `identity`."""
-    from ..table.store import read_content
-
     content = read_content(path)
     found = content.attributes.get("kernels")
     if found is None:

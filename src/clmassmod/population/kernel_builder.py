@@ -17,14 +17,15 @@ from ..cosmology import resolve_cosmology
 from ..errors import ParameterError
 from ..provenance import digest
 from ..stronglens.observation import MagnitudeLimit
+from ..table.store import write_content
 from .kernel_arrays import (
     Arrays,
     concatenated,
     core_points,
+    kernel_content,
     offsets,
     read_arrays,
     sum_lenses,
-    write_arrays,
 )
 from .kernel_inputs import BoxSteps, PairInputs
 from .lens_data import LensData
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
+# another number when the kernels of the same arguments change: files of older ones are not read
+_NUMBERS = 1
 _BLOCK = 64
 # sizes with errors: reach and first step of their nodes in standard deviations, the change of
 # ln L between two steps that is small enough, and the last step
@@ -105,6 +108,7 @@ class KernelBuilder:
         numbers = (drop + 2.0, drop, accuracy.tolerance, accuracy.depth, steps.first_level())
         self.settings = np.array(numbers, dtype=np.float64)
         self.identity = digest(
+            _NUMBERS,
             data.hash,
             parameters.population.to_dict(),
             counts.to_dict(),
@@ -138,7 +142,7 @@ class KernelBuilder:
         if path.exists():
             return read_arrays(path, self.identity)[0]
         arrays = self._block(lenses, n_threads)
-        write_arrays(path, arrays, self.identity, self.box)
+        write_content(path, kernel_content(arrays, self.identity, self.box))
         return arrays
 
     def _block(self, lenses: npt.NDArray[np.intp], n_threads: int) -> Arrays:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,9 @@ from ..provenance import digest
 from ..stronglens.mass_sampler import LensPopulation
 from ..stronglens.observation import MagnitudeLimit
 from ..stronglens.source_population import SourcePopulation
-from .kernel_arrays import core_points, offsets, read_arrays, sum_lenses, write_arrays
+from ..table.store import Content, content_hash, write_content
+from .kept_tables import kept, table_path
+from .kernel_arrays import core_points, kernel_content, offsets, read_arrays, sum_lenses
 from .kernel_builder import KernelAccuracy, KernelBuilder
 from .lens_data import LensData
 from .parameters import PopulationParameters, checked_box, checked_points
@@ -144,7 +147,15 @@ class LensKernels:
 
     def save(self, path: str | os.PathLike[str]) -> str:
         """Write the kernels to an HDF5 file, whole or not at all; return its root hash."""
-        return write_arrays(path, self._arrays, self.identity, self.support)
+        return write_content(path, self._content())
+
+    @cached_property
+    def root_hash(self) -> str:
+        """SHA-256 over all arrays, identity and support: that of the file."""
+        return content_hash(self._content())
+
+    def _content(self) -> Content:
+        return kernel_content(self._arrays, self.identity, self.support)
 
     @classmethod
     def load(
@@ -177,7 +188,7 @@ def build_kernels(
     accuracy: KernelAccuracy | None = None,
     n_threads: int = 1,
     progress: bool = False,
-    checkpoint: str | os.PathLike[str] | None = None,
+    tables: str | os.PathLike[str] | None = None,
 ) -> LensKernels:
     """Return the kernels of a sample: what its likelihood needs of lensing and photometry.
 
@@ -201,16 +212,19 @@ def build_kernels(
     n_threads : int, >= 0
         The kernels are the same bits for any number.
     progress : bool
-    checkpoint : path, optional
-        Folder where every block of lenses is kept as soon as it is made. A build that was
-        interrupted, with ``kill -9`` too, goes on from there to the same bits.
+    tables : path, optional
+        Folder where the kernels are kept, each block of lenses as soon as it is made: a build
+        that was interrupted, with ``kill -9`` too, goes on from there to the same bits, and
+        kernels of the same data and settings are read.
 
     Raises
     ------
     ParameterError
         An argument out of range, or a pair that no lens of the population can make.
     FormatError
-        Blocks in `checkpoint` that are damaged or of other data or settings.
+        A damaged file in `tables`.
+    FitError
+        Another process is making the same kernels there.
 
     Notes
     -----
@@ -220,18 +234,23 @@ def build_kernels(
     Sizes with errors are integrated over by the trapezoid rule, halved until ln L stands
     still; a time delay is another factor of the integrand.
     """
-    made = population or LensPopulation()
+    parameters = PopulationParameters(population or LensPopulation())
     counts = (sources or SourcePopulation()).counts
-    parameters = PopulationParameters(made)
     ranges = checked_box(DEFAULT_BOX if box is None else box)
-    limit = detection or MagnitudeLimit()
     if selection not in SELECTIONS:
         hint = nearest(str(selection), SELECTIONS)
         raise ParameterError("selection", selection, f"one of {', '.join(SELECTIONS)}", hint)
     checked_threads(n_threads)
     fine = accuracy or KernelAccuracy()
-    other_draw = limit if selection == "independent" else None
+    other_draw = (detection or MagnitudeLimit()) if selection == "independent" else None
     builder = KernelBuilder(data, parameters, counts, ranges, other_draw, cosmology, fine)
-    folder = None if checkpoint is None else Path(checkpoint)
-    arrays = builder.build(n_threads, progress, folder)
-    return LensKernels(arrays, parameters, ranges, builder.identity)
+    identity = builder.identity
+
+    def build(parts: Path | None) -> LensKernels:
+        arrays = builder.build(n_threads, progress, parts)
+        return LensKernels(arrays, parameters, ranges, identity)
+
+    if tables is None:
+        return build(None)
+    path = table_path(tables, "kernels", identity)
+    return kept(path, build, partial(LensKernels.load, parameters=parameters, identity=identity))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,25 +16,30 @@ from ..provenance import digest, provenance
 from ..stronglens.mass_sampler import LensPopulation
 from ..stronglens.observation import MagnitudeLimit, MockNoise
 from ..stronglens.source_population import SourcePopulation
-from .kernels import DEFAULT_BOX, KernelAccuracy, build_kernels
+from .kernels import DEFAULT_BOX, KernelAccuracy
 from .lens_data import LensData
-from .parameters import DEFAULT_FREE, PopulationParameters
-from .selection import build_selection
+from .pair_sample import PairSample
+from .parameters import DEFAULT_FREE, PARAMETERS, PopulationParameters
+from .sample import LensSample
 
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
 
 Array = npt.NDArray[np.float64]
 
+DATA = ("image_pairs",)
+"""Kinds of data."""
+_BATCH = 64
+
 
 @dataclass(frozen=True)
 class ErrorBudget:
-    """Numerical errors of ln L at one eta.
+    """Numerical errors of ln L.
 
     Attributes
     ----------
     largest_lens : float
-        Largest change of one lens's ln L when its inner slopes were last doubled.
+        Largest change of one lens's ln L when its rule was last refined.
     lens : str
         Its name.
     all_lenses : float
@@ -46,7 +52,7 @@ class ErrorBudget:
 
 
 class LensPopulationLikelihood:
-    """ln L of the parameters of a population, given a selected sample of image pairs.
+    """ln L of the parameters of a population, given a selected sample of lenses.
 
     ``ln L = sum_i ln L_i(eta) - N ln A(eta)``; with ``n_galaxies``, the rate of lenses counts
     too: ``sum_i ln L_i - n_galaxies A`` (up to a constant). Everything is deterministic and
@@ -55,7 +61,7 @@ class LensPopulationLikelihood:
     Parameters
     ----------
     lenses : LensData
-        All at the redshifts of the population and of the sources, or `selection_planes`.
+        At redshifts of the population and of the sources.
     population : LensPopulation, optional
         Values of what is not free. ``LensPopulation()`` by default.
     sources : SourcePopulation, optional
@@ -64,6 +70,8 @@ class LensPopulationLikelihood:
     box : mapping of name to (low, high), optional
         Walls of the free parameters: kernels and A are accurate inside, and ln L is -inf
         outside. Those of `DEFAULT_BOX` by default.
+    data : {"image_pairs"}
+        What was observed of the lenses.
     selection : {"on_data", "independent"}
         Whether the data that are fitted decided on the detection, or another draw of the
         noise. Only then the probability of detection belongs into the likelihood of a lens;
@@ -76,6 +84,9 @@ class LensPopulationLikelihood:
         Number of galaxies searched, if the number of lenses is to constrain eta.
     cosmology : astropy cosmology, optional
     accuracy : KernelAccuracy, optional
+    tables : path, optional
+        Folder where kernels and A are kept as they are made, such as ``data/tables/<sim_id>``,
+        and found again; without it they are made anew.
     n_threads : int, >= 0
     progress : bool
 
@@ -88,14 +99,15 @@ class LensPopulationLikelihood:
     Raises
     ------
     ParameterError
-        A free parameter without a range, redshifts of lenses other than the population's, or
-        what `build_kernels` and `build_selection` refuse.
+        A free parameter without a range, lenses at redshifts that the population or the
+        sources do not have, or what `build_kernels` and `build_selection` refuse.
 
     Notes
     -----
     Mandel, Farr & Gair (2019, MNRAS 486, 1086) for the selection; Sonnenfeld & Cautun (2021,
     A&A 651, A18) for lens populations. The data per lens are x_A, x_B, m_A, m_B and
-    log Msps.
+    log Msps. Where redshifts have distributions, A is the mean over them; those of a lens are
+    known, and their densities do not depend on eta.
     """
 
     def __init__(
@@ -106,63 +118,61 @@ class LensPopulationLikelihood:
         *,
         free: Sequence[str] = DEFAULT_FREE,
         box: Mapping[str, tuple[float, float]] | None = None,
+        data: str = "image_pairs",
         selection: str = "on_data",
         detection: MagnitudeLimit | None = None,
         noise: MockNoise | None = None,
         n_galaxies: float | None = None,
         cosmology: FLRW | None = None,
         accuracy: KernelAccuracy | None = None,
+        tables: str | os.PathLike[str] | None = None,
         n_threads: int = 1,
         progress: bool = False,
     ) -> None:
+        if data not in DATA:
+            hint = nearest(str(data), DATA)
+            raise ParameterError("data", data, f"one of {', '.join(DATA)}", hint)
         self.population = population or LensPopulation()
         self.sources = sources or SourcePopulation()
-        self.parameters = PopulationParameters(self.population, free)
-        self.support = _box_of(self.parameters.free, box)
-        self.selection = selection
+        self.parameters = PopulationParameters(
+            self.population, [name for name in free if name in PARAMETERS]
+        )
+        self.names = tuple(free)
+        self.support = _box_of(self.names, box)
         self.detection = detection or MagnitudeLimit()
-        self.noise = noise or MockNoise()
         self.cosmology = resolve_cosmology(cosmology)
         self.n_galaxies = _checked_galaxies(n_galaxies)
         self.n_threads = n_threads
         self.lenses = lenses
-        _check_redshifts(lenses, self.population, self.sources)
-        self.kernels = build_kernels(
+        self.sample: LensSample = PairSample(
             lenses,
             self.population,
             self.sources,
-            self.support,
+            {name: self.support[name] for name in self.parameters.free},
             selection=selection,
             detection=self.detection,
+            noise=noise or MockNoise(),
             cosmology=self.cosmology,
             accuracy=accuracy,
+            tables=tables,
             n_threads=n_threads,
             progress=progress,
         )
-        self.normalisation = build_selection(
-            self.population,
-            self.sources,
-            self.noise,
-            self.detection,
-            self.support,
-            cosmology=self.cosmology,
-            n_threads=n_threads,
-            progress=progress,
-        )
-        self.identity = digest(
-            self.kernels.identity, self.normalisation.identity, self.names, self.n_galaxies
-        )
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the free parameters."""
-        return self.parameters.free
+        self._check_names()
+        self.identity = digest(self.sample.identity, self.names, self.n_galaxies)
 
     @property
     def versions(self) -> dict[str, str]:
-        """Hash of kernels and normalisation, and versions of the package."""
-        tables = digest(self.kernels.identity, self.normalisation.identity)
+        """Hash of the contents of kernels and A, and the version of the package."""
+        tables = self.sample.tables_hash
         return {"precomputed_table_version": tables, "clmassmod": provenance()["clmassmod"]}
+
+    @property
+    def values(self) -> Array:
+        """(d,) values of the free parameters in population and survey."""
+        known = dict(zip(self.parameters.free, self.parameters.values, strict=True))
+        known |= dict(zip(self.sample.survey, self.sample.survey_values, strict=True))
+        return np.array([known[name] for name in self.names])
 
     def log_likelihood(self, eta: Any) -> Array:
         """Return ln L (n,) at eta (n, d) or (d,); -inf outside `support`.
@@ -172,72 +182,117 @@ class LensPopulationLikelihood:
         ParameterError
             A wrong number of columns, or a value that is not finite.
         """
-        vectors = self.parameters.vectors(eta)
-        result = np.full(len(vectors), -np.inf)
-        inside = self._inside(eta)
-        if inside.any():
-            used = vectors[inside]
-            total = self.kernels.log_likelihood(used, n_threads=self.n_threads)
-            log_a = self.normalisation.log_a(used, n_threads=self.n_threads)
+        points = self._points(eta)
+        result = np.full(len(points), -np.inf)
+        inside = np.flatnonzero(self._inside(points))
+        for first in range(0, inside.size, _BATCH):
+            rows = inside[first : first + _BATCH]
+            terms, log_a = self._terms(points[rows])
+            total = terms.sum(axis=1)
             if self.n_galaxies is None:
-                result[inside] = total - len(self.lenses) * log_a
+                result[rows] = total - (len(self.sample.names) / log_a.shape[1]) * log_a.sum(axis=1)
             else:
-                result[inside] = total - self.n_galaxies * np.exp(log_a)
+                result[rows] = total - self.n_galaxies * np.exp(log_a).mean(axis=1)
         return result
 
     def per_lens(self, eta: Any) -> Array:
         """Return ln L_i - ln A, (n, n_lenses), at eta (n, d) or (d,) inside `support`."""
-        vectors = self.parameters.vectors(eta)
-        self._require_inside(eta)
-        each = self.kernels.per_lens(vectors, n_threads=self.n_threads)
-        return np.asarray(each - self.normalisation.log_a(vectors)[:, None])
+        terms, log_a = self._terms(self._inner_points(eta))
+        return np.asarray(terms - log_a)
 
     def selection_normalisation(self, eta: Any) -> Array:
-        """Return A(eta), detected lensed sources per galaxy, (n,), inside `support`."""
-        self._require_inside(eta)
-        return np.asarray(np.exp(self.normalisation.log_a(self.parameters.vectors(eta))))
+        """Return A(eta), detected lensed sources per galaxy, inside `support`.
 
-    def error_budget(self) -> ErrorBudget:
-        """Return what is known of the numerical error of ln L inside `support`."""
-        errors = self.kernels.errors
+        Returns
+        -------
+        (n,) ndarray, or (n, n_lenses) where lenses have selections of their own
+        """
+        a = np.exp(self.sample.log_selection(*self._split(self._inner_points(eta)), self.n_threads))
+        return np.asarray(a[:, 0] if a.shape[1] == 1 else a)
+
+    def error_budget(self, eta: Any = None) -> ErrorBudget:
+        """Return what is known of the numerical error of ln L.
+
+        Parameters
+        ----------
+        eta : (n, d) array, optional
+            Points of a posterior.
+        """
+        errors = self.sample.errors
         worst = int(np.argmax(errors))
         total = float(np.sqrt(np.sum(errors**2)))
-        return ErrorBudget(float(errors[worst]), self.lenses.name[worst], total)
+        return ErrorBudget(float(errors[worst]), self.sample.names[worst], total)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as plain values; the data by their hash."""
         return {
-            "data": "image_pairs",
-            "lenses": self.lenses.hash,
-            "n_lenses": len(self.lenses),
+            **self.sample.to_dict(),
+            "n_lenses": len(self.sample.names),
             "population": self.population.to_dict(),
             "imf": self.population.imf,
             "sources": self.sources.to_dict(),
             "free": list(self.names),
             "box": {name: list(ends) for name, ends in self.support.items()},
-            "selection": self.selection,
             "detection": self.detection.to_dict(),
-            "noise": self.noise.to_dict(),
             "n_galaxies": self.n_galaxies,
             "cosmology": cosmology_to_dict(self.cosmology),
         }
 
-    def _inside(self, eta: Any) -> npt.NDArray[np.bool_]:
-        free = np.atleast_2d(np.asarray(eta, dtype=np.float64))
-        low, high = np.array([self.support[name] for name in self.names]).T
-        return np.asarray(((free >= low) & (free <= high)).all(axis=1))
+    def _check_names(self) -> None:
+        known = (*PARAMETERS, *self.sample.survey)
+        for name in self.names:
+            if name not in known:
+                hint = nearest(str(name), known)
+                raise ParameterError("free", name, f"among {', '.join(known)}", hint)
+        if len(set(self.names)) != len(self.names):
+            raise ParameterError("free", self.names, "different names")
 
-    def _require_inside(self, eta: Any) -> None:
-        inside = self._inside(eta)
+    def _points(self, eta: Any) -> Array:
+        """Return eta as (n, d), finite."""
+        points = np.asarray(eta, dtype=np.float64)
+        points = points.reshape(1, -1) if points.ndim == 1 else points
+        if points.ndim != 2 or points.shape[1] != len(self.names):
+            allowed = f"(n, {len(self.names)}): {', '.join(self.names)}"
+            raise ParameterError("eta.shape", np.shape(eta), allowed)
+        if not np.isfinite(points).all():
+            row, column = np.argwhere(~np.isfinite(points))[0]
+            name, value = self.names[column], float(points[row, column])
+            raise ParameterError(f"eta[{row}]: {name}", value, "finite")
+        return points
+
+    def _inside(self, points: Array) -> npt.NDArray[np.bool_]:
+        low, high = np.array([self.support[name] for name in self.names]).T
+        return np.asarray(((points >= low) & (points <= high)).all(axis=1))
+
+    def _inner_points(self, eta: Any) -> Array:
+        points = self._points(eta)
+        inside = self._inside(points)
         if not inside.all():
             at = int(np.argmin(inside))
-            value = tuple(np.atleast_2d(np.asarray(eta, dtype=np.float64))[at].tolist())
             allowed = ", ".join(f"{n} {a:g} to {b:g}" for n, (a, b) in self.support.items())
+            value = tuple(points[at].tolist())
             raise ParameterError(f"eta[{at}]", value, f"within {allowed}")
+        return points
+
+    def _split(self, points: Array) -> tuple[Array, Array]:
+        """Return all parameters of the population (n, 15), and of the survey (n, s)."""
+        column = {name: i for i, name in enumerate(self.names)}
+        vectors = self.parameters.vectors(points[:, [column[n] for n in self.parameters.free]])
+        survey = np.tile(self.sample.survey_values, (len(points), 1))
+        for i, name in enumerate(self.sample.survey):
+            if name in column:
+                survey[:, i] = points[:, column[name]]
+        return vectors, survey
+
+    def _terms(self, points: Array) -> tuple[Array, Array]:
+        """Return ln L_i (n, n_lenses) and ln A (n, 1) or (n, n_lenses)."""
+        split = self._split(points)
+        terms = self.sample.log_numerators(*split, self.n_threads)
+        return terms, self.sample.log_selection(*split, self.n_threads)
 
     def __repr__(self) -> str:
         free = ", ".join(self.names)
-        return f"<LensPopulationLikelihood: {len(self.lenses)} lenses, free {free}>"
+        return f"<LensPopulationLikelihood: {len(self.sample.names)} lenses, free {free}>"
 
 
 def _box_of(
@@ -257,19 +312,3 @@ def _checked_galaxies(n_galaxies: float | None) -> float | None:
     if not (np.ndim(n_galaxies) == 0 and np.isfinite(n_galaxies) and n_galaxies > 0):
         raise ParameterError("n_galaxies", n_galaxies, "a number > 0")
     return float(n_galaxies)
-
-
-def _check_redshifts(
-    lenses: LensData, population: LensPopulation, sources: SourcePopulation
-) -> None:
-    """One population redshift and one of the sources: A is made for these."""
-    for name, one in (("z_l", getattr(population.z_l, "value", None)), ("z_s", sources.redshift)):
-        if not isinstance(one, int | float):
-            allowed = "one redshift: A is made for one pair of planes"
-            raise ParameterError(name, one, allowed)
-        column = getattr(lenses, name)
-        wrong = np.abs(column - one) > 1e-9
-        if wrong.any():
-            at = int(np.argmax(wrong))
-            allowed = f"{one:g}, as of the population and its sources, for which A is made"
-            raise ParameterError(f"lenses.{name}[{at}]", float(column[at]), allowed)

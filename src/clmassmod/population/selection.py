@@ -6,7 +6,8 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,9 @@ from ..stronglens.observation import Detection, MagnitudeLimit, MockNoise
 from ..stronglens.relations import Constant, Independent
 from ..stronglens.source_counts import SourceCounts
 from ..stronglens.source_population import SourcePopulation
+from ..table.store import Content, content_hash, read_content, write_content
 from .cross_section import CrossSection, DetectedCounts, concentrations
+from .kept_tables import kept, table_path
 from .kernel_inputs import BoxSteps
 from .kernels import DEFAULT_BOX
 from .parameters import PopulationParameters, checked_box
@@ -40,6 +43,8 @@ FORMS: dict[str, Callable[[Array], Array]] = {
 """What a galaxy counts for, of the mean number Lambda of detected sources behind it: every
 lens; a galaxy with one or more of them; a galaxy with exactly one."""
 
+# another number when A of the same arguments changes: files of older ones are not read
+_NUMBERS = 1
 _MISMATCH_NODES = 16
 _REDSHIFT_NODES = 12
 _CELLS = 65_536
@@ -99,19 +104,24 @@ class SelectionNormalisation:
         columns = [log_mean(self.grid, one, points, n_threads) for one in self._values]
         return np.stack(columns, axis=-1) if self._several else columns[0]
 
-    def save(self, path: str | os.PathLike[str], *, sim_id: str = "") -> str:
+    def save(self, path: str | os.PathLike[str]) -> str:
         """Write A to an HDF5 file, whole or not at all; return its root hash."""
-        from ..table.store import Content, write_content
+        return write_content(path, self._content())
 
+    @cached_property
+    def root_hash(self) -> str:
+        """SHA-256 over all arrays, identity and support: that of the file."""
+        return content_hash(self._content())
+
+    def _content(self) -> Content:
         arrays = self.grid.to_arrays() | {"values": np.stack(self._values)}
         attributes = {
             "selection": self.identity,
             "form": self.form,
             "several": self._several,
             "support": {name: list(ends) for name, ends in self.grid.support.items()},
-            "sim_id": sim_id,
         }
-        return write_content(path, Content(arrays, attributes))
+        return Content(arrays, attributes)
 
     @classmethod
     def load(
@@ -124,8 +134,6 @@ class SelectionNormalisation:
         FormatError
             Damaged, another kind of file, or of another population, survey or box.
         """
-        from ..table.store import read_content
-
         content = read_content(path)
         given = content.attributes
         found = given.get("selection")
@@ -238,6 +246,7 @@ def build_selection(
     shift: float = 0.0,
     n_threads: int = 1,
     progress: bool = False,
+    tables: str | os.PathLike[str] | None = None,
 ) -> SelectionNormalisation:
     """Return A(eta) of a survey.
 
@@ -269,12 +278,18 @@ def build_selection(
         0 for all; the results are the same bits for any number.
     progress : bool
         Whether to show a progress bar.
+    tables : path, optional
+        Folder where A is kept, and read if it is there for the same population and survey.
 
     Raises
     ------
     ParameterError
         A name or range that makes no sense, scatters too small for the grid, or extended
         sources.
+    FormatError
+        A damaged file in `tables`.
+    FitError
+        Another process is making the same A there.
 
     Notes
     -----
@@ -311,12 +326,19 @@ def build_selection(
         LensPlane(share, CrossSection(detected, behind, z_l, given.sersic_n, cosmology, z_s))
         for z_l, share, z_s in groups
     ]
-    points = BoxSteps(parameters, support).training()
-    rough = partial(_rough_number, made[-1], given.concentration)
-    grid = SelectionGrid.of(parameters, support, rough, points, shift)
-    values = _values(grid, made, given.concentration, FORMS[form], n_threads, progress)
     identity = _identity(parameters, support, made, form, shift)
-    return SelectionNormalisation(grid, values, form, identity, counts is not None)
+
+    def build(parts: Path | None) -> SelectionNormalisation:
+        points = BoxSteps(parameters, support).training()
+        rough = partial(_rough_number, made[-1], given.concentration)
+        grid = SelectionGrid.of(parameters, support, rough, points, shift)
+        values = _values(grid, made, given.concentration, FORMS[form], n_threads, progress)
+        return SelectionNormalisation(grid, values, form, identity, counts is not None)
+
+    if tables is None:
+        return build(None)
+    path = table_path(tables, "selection", identity)
+    return kept(path, build, partial(SelectionNormalisation.load, identity=identity))
 
 
 def _identity(
@@ -331,7 +353,9 @@ def _identity(
     concentration = json.dumps(parameters.population.concentration.to_dict(), sort_keys=True)
     frame = np.array([*parameters.pivots, *parameters.gamma_support])
     ranges = sorted(support.items())
-    return digest(parameters.fixed, frame, form, float(shift), concentration, *parts, ranges)
+    return digest(
+        _NUMBERS, parameters.fixed, frame, form, float(shift), concentration, *parts, ranges
+    )
 
 
 def _rough_number(plane: LensPlane, concentration: Any, psi: Array) -> Array:

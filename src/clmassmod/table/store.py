@@ -68,6 +68,12 @@ def write_content(path: str | os.PathLike[str], content: Content) -> str:
     return root
 
 
+def content_hash(content: Content) -> str:
+    """Return the root hash of the file that `write_content` makes."""
+    hashes = {name: array_hash(array) for name, array in content.arrays.items()}
+    return root_hash(hashes, json.dumps(content.attributes, sort_keys=True))
+
+
 def read_content(
     path: str | os.PathLike[str],
     *,

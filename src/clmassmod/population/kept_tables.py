@@ -1,0 +1,55 @@
+"""Tables of a likelihood in a folder: made once, found again by what they depend on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from ..provenance import exclusive_file, remove_parts
+
+
+class Kept(Protocol):
+    """What can be written into a file."""
+
+    def save(self, path: str | os.PathLike[str]) -> str: ...
+
+
+Made = TypeVar("Made", bound=Kept)
+
+
+def table_path(folder: str | os.PathLike[str], kind: str, identity: str) -> Path:
+    """Return the file of a table of this kind and identity."""
+    return Path(folder) / f"{kind}-{identity[:16]}.h5"
+
+
+def kept(path: Path, build: Callable[[Path], Made], load: Callable[[Path], Made]) -> Made:
+    """Return the table of a file; build and write it if there is none.
+
+    Parameters
+    ----------
+    path : Path
+    build : callable
+        Makes the table; its argument is a folder for finished parts, which is removed when the
+        file is there.
+    load : callable
+        Reads the file, and refuses one of another identity.
+
+    Raises
+    ------
+    FitError
+        Another process is at the same table.
+    FormatError
+        As `load`.
+    """
+    with exclusive_file(path):
+        remove_parts(path)
+        if path.exists():
+            return load(path)
+        parts = path.with_name(f".{path.stem}.parts")
+        made = build(parts)
+        made.save(path)
+        shutil.rmtree(parts, ignore_errors=True)
+    return made

@@ -1,0 +1,142 @@
+"""A sample of image pairs: their kernels, and the A of the survey that found them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ParameterError
+from ..provenance import digest
+from ..stronglens.mass_sampler import LensPopulation
+from ..stronglens.observation import MagnitudeLimit, MockNoise
+from ..stronglens.relations import Constant
+from ..stronglens.source_population import SourcePopulation
+from .kernels import KernelAccuracy, build_kernels
+from .lens_data import LensData
+from .selection import build_selection
+
+if TYPE_CHECKING:
+    from astropy.cosmology import FLRW
+
+Array = npt.NDArray[np.float64]
+
+
+class PairSample:
+    """Terms of the likelihood of image pairs; arguments as for `LensPopulationLikelihood`."""
+
+    survey: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        lenses: LensData,
+        population: LensPopulation,
+        sources: SourcePopulation,
+        box: Mapping[str, tuple[float, float]],
+        *,
+        selection: str,
+        detection: MagnitudeLimit,
+        noise: MockNoise,
+        cosmology: FLRW,
+        accuracy: KernelAccuracy | None,
+        tables: str | os.PathLike[str] | None,
+        n_threads: int,
+        progress: bool,
+    ) -> None:
+        if not isinstance(lenses, LensData):
+            raise ParameterError("lenses", lenses, "LensData, for data='image_pairs'")
+        _check_redshifts(lenses, population, sources)
+        self.lenses, self.selection, self.noise = lenses, selection, noise
+        self.kernels = build_kernels(
+            lenses,
+            population,
+            sources,
+            box,
+            selection=selection,
+            detection=detection,
+            cosmology=cosmology,
+            accuracy=accuracy,
+            n_threads=n_threads,
+            progress=progress,
+            tables=tables,
+        )
+        self.normalisation = build_selection(
+            population,
+            sources,
+            noise,
+            detection,
+            box,
+            cosmology=cosmology,
+            n_threads=n_threads,
+            progress=progress,
+            tables=tables,
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the lenses."""
+        return tuple(self.lenses.name)
+
+    @property
+    def survey_values(self) -> Array:
+        """None."""
+        return np.empty(0)
+
+    @property
+    def errors(self) -> Array:
+        """(n_lenses,) changes of ln L when the rules were last refined."""
+        return self.kernels.errors
+
+    @property
+    def identity(self) -> str:
+        """Digest of data and settings."""
+        return digest(self.kernels.identity, self.normalisation.identity)
+
+    @cached_property
+    def tables_hash(self) -> str:
+        """Digest of the contents of kernels and A."""
+        return digest(self.kernels.root_hash, self.normalisation.root_hash)
+
+    def log_numerators(self, vectors: Array, survey: Array, n_threads: int) -> Array:
+        """Return ln L_i (n, n_lenses)."""
+        return self.kernels.per_lens(vectors, n_threads=n_threads)
+
+    def log_selection(self, vectors: Array, survey: Array, n_threads: int) -> Array:
+        """Return ln A (n, 1)."""
+        return self.normalisation.log_a(vectors, n_threads=n_threads)[:, None]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return data and selection as plain values."""
+        return {
+            "data": "image_pairs",
+            "lenses": self.lenses.hash,
+            "selection": self.selection,
+            "noise": self.noise.to_dict(),
+        }
+
+
+def _check_redshifts(
+    lenses: LensData, population: LensPopulation, sources: SourcePopulation
+) -> None:
+    """Lenses and sources are where the galaxies and sources that A counts are."""
+    z = sources.redshifts
+    low, high = float(z.min()), float(z.max())
+    _check_range("z_s", lenses.z_s, low, high, "the sources")
+    if isinstance(population.z_l, Constant):
+        low = high = float(population.z_l.value)
+    else:
+        low, high = (float(v) for v in population.z_l.distribution.quantile([0.0, 1.0]))
+    _check_range("z_l", lenses.z_l, low, high, "the population")
+
+
+def _check_range(name: str, column: Array, low: float, high: float, of: str) -> None:
+    wrong = (column < low - 1e-9) | (column > high + 1e-9)
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        allowed = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+        allowed += f", as of {of}, for which A is made"
+        raise ParameterError(f"lenses.{name}[{at}]", float(column[at]), allowed)
