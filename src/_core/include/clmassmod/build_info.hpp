@@ -18,7 +18,7 @@ inline const char* compiler_version() noexcept {
 inline const char* instruction_set() noexcept {
 #if CLMASSMOD_HAS_TARGETS
     if (__builtin_cpu_supports("x86-64-v4")) return "x86-64-v4 (AVX-512)";
-    if (__builtin_cpu_supports("avx2")) return "avx2";
+    if (__builtin_cpu_supports("x86-64-v3")) return "x86-64-v3 (AVX2)";
     return "x86-64 baseline";
 #else
     return "as compiled";
