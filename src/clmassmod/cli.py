@@ -30,6 +30,7 @@ from .errors import (
 if TYPE_CHECKING:
     from .cluster.program import FitOutcome
     from .config import MockInfo, ModelInfo
+    from .infer_program import InferOutcome
 
 OK, USAGE, BAD_DATA, INTERNAL, INTERRUPTED = 0, 2, 65, 70, 75
 
@@ -212,6 +213,66 @@ def _mock_configuration(options: argparse.Namespace) -> MockInfo:
     return MockInfo.from_dict(info)
 
 
+def _infer(options: argparse.Namespace) -> None:
+    from .infer_config import load_infer_config
+    from .infer_program import run_infer
+    from .inference.run_directory import run_folder
+
+    info = load_infer_config(options.config)
+    options.results = str(run_folder(info["sim_id"], info["run_id"], options.root))
+    outcome = run_infer(
+        info,
+        options.root,
+        n_threads=options.threads,
+        figures=False if options.no_figures else None,
+        progress=True,
+    )
+    _print_run(outcome)
+
+
+def _resume(options: argparse.Namespace) -> None:
+    from .infer_program import resume_run
+
+    options.results = options.folder
+    limits = {name: getattr(options, name) for name in ("max_steps", "max_calls", "target_ess")}
+    outcome = resume_run(
+        options.folder,
+        data=options.data,
+        n_threads=options.threads or 1,
+        figures=not options.no_figures,
+        progress=True,
+        **{name: value for name, value in limits.items() if value is not None},
+    )
+    _print_run(outcome)
+
+
+def _reproduce(options: argparse.Namespace) -> None:
+    from .infer_program import reproduce_run
+
+    found = reproduce_run(
+        options.folder,
+        options.into,
+        data=options.data,
+        any_commit=options.any_commit,
+        n_threads=options.threads,
+        progress=True,
+    )
+    for line in found.lines():
+        print(line)
+    if not found.identical:
+        raise FitError(f"{found.repeated} is not the chain of {found.folder}")
+
+
+def _print_run(outcome: InferOutcome) -> None:
+    for line in outcome.chain.summary_lines():
+        print(line)
+    for line in outcome.warnings:
+        print(f"warning: {line}", file=sys.stderr)
+    print(f"run      {outcome.folder}")
+    if outcome.report:
+        print(f"report   {outcome.report}")
+
+
 def _tables_build(options: argparse.Namespace) -> None:
     from .table_config import load_table_config
     from .table_program import run_table
@@ -294,11 +355,13 @@ def _info(options: argparse.Namespace) -> None:
 
 def _config(options: argparse.Namespace) -> None:
     from .config import describe_config, describe_mock_config
+    from .infer_config import describe_infer_config
     from .table_config import describe_table_config
 
     described = {
         "fit": describe_config,
         "mock": describe_mock_config,
+        "infer": describe_infer_config,
         "tables": describe_table_config,
     }
     print(described[options.what](), end="")
@@ -382,11 +445,12 @@ def make_parser() -> argparse.ArgumentParser:
     mock.add_argument("--no-figures", action="store_true", help="no figures")
     mock.set_defaults(run=_mock)
 
+    _add_inference(commands, common)
     _add_tables(commands, common)
     info = commands.add_parser("info", parents=[common], help="versions and facts of this build")
     info.set_defaults(run=_info)
     config = commands.add_parser("config", parents=[common], help="every configuration key")
-    for name, command in (("mock", "mock"), ("tables", "tables build")):
+    for name, command in (("mock", "mock"), ("infer", "infer"), ("tables", "tables build")):
         config.add_argument(
             f"--{name}",
             dest="what",
@@ -396,6 +460,41 @@ def make_parser() -> argparse.ArgumentParser:
         )
     config.set_defaults(run=_config, what="fit")
     return parser
+
+
+def _add_inference(commands: Any, common: argparse.ArgumentParser) -> None:
+    running = argparse.ArgumentParser(add_help=False, parents=[common])
+    running.add_argument(
+        "--threads", type=_not_negative, metavar="T", help="0 for all; results are the same"
+    )
+    running.add_argument("--no-figures", action="store_true", help="no figures and no report")
+    infer = commands.add_parser(
+        "infer",
+        parents=[running],
+        help="infer the lens population of a configuration; goes on if it was killed",
+    )
+    infer.add_argument("config", metavar="CONFIG", help="TOML, YAML, JSON or INI file")
+    infer.add_argument("--root", metavar="DIR", help="folder that holds data/ and inference/")
+    infer.set_defaults(run=_infer)
+
+    again = argparse.ArgumentParser(add_help=False)
+    again.add_argument("folder", metavar="DIR", help="inference/<sim_id>/<run_id>")
+    again.add_argument("--data", metavar="FILE", help="where the file of the data is now")
+    resume = commands.add_parser(
+        "resume", parents=[running, again], help="go on with an inference from its folder"
+    )
+    resume.add_argument("--target-ess", type=float, metavar="N", help="in place of the run's")
+    resume.add_argument("--max-steps", type=_positive, metavar="N", help="emcee: the same")
+    resume.add_argument("--max-calls", type=_positive, metavar="N", help="nautilus: the same")
+    resume.set_defaults(run=_resume)
+    reproduce = commands.add_parser(
+        "reproduce", parents=[running, again], help="repeat an inference, and compare the chains"
+    )
+    reproduce.add_argument("--into", metavar="DIR", help="a fresh folder (DIR-reproduced)")
+    reproduce.add_argument(
+        "--any-commit", action="store_true", help="with this code, whatever made the run"
+    )
+    reproduce.set_defaults(run=_reproduce)
 
 
 def _add_tables(commands: Any, common: argparse.ArgumentParser) -> None:

@@ -59,14 +59,12 @@ class ModelInfo(Configuration):
         return result
 
 
-class MockInfo(Configuration):
-    """A complete, checked configuration of a mock catalogue of strong lenses.
+class LensInfo(Configuration):
+    """A configuration with the sections of lenses: population, lens, sources, cosmology.
 
-    A dict of sections, every default filled in; keys of relations that are not given are
-    those of the preset. Made by `load_mock_config` or `MockInfo.from_dict`.
+    Base of that of a mock and that of an inference.
     """
 
-    schema: ClassVar[Schema] = MOCK_SCHEMA
     shorthand = MOCK_SHORTHAND
 
     def make_sources(self) -> float | SourceDistribution:
@@ -83,8 +81,26 @@ class MockInfo(Configuration):
     ) -> dict[str, Any]:
         _check_cosmology(result["cosmology"], place.inside("cosmology"))
         _check_relations(result["population"], place.inside("population"))
-        _check_lens(result, place.inside("lens"))
+        _check_lens_redshift(result["lens"]["z_l"], place.inside("lens"))
         _check_mock_sources(result, place.inside("sources"))
+        return result
+
+
+class MockInfo(LensInfo):
+    """A complete, checked configuration of a mock catalogue of strong lenses.
+
+    A dict of sections, every default filled in; keys of relations that are not given are
+    those of the preset. Made by `load_mock_config` or `MockInfo.from_dict`.
+    """
+
+    schema: ClassVar[Schema] = MOCK_SCHEMA
+
+    @classmethod
+    def _completed(
+        cls, result: dict[str, Any], given: Mapping[str, Any], place: Place
+    ) -> dict[str, Any]:
+        result = super()._completed(result, given, place)
+        _check_halo(result, place.inside("lens"))
         if result["noise"]["time_delay"] is not None and not result["time_delays"]:
             place.inside("noise").fail(
                 "time_delay is given, which needs time_delays = true above all sections"
@@ -276,7 +292,7 @@ def _check_sources(sources: Mapping[str, Any], place: Place) -> None:
         place.fail(f"mean_beta_s_squared = {squared!r}: between mean_beta_s^2 and mean_beta_s")
 
 
-# -- checks of a mock ----------------------------------------------------------------------------
+# -- checks of lenses -----------------------------------------------------------------------------
 
 
 def _check_relations(population: Mapping[str, Any], place: Place) -> None:
@@ -299,11 +315,13 @@ def _check_relations(population: Mapping[str, Any], place: Place) -> None:
         concentration["value"] = 5.0
 
 
-def _check_lens(result: Mapping[str, Any], place: Place) -> None:
-    lens, halo_mass = result["lens"], result["population"]["halo_mass"]
-    z_l = lens["z_l"]
+def _check_lens_redshift(z_l: Any, place: Place) -> None:
     if isinstance(z_l, list) and not (len(z_l) == 2 and z_l[0] < z_l[1]):
         place.fail(f"z_l = {z_l!r}: one redshift, or two of which the second is greater")
+
+
+def _check_halo(result: Mapping[str, Any], place: Place) -> None:
+    lens, halo_mass = result["lens"], result["population"]["halo_mass"]
     if lens["halo"] == "m5kpc" and lens["scale_radius"] is None:
         place.fail("scale_radius is missing: halo = 'm5kpc' needs it")
     if lens["halo"] == "m5kpc" and halo_mass["value"] is None and halo_mass["mu"] is None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ._config_schema import NEED_POWER
-from .config import MockInfo
+from .config import LensInfo, MockInfo
 from .distributions import Normal, Uniform
 from .errors import ConfigError, ParameterError
 from .provenance import atomic_path, exclusive_folder, remove_parts
@@ -112,7 +112,7 @@ def run_mock(
     target = Path(info["output"]["folder"] if folder is None else folder)
     with exclusive_folder(target):
         remove_parts(target / CATALOGUE)
-        with _errors_named(info):
+        with errors_named(info):
             generator.write(
                 target / CATALOGUE,
                 info["n_galaxies"],
@@ -158,10 +158,8 @@ def make_generator(info: MockInfo) -> MockGenerator:
         Naming the file and the section.
     """
     lens, detection = info["lens"], info["detection"]
-    with _errors_named(info, "sources"):
-        sources = _sources(info)
-    population = _population(info)
-    with _errors_named(info):
+    population, sources = make_population(info), make_source_population(info)
+    with errors_named(info):
         return MockGenerator(
             population=population,
             sources=sources,
@@ -175,7 +173,8 @@ def make_generator(info: MockInfo) -> MockGenerator:
         )
 
 
-def _population(info: MockInfo) -> LensPopulation:
+def make_population(info: LensInfo) -> LensPopulation:
+    """Return the population of galaxies of a configuration."""
     given, lens = info["population"], info["lens"]
     z_l = lens["z_l"]
     population = LensPopulation.preset(
@@ -185,10 +184,10 @@ def _population(info: MockInfo) -> LensPopulation:
         z_l=Uniform(*z_l) if isinstance(z_l, list) else z_l,
     )
     for name in _PLAIN_RELATIONS:
-        with _errors_named(info, f"population.{name}"):
+        with errors_named(info, f"population.{name}"):
             relation = _relation(given[name], getattr(population, name), name)
             population = population.replace(**{name: relation})
-    with _errors_named(info, "population.concentration"):
+    with errors_named(info, "population.concentration"):
         return population.replace(concentration=_concentration(info))
 
 
@@ -203,7 +202,7 @@ def _relation(section: Mapping[str, Any], preset: Relation, name: str) -> Relati
     return as_relation(content, name)
 
 
-def _concentration(info: MockInfo) -> Relation | float:
+def _concentration(info: LensInfo) -> Relation | float:
     given = info["population"]["concentration"]
     name, scatter = given["relation"], given["scatter"]
     if name == "constant" and scatter == 0.0:
@@ -214,19 +213,21 @@ def _concentration(info: MockInfo) -> Relation | float:
     return ConcentrationRelation(relation, scatter, info.make_cosmology(), power)
 
 
-def _sources(info: MockInfo) -> SourcePopulation:
+def make_source_population(info: LensInfo) -> SourcePopulation:
+    """Return the population of sources of a configuration."""
     given = info["sources"]
     names = ("slope", "m_star", "m_min", "m_max", "density")
-    size = None
-    if given["size"] is not None:
-        size = Normal(math.log10(given["size"]), given["size_scatter"])
-    return SourcePopulation(
-        counts={name: given[name] for name in names}, redshift=info.make_sources(), size=size
-    )
+    with errors_named(info, "sources"):
+        size = None
+        if given["size"] is not None:
+            size = Normal(math.log10(given["size"]), given["size_scatter"])
+        return SourcePopulation(
+            counts={name: given[name] for name in names}, redshift=info.make_sources(), size=size
+        )
 
 
 @contextmanager
-def _errors_named(info: MockInfo, section: str = "") -> Iterator[None]:
+def errors_named(info: LensInfo, section: str = "") -> Iterator[None]:
     """Turn errors of arguments into those of the configuration they come from."""
     try:
         yield
@@ -235,7 +236,7 @@ def _errors_named(info: MockInfo, section: str = "") -> Iterator[None]:
         raise ConfigError(f"{info.file or 'configuration'}:{where} {error}") from error
 
 
-def _where(info: MockInfo, sections: Iterable[str]) -> str:
+def _where(info: LensInfo, sections: Iterable[str]) -> str:
     """Return the names of sections; of those of the population with the numbers given."""
     parts = []
     for section in sections:

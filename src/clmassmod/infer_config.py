@@ -1,0 +1,129 @@
+"""The configuration of ``clmassmod infer``: keys, checks, documentation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ._config_base import Place, as_kind, markdown
+from ._config_files import read_mapping
+from ._config_schema import Schema
+from ._infer_schema import INFER_SCHEMA
+from .config import LensInfo
+from .errors import ParameterError
+from .inference.prior_set import PriorSet
+from .population.parameters import DEFAULT_FREE
+
+_FREE_SECTIONS = """\
+### [box]
+
+`name = [low, high]`: walls of a free parameter, inside which the tables are accurate. Those that are
+not named: alpha_sps -0.2 to 0.4, mu_h 12 to 14, beta_h 0.5 to 3, sigma_h 0.1 to 0.6, mu_g 0.5 to
+1.5, sigma_g 0.1 to 0.5; others have none and must be given.
+
+### [priors.<name>]
+
+| distribution | keys |
+|---|---|
+| `uniform` | `low`, `high` |
+| `log-uniform` | `low`, `high` |
+| `normal` | `mean`, `sd`, and where it is cut `low`, `high` |
+| `multivariate-normal` | `names`, `mean`, `covariance`, `low`, `high`: lists, of several parameters |
+
+Without one, a parameter is uniform in its box. A prior that reaches outside the box is an error,
+a normal one without `low` and `high` too.
+"""
+_NEEDED = ("sim_id", "run_id")
+
+
+class InferInfo(LensInfo):
+    """A complete, checked configuration of an inference.
+
+    A dict of sections, every default filled in; keys of relations that are not given are
+    those of the preset. Made by `load_infer_config` or `InferInfo.from_dict`.
+    """
+
+    schema: ClassVar[Schema] = INFER_SCHEMA
+
+    def make_priors(self, support: Mapping[str, tuple[float, float]]) -> PriorSet:
+        """Return the priors: those that are given, uniform within `support` for the others."""
+        named = {name for key, one in self["priors"].items() for name in _names(key, one)}
+        uniform = {
+            name: {"distribution": "uniform", "low": low, "high": high}
+            for name, (low, high) in support.items()
+            if name not in named
+        }
+        return PriorSet({**self["priors"], **uniform}).ordered(tuple(support))
+
+    @classmethod
+    def _completed(
+        cls, result: dict[str, Any], given: Mapping[str, Any], place: Place
+    ) -> dict[str, Any]:
+        result = super()._completed(result, given, place)
+        missing = [key for key in _NEEDED if not result[key]]
+        if missing:
+            place.fail(f"{' and '.join(missing)} must be given: each run has its own")
+        if result["data"]["file"] is None:
+            place.inside("data").fail("file must be given: the sample of lenses")
+        if result["free"] is None:
+            result["free"] = list(DEFAULT_FREE)
+        for section in ("box", "priors"):
+            content = {} if given.get(section) is None else given[section]
+            if not isinstance(content, Mapping):
+                place.fail(f"{section} = {content!r}: it must be a section [{section}]")
+            result[section] = dict(content)
+        _check_box(result["box"], result["free"], place.inside("box"))
+        _check_priors(result["priors"], result["free"], place.inside("priors"))
+        return result
+
+
+def load_infer_config(path: str | os.PathLike[str]) -> InferInfo:
+    """Return the configuration of an inference from a TOML, YAML, JSON or INI file.
+
+    Parameters
+    ----------
+    path : path
+        As `load_config` takes; sections within sections are ``[priors.mu_h]``.
+
+    Raises
+    ------
+    ConfigError
+        As `load_config`.
+    """
+    return InferInfo.from_dict(read_mapping(path), path)
+
+
+def describe_infer_config() -> str:
+    """Return the documentation of every key as Markdown, one part per section."""
+    return "\n".join([*markdown(INFER_SCHEMA), _FREE_SECTIONS]).rstrip() + "\n"
+
+
+def _check_box(box: dict[str, Any], free: list[str], place: Place) -> None:
+    for name, value in box.items():
+        if name not in free:
+            place.unknown(name, free)
+        ends = as_kind(value, "list of floats")
+        if ends is None or len(ends) != 2 or not ends[0] < ends[1]:
+            place.fail(f"{name} = {value!r}: it must be [low, high], low < high")
+        box[name] = ends
+
+
+def _check_priors(priors: dict[str, Any], free: list[str], place: Place) -> None:
+    for key, one in priors.items():
+        inside = place.inside(key)
+        if not isinstance(one, Mapping):
+            inside.fail(f"is {one!r}, where distribution and its keys are needed")
+        for name in _names(key, one):
+            if name not in free:
+                inside.unknown(name, free)
+        priors[key] = dict(one)
+    try:
+        PriorSet(priors)
+    except (ParameterError, TypeError, ValueError) as error:
+        place.fail(str(error))
+
+
+def _names(key: str, prior: Mapping[str, Any]) -> list[str]:
+    names = prior.get("names", [key])
+    return [names] if isinstance(names, str) else list(names)

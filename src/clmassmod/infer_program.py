@@ -1,0 +1,372 @@
+"""The programs behind ``clmassmod infer``, ``resume`` and ``reproduce``."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from .errors import ConfigError, FormatError, ParameterError
+from .infer_config import InferInfo
+from .inference.chain import Chain
+from .inference.diagnostics import ConvergenceWarning
+from .inference.reproduction import Reproduction, reproduce, resume
+from .inference.run_directory import INFERENCE, RunDirectory, run_folder
+from .inference.samplers import run_mcmc, sampler_options
+from .lens_program import errors_named, make_population, make_source_population
+from .population.data_files import file_hash, load_image_pairs, mock_metadata
+from .population.lens_data import LensData
+from .population.likelihood import LensPopulationLikelihood
+from .population.rebuilding import likelihood_from_dict
+from .stronglens.observation import MagnitudeLimit, MockNoise
+
+Array = Any
+DATA_FILE = "data_file"
+"""Key of the likelihood in ``params.json`` under which the file of the lenses stands."""
+
+
+@dataclass(frozen=True)
+class InferOutcome:
+    """What `run_infer` and `resume_run` leave behind.
+
+    Attributes
+    ----------
+    folder : str
+        ``<root>/inference/<sim_id>/<run_id>``
+    chain : Chain
+    likelihood : FileLikelihood
+    figures : dict
+        Title -> PNG file.
+    report : str
+        HTML file, or "" without figures.
+    warnings : list of str
+    """
+
+    folder: str
+    chain: Chain
+    likelihood: FileLikelihood
+    figures: dict[str, str] = field(default_factory=dict)
+    report: str = ""
+    warnings: list[str] = field(default_factory=list)
+
+
+class FileLikelihood:
+    """A likelihood that also says which file its data are from.
+
+    Parameters
+    ----------
+    likelihood : LensPopulationLikelihood
+    data_file : mapping
+        As `read_lenses` takes, with ``sha256``.
+    """
+
+    def __init__(self, likelihood: LensPopulationLikelihood, data_file: Mapping[str, Any]) -> None:
+        self.inner = likelihood
+        self.data_file = dict(data_file)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.inner.names
+
+    @property
+    def support(self) -> Mapping[str, tuple[float, float]]:
+        return self.inner.support
+
+    @property
+    def identity(self) -> str:
+        return self.inner.identity
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        return self.inner.versions
+
+    def log_likelihood(self, eta: Any) -> Any:
+        return self.inner.log_likelihood(eta)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**self.inner.to_dict(), DATA_FILE: self.data_file}
+
+
+def run_infer(
+    infer_info: Mapping[str, Any],
+    root: str | os.PathLike[str] | None = None,
+    *,
+    n_threads: int | None = None,
+    figures: bool | None = None,
+    progress: bool = False,
+) -> InferOutcome:
+    """Infer the population of a configuration, in ``inference/<sim_id>/<run_id>``.
+
+    Parameters
+    ----------
+    infer_info : InferInfo or mapping
+        The configuration; see `describe_infer_config`.
+    root : path, optional
+        Folder that holds ``data`` and ``inference``; the current one by default.
+    n_threads : int, >= 0, optional
+        In place of that of the configuration; results are the same for any number.
+    figures : bool, optional
+        Whether to write figures and the report (needs the extra ``plot``).
+    progress : bool, optional
+        Show progress bars.
+
+    Returns
+    -------
+    InferOutcome
+        Also of a chain that has not converged: its warnings say so.
+
+    Raises
+    ------
+    ConfigError
+        A wrong configuration, naming file and section.
+    FormatError
+        The data cannot be read.
+    FitError
+        The folder holds another run, or is in use.
+    """
+    info = InferInfo.from_dict(infer_info)
+    wanted = _figures_wanted(info["output"]["figures"] if figures is None else figures)
+    folder = run_folder(info["sim_id"], info["run_id"], root)
+    name, options = _sampler(info)
+    threads = info["n_threads"] if n_threads is None else n_threads
+    record = _data_record(info, Path(root or "."))
+    with errors_named(info):
+        likelihood = _likelihood(info, record, threads, progress)
+    with _prior_errors_named(info):
+        priors = info.make_priors(likelihood.support)
+        sample = partial(run_mcmc, likelihood, priors, folder, sampler=name, **options)
+        chain = _quiet(partial(sample, progress=progress))
+    notes = _mock_notes(info)
+    return _finished(folder, chain, likelihood, wanted, notes)
+
+
+def resume_run(
+    folder: str | os.PathLike[str],
+    *,
+    data: str | os.PathLike[str] | None = None,
+    n_threads: int = 1,
+    figures: bool = True,
+    progress: bool = False,
+    **stopping: Any,
+) -> InferOutcome:
+    """Go on with a run from its folder, and write its figures and report.
+
+    Parameters
+    ----------
+    folder : path
+        ``<root>/inference/<sim_id>/<run_id>``
+    data : path, optional
+        Where the file of the data is now; it must be the same bytes.
+    n_threads : int, >= 0
+    figures : bool
+    progress : bool
+    **stopping
+        Limits in place of those of the run: ``max_steps`` or ``max_calls``, ``target_ess``.
+
+    Raises
+    ------
+    FormatError
+        There is no run, or its data are gone or others.
+    FitError
+        Other data or tables.
+    """
+    wanted = _figures_wanted(figures)
+    made = _Rebuilt(folder, data, n_threads, progress)
+    chain = _quiet(partial(resume, folder, made, progress=progress, **stopping))
+    return _finished(Path(folder), chain, made.likelihood, wanted, [])
+
+
+def reproduce_run(
+    folder: str | os.PathLike[str],
+    into: str | os.PathLike[str] | None = None,
+    *,
+    data: str | os.PathLike[str] | None = None,
+    any_commit: bool = False,
+    n_threads: int = 1,
+    progress: bool = False,
+) -> Reproduction:
+    """Repeat a run from its folder in another one, and compare; see `inference.reproduce`."""
+    made = _Rebuilt(folder, data, n_threads, progress)
+    repeat = partial(reproduce, folder, made, into, any_commit=any_commit, progress=progress)
+    return _quiet(repeat)
+
+
+class _Rebuilt:
+    """Makes the likelihood of a run again, of its parameters and the file of its data."""
+
+    def __init__(self, folder: Any, data: Any, n_threads: int, progress: bool) -> None:
+        self.folder, self.data = Path(folder), data
+        self.n_threads, self.progress = n_threads, progress
+        self.likelihood: FileLikelihood
+
+    def __call__(self, content: dict[str, Any]) -> FileLikelihood:
+        params = dict(content)
+        record = params.pop(DATA_FILE, None)
+        if record is None:
+            problem = f"no {DATA_FILE}: this run was not made by clmassmod infer"
+            raise FormatError(self.folder / "params.json", "likelihood", problem)
+        file = _found(record, _root_of(self.folder), self.data)
+        lenses = read_lenses(record, file)
+        made = likelihood_from_dict(
+            params, lenses, n_threads=self.n_threads, progress=self.progress
+        )
+        self.likelihood = FileLikelihood(made, record)
+        return self.likelihood
+
+
+# -- the data ------------------------------------------------------------------------------------
+
+
+def read_lenses(record: Mapping[str, Any], file: str | os.PathLike[str]) -> LensData:
+    """Return the lenses of a file, as a run keeps how it read them."""
+    return load_image_pairs(file, record["columns"], unit=record["unit"], **record["values"])
+
+
+def _data_record(info: InferInfo, root: Path) -> dict[str, Any]:
+    """Return what a run has to keep to read its data again."""
+    given = info["data"]
+    file = Path(info.path(given["file"]))
+    noise, z_l, z_s = info["noise"], info["lens"]["z_l"], info["sources"]["redshift"]
+    values = {
+        "sigma_a": noise["magnitude"],
+        "sigma_b": noise["magnitude"],
+        "sigma_msps": noise["log_msps"],
+        "sigma_re": noise["log_re"],
+    }
+    values |= {"z_l": z_l} if isinstance(z_l, float) else {}
+    values |= {"z_s": z_s} if isinstance(z_s, float) else {}
+    return {
+        "path": _relative(file, root),
+        "sha256": file_hash(file),
+        "kind": given["kind"],
+        "unit": given["unit"],
+        "columns": {key: name for key, name in given["columns"].items() if name is not None},
+        "values": values,
+    }
+
+
+def _relative(file: Path, root: Path) -> str:
+    """Return the path of a file relative to the root if it is below, else the absolute one."""
+    whole, top = file.resolve(), root.resolve()
+    return str(whole.relative_to(top)) if whole.is_relative_to(top) else str(whole)
+
+
+def _root_of(folder: Path) -> Path:
+    """Return the root above ``inference/<sim_id>/<run_id>``; the current folder elsewhere."""
+    place = folder.resolve()
+    return place.parents[2] if place.parents[1].name == INFERENCE else Path()
+
+
+def _found(record: Mapping[str, Any], root: Path, given: Any) -> Path:
+    """Return the file of the data, which must be the bytes the run was made from."""
+    places = [Path(given)] if given is not None else [root / record["path"], Path(record["path"])]
+    file = next((place for place in places if place.exists()), None)
+    if file is None:
+        problem = "the data of the run are not there; put them back, or say where (--data FILE)"
+        raise FormatError(places[0], "file", problem)
+    found = file_hash(file)
+    if found != record["sha256"]:
+        problem = (
+            f"not the data of the run: its sha256 is {found[:16]}..., that of the run's is "
+            f"{record['sha256'][:16]}..."
+        )
+        raise FormatError(file, "content", problem)
+    return file
+
+
+def _mock_notes(info: InferInfo) -> list[str]:
+    """Return what a mock catalogue says otherwise than the configuration that it is fitted with."""
+    metadata = mock_metadata(info.path(info["data"]["file"]))
+    if metadata is None:
+        return []
+    made, here = metadata["selection"], info["detection"]["selection"]
+    if made == here:
+        return []
+    return [f"the mock was selected {made!r}, the likelihood assumes {here!r}: a bias is expected"]
+
+
+# -- from the configuration to the likelihood ------------------------------------------------------
+
+
+def _likelihood(
+    info: InferInfo, record: Mapping[str, Any], n_threads: int, progress: bool
+) -> FileLikelihood:
+    lenses = read_lenses(record, info.path(info["data"]["file"]))
+    made = LensPopulationLikelihood(
+        lenses,
+        make_population(info),
+        make_source_population(info),
+        free=info["free"],
+        box=_box(info),
+        selection=info["detection"]["selection"],
+        detection=MagnitudeLimit(info["detection"]["limit"]),
+        noise=MockNoise(**info["noise"]),
+        n_galaxies=info["n_galaxies"],
+        cosmology=info.make_cosmology(),
+        n_threads=n_threads,
+        progress=progress,
+    )
+    return FileLikelihood(made, record)
+
+
+def _box(info: InferInfo) -> dict[str, tuple[float, float]]:
+    from .population.kernels import DEFAULT_BOX
+
+    given = {name: (low, high) for name, (low, high) in info["box"].items()}
+    return {**DEFAULT_BOX, **given}
+
+
+def _sampler(info: InferInfo) -> tuple[str, dict[str, Any]]:
+    """Return name and options of the sampler, checked before anything is built."""
+    given = info["sampler"]
+    options = {k: v for k, v in given.items() if k != "name" and v is not None}
+    options["seed"] = info["seed"]
+    with errors_named(info, "sampler"):
+        sampler_options(given["name"], options)
+    return given["name"], options
+
+
+@contextmanager
+def _prior_errors_named(info: InferInfo) -> Iterator[None]:
+    try:
+        yield
+    except ParameterError as error:
+        if not error.name.startswith("priors"):
+            raise
+        raise ConfigError(f"{info.file or 'configuration'}: {error}") from error
+
+
+# -- the end -------------------------------------------------------------------------------------
+
+
+def _quiet(run: Any) -> Any:
+    """Run without the warning of a chain that has not converged: the chain says it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return run()
+
+
+def _figures_wanted(wanted: bool) -> bool:
+    if wanted:
+        from ._figure_tools import require_matplotlib
+
+        require_matplotlib()  # now, not after a long run
+    return wanted
+
+
+def _finished(
+    folder: Path, chain: Chain, likelihood: FileLikelihood, wanted: bool, notes: list[str]
+) -> InferOutcome:
+    if not chain.converged:
+        notes = [*notes, f"sampling stopped early: {'; '.join(chain.attributes['problems'])}"]
+    figures: dict[str, str] = {}
+    if wanted:
+        from .inference_plotting import write_run_figures
+
+        figures = write_run_figures(folder)
+    return InferOutcome(str(folder), chain, likelihood, figures, "", notes)

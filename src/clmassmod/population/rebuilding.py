@@ -1,0 +1,63 @@
+"""Likelihoods of populations from the plain values that runs keep of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ..cosmology import cosmology_from_dict
+from ..errors import FitError
+from ..stronglens.mass_sampler import LensPopulation
+from ..stronglens.observation import MagnitudeLimit, MockNoise, detection_from_dict
+from ..stronglens.source_population import SourcePopulation
+from .lens_data import LensData
+from .likelihood import LensPopulationLikelihood
+
+
+def likelihood_from_dict(
+    content: Mapping[str, Any],
+    lenses: LensData,
+    *,
+    n_threads: int = 1,
+    progress: bool = False,
+) -> LensPopulationLikelihood:
+    """Return the likelihood of `LensPopulationLikelihood.to_dict`, such as ``params.json`` holds.
+
+    Parameters
+    ----------
+    content : mapping
+    lenses : LensData
+        The data, which `content` knows by their hash only.
+    n_threads : int, >= 0
+    progress : bool
+
+    Raises
+    ------
+    FitError
+        Other data.
+    ParameterError
+        What `LensPopulationLikelihood` refuses, or a cosmology of which only the text was kept.
+    """
+    if lenses.hash != content["lenses"]:
+        raise FitError(
+            f"these are not the data of the run: the hash of {len(lenses)} lenses is "
+            f"{lenses.hash[:16]}..., that of the run's {content['n_lenses']} lenses is "
+            f"{content['lenses'][:16]}..."
+        )
+    detection = detection_from_dict(content["detection"])
+    assert isinstance(detection, MagnitudeLimit)  # the only one that plain values describe
+    return LensPopulationLikelihood(
+        lenses,
+        LensPopulation.from_dict(content["population"]),
+        SourcePopulation.from_dict(content["sources"]),
+        free=content["free"],
+        box={name: (low, high) for name, (low, high) in content["box"].items()},
+        selection=content["selection"],
+        detection=detection,
+        noise=MockNoise.from_dict(content["noise"]),
+        n_galaxies=content["n_galaxies"],
+        cosmology=cosmology_from_dict(content["cosmology"]),
+        n_threads=n_threads,
+        progress=progress,
+    )
