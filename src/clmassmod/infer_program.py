@@ -24,6 +24,7 @@ from .population.lens_data import LensData
 from .population.likelihood import LensPopulationLikelihood
 from .population.rebuilding import likelihood_from_dict
 from .stronglens.observation import MagnitudeLimit, MockNoise
+from .table.store import table_folder
 
 Array = Any
 DATA_FILE = "data_file"
@@ -136,7 +137,8 @@ def run_infer(
     threads = info["n_threads"] if n_threads is None else n_threads
     record = _data_record(info, Path(root or "."))
     with errors_named(info):
-        likelihood = _likelihood(info, record, threads, progress)
+        tables = table_folder(info["sim_id"], root)
+        likelihood = _likelihood(info, record, tables, threads, progress)
     with _prior_errors_named(info):
         priors = info.make_priors(likelihood.support)
         sample = partial(run_mcmc, likelihood, priors, folder, sampler=name, **options)
@@ -193,7 +195,8 @@ def reproduce_run(
     """Repeat a run from its folder in another one, and compare; see `inference.reproduce`."""
     made = _Rebuilt(folder, data, n_threads, progress)
     repeat = partial(reproduce, folder, made, into, any_commit=any_commit, progress=progress)
-    return _quiet(repeat)
+    found: Reproduction = _quiet(repeat)
+    return found
 
 
 class _Rebuilt:
@@ -210,10 +213,14 @@ class _Rebuilt:
         if record is None:
             problem = f"no {DATA_FILE}: this run was not made by clmassmod infer"
             raise FormatError(self.folder / "params.json", "likelihood", problem)
-        file = _found(record, _root_of(self.folder), self.data)
-        lenses = read_lenses(record, file)
+        root = _root_of(self.folder)
+        lenses = read_lenses(record, _found(record, root or Path(), self.data))
         made = likelihood_from_dict(
-            params, lenses, n_threads=self.n_threads, progress=self.progress
+            params,
+            lenses,
+            tables=None if root is None else table_folder(RunDirectory(self.folder).sim_id, root),
+            n_threads=self.n_threads,
+            progress=self.progress,
         )
         self.likelihood = FileLikelihood(made, record)
         return self.likelihood
@@ -256,10 +263,10 @@ def _relative(file: Path, root: Path) -> str:
     return str(whole.relative_to(top)) if whole.is_relative_to(top) else str(whole)
 
 
-def _root_of(folder: Path) -> Path:
-    """Return the root above ``inference/<sim_id>/<run_id>``; the current folder elsewhere."""
+def _root_of(folder: Path) -> Path | None:
+    """Return the root above ``inference/<sim_id>/<run_id>``; None of a folder elsewhere."""
     place = folder.resolve()
-    return place.parents[2] if place.parents[1].name == INFERENCE else Path()
+    return place.parents[2] if place.parents[1].name == INFERENCE else None
 
 
 def _found(record: Mapping[str, Any], root: Path, given: Any) -> Path:
@@ -294,7 +301,7 @@ def _mock_notes(info: InferInfo) -> list[str]:
 
 
 def _likelihood(
-    info: InferInfo, record: Mapping[str, Any], n_threads: int, progress: bool
+    info: InferInfo, record: Mapping[str, Any], tables: Path, n_threads: int, progress: bool
 ) -> FileLikelihood:
     lenses = read_lenses(record, info.path(info["data"]["file"]))
     made = LensPopulationLikelihood(
@@ -308,6 +315,7 @@ def _likelihood(
         noise=MockNoise(**info["noise"]),
         n_galaxies=info["n_galaxies"],
         cosmology=info.make_cosmology(),
+        tables=tables,
         n_threads=n_threads,
         progress=progress,
     )

@@ -19,7 +19,7 @@ from ..stronglens.source_population import SourcePopulation
 from .kernels import DEFAULT_BOX, KernelAccuracy
 from .lens_data import LensData
 from .pair_sample import PairSample
-from .parameters import DEFAULT_FREE, PARAMETERS, PopulationParameters
+from .parameters import DEFAULT_FREE, PARAMETERS, PopulationParameters, range_text
 from .sample import LensSample
 
 if TYPE_CHECKING:
@@ -269,9 +269,8 @@ class LensPopulationLikelihood:
         inside = self._inside(points)
         if not inside.all():
             at = int(np.argmin(inside))
-            allowed = ", ".join(f"{n} {a:g} to {b:g}" for n, (a, b) in self.support.items())
             value = tuple(points[at].tolist())
-            raise ParameterError(f"eta[{at}]", value, f"within {allowed}")
+            raise ParameterError(f"eta[{at}]", value, f"within {range_text(self.support)}")
         return points
 
     def _split(self, points: Array) -> tuple[Array, Array]:

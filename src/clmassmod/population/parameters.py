@@ -162,6 +162,11 @@ def checked_box(box: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float
     return result
 
 
+def range_text(ranges: Mapping[str, tuple[float, float]]) -> str:
+    """Return the ranges that are not single values as text."""
+    return ", ".join(f"{n} {a:g} to {b:g}" for n, (a, b) in ranges.items() if a != b)
+
+
 def checked_points(vectors: Any) -> Array:
     """Return points (n, 15) of a population whose scatters are > 0."""
     points = np.atleast_2d(np.asarray(vectors, dtype=np.float64))
