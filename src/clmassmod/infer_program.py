@@ -11,24 +11,33 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from .errors import ConfigError, FormatError, ParameterError
 from .infer_config import InferInfo
+from .infer_report import write_infer_report
 from .inference.chain import Chain
 from .inference.diagnostics import ConvergenceWarning
 from .inference.reproduction import Reproduction, reproduce, resume
-from .inference.run_directory import INFERENCE, RunDirectory, run_folder
+from .inference.run_directory import FIGURES, INFERENCE, RunDirectory, run_folder
 from .inference.samplers import run_mcmc, sampler_options
 from .lens_program import errors_named, make_population, make_source_population
 from .population.data_files import file_hash, load_image_pairs, mock_metadata
 from .population.lens_data import LensData
-from .population.likelihood import LensPopulationLikelihood
+from .population.likelihood import ErrorBudget, LensPopulationLikelihood
+from .population.predictive import posterior_predictive
 from .population.rebuilding import likelihood_from_dict
 from .stronglens.observation import MagnitudeLimit, MockNoise
 from .table.store import table_folder
 
-Array = Any
+Array = npt.NDArray[np.float64]
+
 DATA_FILE = "data_file"
 """Key of the likelihood in ``params.json`` under which the file of the lenses stands."""
+_BUDGET_POINTS = 200
+_MOST_ERROR = 0.1
+"""nat"""
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,8 @@ class InferOutcome:
         ``<root>/inference/<sim_id>/<run_id>``
     chain : Chain
     likelihood : FileLikelihood
+    budget : ErrorBudget
+        Numerical errors of ln L.
     figures : dict
         Title -> PNG file.
     report : str
@@ -51,6 +62,7 @@ class InferOutcome:
     folder: str
     chain: Chain
     likelihood: FileLikelihood
+    budget: ErrorBudget
     figures: dict[str, str] = field(default_factory=dict)
     report: str = ""
     warnings: list[str] = field(default_factory=list)
@@ -144,7 +156,7 @@ def run_infer(
         sample = partial(run_mcmc, likelihood, priors, folder, sampler=name, **options)
         chain = _quiet(partial(sample, progress=progress))
     notes = _mock_notes(info)
-    return _finished(folder, chain, likelihood, wanted, notes)
+    return _finished(folder, chain, likelihood, wanted, notes, threads)
 
 
 def resume_run(
@@ -180,7 +192,7 @@ def resume_run(
     wanted = _figures_wanted(figures)
     made = _Rebuilt(folder, data, n_threads, progress)
     chain = _quiet(partial(resume, folder, made, progress=progress, **stopping))
-    return _finished(Path(folder), chain, made.likelihood, wanted, [])
+    return _finished(Path(folder), chain, made.likelihood, wanted, [], n_threads)
 
 
 def reproduce_run(
@@ -368,13 +380,46 @@ def _figures_wanted(wanted: bool) -> bool:
 
 
 def _finished(
-    folder: Path, chain: Chain, likelihood: FileLikelihood, wanted: bool, notes: list[str]
+    folder: Path,
+    chain: Chain,
+    likelihood: FileLikelihood,
+    wanted: bool,
+    notes: list[str],
+    n_threads: int,
 ) -> InferOutcome:
+    inner = likelihood.inner
     if not chain.converged:
         notes = [*notes, f"sampling stopped early: {'; '.join(chain.attributes['problems'])}"]
-    figures: dict[str, str] = {}
-    if wanted:
-        from .inference_plotting import write_run_figures
+    budget = inner.error_budget(_some(chain.samples, _BUDGET_POINTS))
+    if not budget.worst <= _MOST_ERROR:
+        notes = [*notes, f"numerical errors above {_MOST_ERROR} nat: {'; '.join(budget.lines())}"]
+    run = RunDirectory(folder)
+    for line in budget.lines():
+        run.say(line)
+    if not wanted:
+        return InferOutcome(str(folder), chain, likelihood, budget, warnings=notes)
+    files = _write_figures(folder, chain, inner, n_threads)
+    lines = budget.lines()
+    report = write_infer_report(folder, chain, figures=files, budget=lines, notes=notes)
+    return InferOutcome(str(folder), chain, likelihood, budget, files, report, notes)
 
-        figures = write_run_figures(folder)
-    return InferOutcome(str(folder), chain, likelihood, figures, "", notes)
+
+def _write_figures(
+    folder: Path, chain: Chain, likelihood: LensPopulationLikelihood, n_threads: int
+) -> dict[str, str]:
+    from ._figure_tools import save_figure
+    from .inference_plotting import write_run_figures
+    from .population_plotting import LABELS, predictive_histograms, selection_along
+
+    files = write_run_figures(folder, labels={n: LABELS[n] for n in chain.names if n in LABELS})
+    place = folder / FIGURES
+    figure = selection_along(likelihood, chain.samples)
+    files["Selection along each parameter"] = save_figure(figure, place / "selection.png")
+    predicted = posterior_predictive(likelihood, chain.samples, n_threads=n_threads)
+    figure = predictive_histograms(predicted)
+    files["Data and posterior predictions"] = save_figure(figure, place / "predictive.png")
+    return files
+
+
+def _some(samples: Array, most: int) -> Array:
+    return np.asarray(samples[np.unique(np.linspace(0, len(samples) - 1, most).astype(int))])
