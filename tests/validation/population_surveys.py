@@ -5,9 +5,9 @@ The wrong likelihoods are controls: a calibration that does not notice them says
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,44 +85,46 @@ def right_likelihood(
     return found
 
 
-def doubled_detection(lenses: LensData, tables: str | os.PathLike[str], **options: Any) -> Any:
+def doubled_detection(likelihood: LensPopulationLikelihood, tables: str | os.PathLike[str]) -> Any:
     """P_det in every lens though the data decided on the detection: it counts twice."""
-    return right_likelihood(lenses, tables, selection="independent", **options)
+    return right_likelihood(likelihood.lenses, tables, likelihood.support, "independent")
 
 
-def without_selection(lenses: LensData, tables: str | os.PathLike[str], **options: Any) -> Any:
-    """As if lenses were a fair sample of galaxies: no A."""
-    found = right_likelihood(lenses, tables, **options)
-    kernels = found.sample.kernels
-
-    def no_selection(vectors: np.ndarray, survey: np.ndarray, n_threads: int) -> np.ndarray:
-        return np.zeros((len(vectors), 1))
-
-    found.sample.log_selection = no_selection
-    assert kernels.n_lenses == len(lenses)
-    return found
-
-
-def wrong_errors(lenses: LensData, tables: str | os.PathLike[str], **options: Any) -> Any:
+def wrong_errors(likelihood: LensPopulationLikelihood, tables: str | os.PathLike[str]) -> Any:
     """Stellar masses taken to be known to 0.15 dex, where mocks have 0.1."""
-    columns = lenses.arrays() | {"sigma_msps": np.full(len(lenses), 0.15)}
-    return right_likelihood(LensData(**columns), tables, **options)
+    columns = likelihood.lenses.arrays()
+    columns["sigma_msps"] = np.full(len(likelihood.lenses), 0.15)
+    return right_likelihood(LensData(**columns), tables, likelihood.support)
 
 
-def missing_jacobian(lenses: LensData, tables: str | os.PathLike[str], **options: Any) -> Any:
+def without_selection(likelihood: LensPopulationLikelihood, tables: Any = None) -> Any:
+    """As if lenses were a fair sample of galaxies: no A."""
+    result, sample = _copied(likelihood)
+    sample.log_selection = lambda vectors, survey, n_threads: np.zeros((len(vectors), 1))
+    return result
+
+
+def missing_jacobian(likelihood: LensPopulationLikelihood, tables: Any = None) -> Any:
     """Cells weighted without |d(log M*, beta) / d(x_A, x_B)|."""
-    found = right_likelihood(lenses, tables, **options)
-    found.sample.kernels = kernels_without_jacobian(found.sample.kernels, lenses)
-    return found
+    result, sample = _copied(likelihood)
+    sample.kernels = kernels_without_jacobian(sample.kernels, likelihood.lenses)
+    return result
 
 
-LIKELIHOODS: dict[str, Callable[..., Any]] = {
-    "right": right_likelihood,
+WRONG: dict[str, Callable[..., Any]] = {
     "doubled detection": doubled_detection,
     "missing Jacobian": missing_jacobian,
-    "no selection": without_selection,
     "wrong errors": wrong_errors,
+    "no selection": without_selection,
 }
+"""Makes a wrong likelihood of a right one."""
+
+
+def _copied(likelihood: LensPopulationLikelihood) -> tuple[LensPopulationLikelihood, Any]:
+    result = copy.copy(likelihood)
+    sample: Any = copy.copy(likelihood.sample)
+    result.sample = sample
+    return result, sample
 
 
 def kernels_without_jacobian(kernels: LensKernels, lenses: LensData) -> LensKernels:
@@ -141,7 +143,8 @@ def kernels_without_jacobian(kernels: LensKernels, lenses: LensData) -> LensKern
     log_j = -np.log(10.0) * log_mstar[real]
     for x in (lenses.x_a[of], -lenses.x_b[of]):
         radial = 1.0 - (model.convergence(x) - model.shear(x))
-        log_j += np.log(np.abs(radial))
+        # nodes next to the radial critical curve: masses in single precision leave 1e-6
+        log_j += np.log(np.maximum(np.abs(radial), 1e-6))
     # kept near zero: weights are single precision
     shift = np.bincount(of, log_j) / np.bincount(of)
     nodes[2, real] -= (log_j - shift[of]).astype(np.float32)
@@ -213,15 +216,35 @@ def _temper(log_weight, least_ess):
     return low
 
 
-def calibration_functions(kind: str, tables: str | os.PathLike[str], n_lenses: int = N_LENSES):
-    """Return the three callables that `simulation_based_calibration` takes."""
-    return draw_prior, partial(survey, n_lenses=n_lenses), _Posterior(kind, tables)
+def best_fit(likelihood: Any, start: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the maximum of ln L (d,) and its covariance (d, d): Newton steps from `start`."""
+    low, high = np.array([likelihood.support[name] for name in likelihood.names]).T
+    step = 0.02 * (high - low)
+    x = np.asarray(start, dtype=np.float64)
+    for _ in range(12):
+        # second differences reach two steps to either side
+        centre = np.clip(x, low + 2.01 * step, high - 2.01 * step)
+        slope, curvature = derivatives(likelihood.log_likelihood, centre, step)
+        values, axes = np.linalg.eigh(-curvature * np.outer(step, step))
+        # along directions that rise or are flat, no further than the box
+        move = axes @ ((axes.T @ (slope * step)) / np.maximum(np.abs(values), 1e-3)) * step
+        move /= max(1.0, np.abs(move / (high - low)).max() / 0.25)
+        trial = np.clip(centre + move * 0.5 ** np.arange(6)[:, None], low, high)
+        new = trial[int(np.argmax(likelihood.log_likelihood(trial)))]
+        moved = np.abs((new - x) / (high - low)).max()
+        x = new
+        if moved < 1e-4:
+            break
+    return x, np.linalg.inv(-curvature)
 
 
-class _Posterior:
-    def __init__(self, kind: str, tables: str | os.PathLike[str]) -> None:
-        self.kind, self.tables = kind, tables
-
-    def __call__(self, lenses: LensData, seed: int) -> np.ndarray:
-        likelihood = LIKELIHOODS[self.kind](lenses, self.tables)
-        return posterior_samples(likelihood, seed)
+def derivatives(function: Callable[[np.ndarray], np.ndarray], x: Any, step: Any) -> Any:
+    """Return slopes (d,) and second derivatives (d, d) by central differences."""
+    d, move = len(x), np.diag(step)
+    rows = [move, -move]
+    rows += [np.array([a * move[i] + b * move[j] for i in range(d) for j in range(d)])
+             for a, b in ((1, 1), (1, -1), (-1, 1), (-1, -1))]  # fmt: skip
+    values = function(x + np.concatenate(rows))
+    slope = (values[:d] - values[d : 2 * d]) / (2.0 * step)
+    pp, pm, mp, mm = values[2 * d :].reshape(4, d, d)
+    return slope, (pp - pm - mp + mm) / (4.0 * np.outer(step, step))
