@@ -38,15 +38,15 @@ Array = npt.NDArray[np.float64]
 
 # another number when the kernels of the same arguments change: files of older ones are not read
 _NUMBERS = 1
-_STEP = 1.5
+_STEP = 1.25
 _DROP = 14.5
 _DEPTH = 15.0
 _EMPTY = -1e30
 # ln L of a lens below which no galaxy of the box explains it
 _LEAST = -150.0
 # degrees of polynomials of ln Lambda that are tried, and the error that is small enough
-_DEGREES = (7, 11, 15)
-_SECTION_ERROR = 1e-4
+_DEGREES = (9, 12)
+_SECTION_ERROR = 3e-4
 _CHECKED = 8
 
 
@@ -211,8 +211,7 @@ class RingBuilder:
             log_mstar, stretch = ring_masses(part.lens, mass, slopes)
             # at the very end of a line the halo alone may be too much for the rounded spline
             good = np.isfinite(log_mstar)
-            v = self.r * math.log(10.0) * (mass - nodes[0][on])
-            number = self._log_number(index, part.lens, log_mstar, mass, slopes, v, good, n_threads)
+            number = self._log_number(part.lens, log_mstar, mass, slopes, good, n_threads)
             with np.errstate(invalid="ignore"):
                 weight = nodes[2][on] + np.log(stretch) + number
             nodes[0][on] = np.where(good, log_mstar, 0.0)
@@ -221,12 +220,10 @@ class RingBuilder:
 
     def _log_number(
         self,
-        index: int,
         lens: RingLens,
         log_mstar: Array,
         log_mhalo: Array,
         slopes: Array,
-        v: Array,
         good: npt.NDArray[np.bool_],
         n_threads: int,
     ) -> Array:
@@ -258,7 +255,7 @@ class RingBuilder:
         at = np.flatnonzero(good)
         checked = at[:: max(1, at.size // _CHECKED)]
         for degree in _DEGREES:
-            features = polynomial_features(np.stack([v, slopes], axis=1)[at], degree)
+            features = polynomial_features(np.stack([log_mstar, slopes], axis=1)[at], degree)
             if features.shape[1] * 2 > at.size:
                 break
             rows, weights = interpolation(features)
@@ -327,7 +324,7 @@ def _slope_rule(
     value = float(parameters.fixed[PARAMETERS.index("sigma_g")])
     sigma = box.get("sigma_g", (value, value))[0]
     # the nodes lie furthest apart in the middle, pi/2 times the mean
-    n = max(12, math.ceil(0.5 * math.pi * (high - low) / sigma)) + 5 * more
+    n = max(12, math.ceil(0.5 * math.pi * (high - low) / (0.8 * sigma))) + 5 * more
     x, weight = np.polynomial.legendre.leggauss(n)
     return np.array([low + 0.5 * (high - low) * (1.0 + x), 0.5 * (high - low) * weight])
 
@@ -337,7 +334,7 @@ def _noise_rule(sigma: float, width: float) -> list[tuple[float, float]]:
     if sigma == 0.0:
         return [(0.0, 0.0)]
     ratio = (sigma / width) ** 2
-    n = 3 if ratio < 0.04 else 5 if ratio < 0.15 else 9 if ratio < 0.6 else 17
+    n = 3 if ratio < 0.1 else 5 if ratio < 0.35 else 9 if ratio < 1.0 else 17
     nodes, log_weight = normal_rule(n)
     return list(zip(nodes.tolist(), log_weight.tolist(), strict=True))
 

@@ -85,6 +85,7 @@ class SelectionGrid:
         number: Number,
         training: Array,
         shift: float,
+        widest: float = math.inf,
     ) -> SelectionGrid:
         """Return the grid for a box of parameters.
 
@@ -99,6 +100,9 @@ class SelectionGrid:
             Points for which they are to matter.
         shift : float
             Steps by which all nodes are moved.
+        widest : float, dex
+            Step of log M* at most: where what is averaged changes within less than the
+            scatter of masses.
         """
         fixed = dict(zip(PARAMETERS, parameters.fixed.tolist(), strict=True))
         support = {name: box.get(name, (value, value)) for name, value in fixed.items()}
@@ -106,6 +110,7 @@ class SelectionGrid:
             if not support[name][0] > 0.0:
                 raise ParameterError(f"population: {name}", support[name][0], "> 0: a scatter")
         steps = _steps(support)
+        steps[0] = min(steps[0], widest)
         frame = np.array([*parameters.pivots, *parameters.gamma_support])
         slopes = _slopes(support, frame, shift)
         log_mstar = _lattice(*_mass_range(support, frame), steps[0], shift)
@@ -142,6 +147,20 @@ class SelectionGrid:
             ],
             axis=-1,
         )
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return int(self._sizes.shape[1])
+
+    def row(self, index: int) -> tuple[slice, float, Array, Array]:
+        """Return the nodes of a row, its log M*, its log Re and its log Mh."""
+        n_sizes, n_masses = (int(n) for n in self._sizes[:, index])
+        log_mstar, first_re, first_mhalo = self._columns[:, index]
+        n_slopes = self.slopes.shape[1]
+        nodes = slice(int(self._cells[index]) * n_slopes, int(self._cells[index + 1]) * n_slopes)
+        log_re = first_re + self.steps[1] * np.arange(n_sizes)
+        return nodes, float(log_mstar), log_re, first_mhalo + self.steps[2] * np.arange(n_masses)
 
     def checked_points(self, vectors: Any) -> Array:
         """Return vectors (n, 15) as a float array; those outside the support are refused."""
