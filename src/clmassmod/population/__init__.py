@@ -11,6 +11,8 @@ _PUBLIC = {
     "LensPopulationLikelihood": ".likelihood",
     "ErrorBudget": ".likelihood",
     "LensData": ".lens_data",
+    "RingData": ".ring_data",
+    "FindingProbability": ".finding",
     "PopulationParameters": ".parameters",
     "PARAMETERS": ".parameters",
     "DEFAULT_FREE": ".parameters",
@@ -30,10 +32,12 @@ __all__ = list(_PUBLIC)
 if TYPE_CHECKING:
     from .cross_section import CrossSection, build_cross_section
     from .detected_counts import DetectedCounts
+    from .finding import FindingProbability
     from .kernels import DEFAULT_BOX, KernelAccuracy, LensKernels, build_kernels
     from .lens_data import LensData
     from .likelihood import ErrorBudget, LensPopulationLikelihood
     from .parameters import DEFAULT_FREE, PARAMETERS, PopulationParameters
+    from .ring_data import RingData
     from .selection import SelectionNormalisation, build_selection
 
 __getattr__, __dir__ = lazy_names(__name__, _PUBLIC)

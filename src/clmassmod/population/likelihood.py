@@ -17,10 +17,13 @@ from ..provenance import digest, provenance
 from ..stronglens.mass_sampler import LensPopulation
 from ..stronglens.observation import MagnitudeLimit, MockNoise
 from ..stronglens.source_population import SourcePopulation
+from .finding import FIND_NAMES, FindingProbability
 from .kernels import DEFAULT_BOX, KernelAccuracy
 from .lens_data import LensData
 from .pair_sample import PairSample
 from .parameters import DEFAULT_FREE, PARAMETERS, PopulationParameters, range_text
+from .ring_data import RingData
+from .ring_sample import RingSample
 from .sample import LensSample
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
-DATA = ("image_pairs",)
+DATA = ("image_pairs", "einstein_radius")
 """Kinds of data."""
 _BATCH = 64
 
@@ -80,8 +83,8 @@ class LensPopulationLikelihood:
 
     Parameters
     ----------
-    lenses : LensData
-        At redshifts of the population and of the sources.
+    lenses : LensData or RingData
+        Image pairs at redshifts of the population and of the sources; Einstein radii at any.
     population : LensPopulation, optional
         Values of what is not free. ``LensPopulation()`` by default.
     sources : SourcePopulation, optional
@@ -90,7 +93,7 @@ class LensPopulationLikelihood:
     box : mapping of name to (low, high), optional
         Walls of the free parameters: kernels and A are accurate inside, and ln L is -inf
         outside. Those of `DEFAULT_BOX` by default.
-    data : {"image_pairs"}
+    data : {"image_pairs", "einstein_radius"}
         What was observed of the lenses.
     selection : {"on_data", "independent"}
         Whether the data that are fitted decided on the detection, or another draw of the
@@ -101,7 +104,11 @@ class LensPopulationLikelihood:
         Errors of the magnitudes of the whole survey, for A; those of the lenses are in the
         data.
     n_galaxies : float, optional
-        Number of galaxies searched, if the number of lenses is to constrain eta.
+        Number of galaxies searched, if the number of lenses is to constrain eta; for image
+        pairs.
+    finding : FindingProbability, optional
+        Of lenses with ``data="einstein_radius"``, where ``find_slope`` and ``find_radius`` are
+        not free: every radius alike by default.
     cosmology : astropy cosmology, optional
     accuracy : KernelAccuracy, optional
     tables : path, optional
@@ -128,11 +135,16 @@ class LensPopulationLikelihood:
     A&A 651, A18) for lens populations. The data per lens are x_A, x_B, m_A, m_B and
     log Msps. Where redshifts have distributions, A is the mean over them; those of a lens are
     known, and their densities do not depend on eta.
+
+    With Einstein radii the data per lens are theta_E, log Re and log Msps, and A is that at the
+    redshifts of each lens: ``ln L = sum_i (ln L_i - ln A_i)``. That asks nothing of how many
+    lenses there are at which redshifts, as long as a lens was not looked for the more eagerly
+    at its redshifts the heavier it is.
     """
 
     def __init__(
         self,
-        lenses: LensData,
+        lenses: LensData | RingData,
         population: LensPopulation | None = None,
         sources: SourcePopulation | None = None,
         *,
@@ -143,6 +155,7 @@ class LensPopulationLikelihood:
         detection: MagnitudeLimit | None = None,
         noise: MockNoise | None = None,
         n_galaxies: float | None = None,
+        finding: FindingProbability | None = None,
         cosmology: FLRW | None = None,
         accuracy: KernelAccuracy | None = None,
         tables: str | os.PathLike[str] | None = None,
@@ -163,21 +176,34 @@ class LensPopulationLikelihood:
         self.cosmology = resolve_cosmology(cosmology)
         self.n_galaxies = _checked_galaxies(n_galaxies)
         self.n_threads = n_threads
-        self.lenses = lenses
-        self.sample: LensSample = PairSample(
-            lenses,
-            self.population,
-            self.sources,
-            {name: self.support[name] for name in self.parameters.free},
-            selection=selection,
-            detection=self.detection,
-            noise=noise or MockNoise(),
-            cosmology=self.cosmology,
-            accuracy=accuracy,
-            tables=tables,
-            n_threads=n_threads,
-            progress=progress,
-        )
+        self.lenses: Any = lenses
+        common: dict[str, Any] = {
+            "detection": self.detection,
+            "noise": noise or MockNoise(),
+            "cosmology": self.cosmology,
+            "tables": tables,
+            "n_threads": n_threads,
+            "progress": progress,
+        }
+        self.sample: LensSample
+        if data == "einstein_radius":
+            _check_ring_options(selection, n_galaxies, accuracy)
+            known = {n: e for n, e in self.support.items() if n in (*PARAMETERS, *FIND_NAMES)}
+            found = finding or FindingProbability()
+            behind = self.population, self.sources
+            self.sample = RingSample(lenses, *behind, known, finding=found, **common)
+        else:
+            if finding is not None:
+                raise ParameterError("finding", finding, "None, but with data='einstein_radius'")
+            self.sample = PairSample(
+                lenses,
+                self.population,
+                self.sources,
+                {name: self.support[name] for name in self.parameters.free},
+                selection=selection,
+                accuracy=accuracy,
+                **common,
+            )
         self._check_names()
         self.identity = digest(self.sample.identity, self.names, self.n_galaxies)
 
@@ -326,6 +352,17 @@ class LensPopulationLikelihood:
     def __repr__(self) -> str:
         free = ", ".join(self.names)
         return f"<LensPopulationLikelihood: {len(self.sample.names)} lenses, free {free}>"
+
+
+def _check_ring_options(selection: str, n_galaxies: Any, accuracy: Any) -> None:
+    if selection != "on_data":
+        allowed = "'on_data' with data='einstein_radius': p_find is of the observed radius"
+        raise ParameterError("selection", selection, allowed)
+    if n_galaxies is not None:
+        allowed = "None with data='einstein_radius': A is that at the redshifts of each lens"
+        raise ParameterError("n_galaxies", n_galaxies, allowed)
+    if accuracy is not None:
+        raise ParameterError("accuracy", accuracy, "None with data='einstein_radius'")
 
 
 def _box_of(

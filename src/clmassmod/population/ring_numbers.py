@@ -14,7 +14,7 @@ from .selection_grid import SelectionGrid
 Array = npt.NDArray[np.float64]
 
 # Chebyshev nodes in the inner slope
-_SLOPES = 16
+_SLOPES = 20
 
 
 def numbers_and_rings(
@@ -32,7 +32,7 @@ def numbers_and_rings(
 
     Notes
     -----
-    ln Lambda and ln theta_E are polynomials in the inner slope through 16 exact values, at every
+    ln Lambda and ln theta_E are polynomials in the inner slope through 20 exact values, at every
     log M*, log Re and log Mh: good to 1e-4, and 2e-6 in means. Where one of these galaxies has
     no ring, all slopes are exact; Lambda and the radius are 0 where there is none.
     """
