@@ -28,7 +28,6 @@ from .parameters import PopulationParameters, range_text
 from .point_choice import interpolation, polynomial_features
 from .ring_data import RingData
 from .ring_numbers import numbers_and_rings
-from .selection import log_mean
 from .selection_grid import SelectionGrid
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ class RingSelection:
         self,
         grid: SelectionGrid,
         shares: Array,
-        numbers: Array,
+        numbers: npt.NDArray[np.float32],
         bins: npt.NDArray[np.uint16],
         sigma: Array,
         weights: Array,
@@ -105,6 +104,7 @@ class RingSelection:
         self.grid, self.identity = grid, identity
         self._shares, self._numbers, self._bins = shares, numbers, bins
         self._sigma, self._weights = sigma, weights
+        assert bins.max() < _BINS  # the core does not look
 
     @property
     def n_planes(self) -> int:
@@ -134,15 +134,27 @@ class RingSelection:
             planes[:, p] = self._log_plane(p, points, tables[float(self._sigma[p])], n_threads)
         return np.asarray(planes @ self._weights.T)
 
-    def _log_plane(self, plane: int, points: Array, tables: Array, n_threads: int) -> Array:
-        """Return ln A (n,) at one plane."""
-        total = np.full(len(points), -np.inf)
-        for k, share in enumerate(self._shares):
-            for i, table in enumerate(tables):
-                values = self._numbers[plane, k] * table[self._bins[plane, k]]
-                one = log_mean(self.grid, values, points[i : i + 1], n_threads)
-                total[i] = np.logaddexp(total[i], math.log(share) + one[0])
-        return total
+    def _log_plane(self, plane: int, points: Array, chances: Any, n_threads: int) -> Array:
+        """Return ln A (n,) at one plane, with chances (n, bins) of being found."""
+        t, weight = np.polynomial.hermite_e.hermegauss(_MISMATCH_NODES)
+        mismatch = np.array([t, np.log(weight / weight.sum())])
+        terms = np.empty((len(self._shares), len(points)))
+        for k, share in enumerate(self._shares.tolist()):
+            core.log_means_found(
+                self.grid.rows,
+                self.grid.slopes,
+                self._numbers[plane, k],
+                self._bins[plane, k],
+                chances,
+                self.grid.steps,
+                points,
+                mismatch,
+                self.grid.frame,
+                terms[k],
+                n_threads,
+            )
+            terms[k] += math.log(share)
+        return np.asarray(np.logaddexp.reduce(terms, axis=0))
 
     def save(self, path: str | os.PathLike[str]) -> str:
         """Write A to an HDF5 file, whole or not at all; return its root hash."""
@@ -194,9 +206,9 @@ def _bin_centres() -> Array:
     return np.exp(_LOW + (_HIGH - _LOW) * (np.arange(_BINS) + 0.5) / _BINS)
 
 
-def _find_table(sigma: float, find: Array) -> Array:
+def _find_table(sigma: float, find: Array) -> npt.NDArray[np.float32]:
     """Return the mean of p_find over errors in every bin of theta, (n, bins)."""
-    return mean_find(_bin_centres(), sigma, find)
+    return mean_find(_bin_centres(), sigma, find).astype(np.float32)
 
 
 def _bins_of(log_ring: Array) -> npt.NDArray[np.uint16]:
@@ -301,7 +313,7 @@ def _values(
     concentration: Any,
     n_threads: int,
     progress: bool,
-) -> tuple[Array, Array, npt.NDArray[np.uint16]]:
+) -> tuple[Array, npt.NDArray[np.float32], npt.NDArray[np.uint16]]:
     """Return shares (C,), Lambda and bins of theta_E (P, C, n_nodes) of C concentrations."""
     from tqdm import tqdm
 
@@ -311,4 +323,4 @@ def _values(
         shares = [share for share, _, _ in found]
         numbers.append([number for _, number, _ in found])
         bins.append([_bins_of(ring) for _, _, ring in found])
-    return np.array(shares), np.array(numbers), np.array(bins)
+    return np.array(shares), np.array(numbers, dtype=np.float32), np.array(bins)
