@@ -20,7 +20,7 @@ FIND_NAMES = ("find_slope", "find_radius")
 GREATEST_SLOPE = 30.0
 """Of a probability that a selection can average [1/arcsec]."""
 
-_NOISE_NODES = 15
+_NOISE_NODES = 11
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,18 @@ def log_find(theta: Array, find: Array) -> Array:
     return np.asarray(-np.logaddexp(0.0, -find[:, :1] * (theta - find[:, 1:])))
 
 
-def mean_find(theta: Array, sigma: float, find: Array) -> Array:
-    """Return the mean of p_find (n, ...) over normal errors sigma of true radii (...)."""
+def mean_find(theta: Array, sigma: float, find: Array) -> npt.NDArray[np.float32]:
+    """Return the mean of p_find (n, m) over normal errors sigma of true radii (m,).
+
+    In single precision, which is good to 1e-6; Gauss-Hermite nodes to 1e-6 for slopes up to
+    2 / sigma.
+    """
     t, weight = np.polynomial.hermite_e.hermegauss(_NOISE_NODES if sigma > 0.0 else 1)
-    shape = (-1,) + (1,) * theta.ndim
-    slope, radius = find[:, 0].reshape(shape), find[:, 1].reshape(shape)
-    total = np.zeros((len(find), *theta.shape))
+    slope, radius = find[:, :1], find[:, 1:]
+    total = np.zeros((len(find), theta.size), dtype=np.float32)
     for one, share in zip(t, weight / weight.sum(), strict=True):
-        total += share * special.expit(slope * (theta + sigma * one - radius))
+        exponent = (slope * (radius - sigma * one)).astype(np.float32)
+        exponent = exponent - slope.astype(np.float32) * theta.astype(np.float32)
+        np.clip(exponent, -80.0, 80.0, out=exponent)
+        total += np.float32(share) / (np.float32(1.0) + np.exp(exponent))
     return total

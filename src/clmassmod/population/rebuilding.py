@@ -11,13 +11,15 @@ from ..errors import FitError
 from ..stronglens.mass_sampler import LensPopulation
 from ..stronglens.observation import MagnitudeLimit, MockNoise, detection_from_dict
 from ..stronglens.source_population import SourcePopulation
+from .finding import FindingProbability
 from .lens_data import LensData
 from .likelihood import LensPopulationLikelihood
+from .ring_data import RingData
 
 
 def likelihood_from_dict(
     content: Mapping[str, Any],
-    lenses: LensData,
+    lenses: LensData | RingData,
     *,
     tables: str | os.PathLike[str] | None = None,
     n_threads: int = 1,
@@ -28,7 +30,7 @@ def likelihood_from_dict(
     Parameters
     ----------
     content : mapping
-    lenses : LensData
+    lenses : LensData or RingData
         The data, which `content` knows by their hash only.
     tables : path, optional
         Folder where kernels and A are kept, as of `LensPopulationLikelihood`.
@@ -50,16 +52,19 @@ def likelihood_from_dict(
         )
     detection = detection_from_dict(content["detection"])
     assert isinstance(detection, MagnitudeLimit)  # the only one that plain values describe
+    finding = content.get("finding")
     return LensPopulationLikelihood(
         lenses,
         LensPopulation.from_dict(content["population"]),
         SourcePopulation.from_dict(content["sources"]),
         free=content["free"],
         box={name: (low, high) for name, (low, high) in content["box"].items()},
+        data=content["data"],
         selection=content["selection"],
         detection=detection,
         noise=MockNoise.from_dict(content["noise"]),
         n_galaxies=content["n_galaxies"],
+        finding=None if finding is None else FindingProbability.from_dict(finding),
         cosmology=cosmology_from_dict(content["cosmology"]),
         tables=tables,
         n_threads=n_threads,

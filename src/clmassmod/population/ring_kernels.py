@@ -43,7 +43,7 @@ _DROP = 14.5
 _DEPTH = 15.0
 _EMPTY = -1e30
 # ln L of a lens below which no galaxy of the box explains it
-_LEAST = -150.0
+_LEAST = -60.0
 # degrees of polynomials of ln Lambda that are tried, and the error that is small enough
 _DEGREES = (9, 12)
 _SECTION_ERROR = 3e-4

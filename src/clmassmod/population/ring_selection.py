@@ -208,7 +208,7 @@ def _bin_centres() -> Array:
 
 def _find_table(sigma: float, find: Array) -> npt.NDArray[np.float32]:
     """Return the mean of p_find over errors in every bin of theta, (n, bins)."""
-    return mean_find(_bin_centres(), sigma, find).astype(np.float32)
+    return mean_find(_bin_centres(), sigma, find)
 
 
 def _bins_of(log_ring: Array) -> npt.NDArray[np.uint16]:
