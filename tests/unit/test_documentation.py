@@ -90,8 +90,9 @@ def test_every_promise_names_a_test_that_exists():
         assert re.search(rf"^\s*def {name}\(", (ROOT / file).read_text("utf-8"), re.M), name
 
 
-@pytest.mark.parametrize("name", ["configuration", "mock_configuration", "table_configuration"])
-def test_pages_of_the_configuration_are_current(name):
+@pytest.mark.parametrize("kind", ["", "mock_", "infer_", "table_"])
+def test_pages_of_the_configuration_are_current(kind):
+    name = f"{kind}configuration"
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)

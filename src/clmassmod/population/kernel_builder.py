@@ -125,7 +125,7 @@ class KernelBuilder:
         n, blocks = len(self.data), []
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-        with tqdm(total=n, disable=not progress, unit="lens") as bar:
+        with tqdm(total=n, desc="kernels", unit="lens", disable=not progress) as bar:
             for first in range(0, n, _BLOCK):
                 lenses = np.arange(first, min(first + _BLOCK, n))
                 blocks.append(self._kept_block(lenses, n_threads, folder))
