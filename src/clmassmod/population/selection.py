@@ -45,7 +45,7 @@ FORMS: dict[str, Callable[[Array], Array]] = {
 lens; a galaxy with one or more of them; a galaxy with exactly one."""
 
 # another number when A of the same arguments changes: files of older ones are not read
-_NUMBERS = 1
+_NUMBERS = 2
 _MISMATCH_NODES = 16
 _REDSHIFT_NODES = 12
 _CELLS = 65_536
