@@ -39,6 +39,7 @@ class PairSample:
         box: Mapping[str, tuple[float, float]],
         *,
         selection: str,
+        form: str,
         detection: MagnitudeLimit,
         noise: MockNoise,
         cosmology: FLRW,
@@ -50,14 +51,16 @@ class PairSample:
         if not isinstance(lenses, LensData):
             raise ParameterError("lenses", lenses, "LensData, for data='image_pairs'")
         _check_redshifts(lenses, population, sources)
-        self.lenses, self.selection, self.noise = lenses, selection, noise
+        self.lenses, self.selection, self.form, self.noise = lenses, selection, form, noise
         self.kernels = build_kernels(
             lenses,
             population,
             sources,
             box,
             selection=selection,
+            form=form,
             detection=detection,
+            noise=noise,
             cosmology=cosmology,
             accuracy=accuracy,
             n_threads=n_threads,
@@ -70,6 +73,7 @@ class PairSample:
             noise,
             detection,
             box,
+            form=form,
             cosmology=cosmology,
             n_threads=n_threads,
             progress=progress,
@@ -115,6 +119,7 @@ class PairSample:
             "data": "image_pairs",
             "lenses": self.lenses.hash,
             "selection": self.selection,
+            "form": self.form,
             "noise": self.noise.to_dict(),
         }
 

@@ -57,6 +57,7 @@ def likelihood_from_dict(
         free=content["free"],
         box={name: (low, high) for name, (low, high) in content["box"].items()},
         selection=content["selection"],
+        form=content["form"],
         detection=detection,
         noise=MockNoise.from_dict(content["noise"]),
         n_galaxies=content["n_galaxies"],
