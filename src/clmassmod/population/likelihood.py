@@ -16,6 +16,8 @@ from ..provenance import digest, provenance
 from ..stronglens.mass_sampler import LensPopulation
 from ..stronglens.observation import MagnitudeLimit, MockNoise
 from ..stronglens.source_population import SourcePopulation
+from .complete_sample import CompleteSample
+from .galaxy_data import GalaxyData
 from .kernel_forms import checked_form
 from .kernels import DEFAULT_BOX, KernelAccuracy
 from .lens_data import LensData
@@ -84,6 +86,9 @@ class LensPopulationLikelihood:
     noise : MockNoise, optional
         Errors of the magnitudes of the whole survey, for A; those of the lenses are in the
         data.
+    non_lenses : GalaxyData, optional
+        All other galaxies of the population, for a complete sample: there is no A then, and
+        ``ln L = sum_i ln L_i + sum_j ln p(log Re_j, log Msps_j, no lens | eta)``.
     n_galaxies : float, optional
         Number of galaxies searched, if the number of lenses is to constrain eta.
     cosmology : astropy cosmology, optional
@@ -127,6 +132,7 @@ class LensPopulationLikelihood:
         form: str = "lenses",
         detection: MagnitudeLimit | None = None,
         noise: MockNoise | None = None,
+        non_lenses: GalaxyData | None = None,
         n_galaxies: float | None = None,
         cosmology: FLRW | None = None,
         accuracy: KernelAccuracy | None = None,
@@ -150,21 +156,27 @@ class LensPopulationLikelihood:
         self.n_galaxies = _checked_galaxies(n_galaxies, self.form, len(lenses))
         self.n_threads = n_threads
         self.lenses = lenses
-        self.sample: LensSample = PairSample(
-            lenses,
-            self.population,
-            self.sources,
-            {name: self.support[name] for name in self.parameters.free},
-            selection=selection,
-            form=form,
-            detection=self.detection,
-            noise=noise or MockNoise(),
-            cosmology=self.cosmology,
-            accuracy=accuracy,
-            tables=tables,
-            n_threads=n_threads,
-            progress=progress,
-        )
+        ranges = {name: self.support[name] for name in self.parameters.free}
+        common: dict[str, Any] = {
+            "selection": selection,
+            "form": self.form,
+            "detection": self.detection,
+            "noise": noise or MockNoise(),
+            "cosmology": self.cosmology,
+            "accuracy": accuracy,
+            "tables": tables,
+            "n_threads": n_threads,
+            "progress": progress,
+        }
+        given = self.population, self.sources, ranges
+        self.sample: LensSample
+        if non_lenses is None:
+            self.sample = PairSample(lenses, *given, **common)
+        elif n_galaxies is None:
+            self.sample = CompleteSample(lenses, non_lenses, *given, **common)
+        else:
+            allowed = "left out with non_lenses: each of them counts"
+            raise ParameterError("n_galaxies", n_galaxies, allowed)
         self._check_names()
         self.identity = digest(self.sample.identity, self.names, self.n_galaxies)
 
@@ -195,12 +207,17 @@ class LensPopulationLikelihood:
         for first in range(0, inside.size, _BATCH):
             rows = inside[first : first + _BATCH]
             terms, log_a = self._terms(points[rows])
-            total = terms.sum(axis=1)
+            total = terms.sum(axis=1) + self._log_non_lenses(points[rows])
             if self.n_galaxies is None:
                 result[rows] = total - (len(self.sample.names) / log_a.shape[1]) * log_a.sum(axis=1)
             else:
                 result[rows] = total + self._log_rate(np.exp(log_a).mean(axis=1))
         return result
+
+    def _log_non_lenses(self, points: Array) -> Array | float:
+        if not isinstance(self.sample, CompleteSample):
+            return 0.0
+        return self.sample.log_non_lenses(self._split(points)[0])
 
     def _log_rate(self, a: Array) -> Array:
         """Return what the number of galaxies without a lens adds to ln L."""
@@ -215,7 +232,9 @@ class LensPopulationLikelihood:
         return np.asarray(terms - log_a)
 
     def selection_normalisation(self, eta: Any) -> Array:
-        """Return A(eta), detected lensed sources per galaxy, inside `support`.
+        """Return A(eta), what counts as a lens per galaxy, inside `support`.
+
+        1 for a complete sample: nothing is left out.
 
         Returns
         -------

@@ -48,9 +48,7 @@ class PairSample:
         n_threads: int,
         progress: bool,
     ) -> None:
-        if not isinstance(lenses, LensData):
-            raise ParameterError("lenses", lenses, "LensData, for data='image_pairs'")
-        _check_redshifts(lenses, population, sources)
+        check_pairs(lenses, population, sources)
         self.lenses, self.selection, self.form, self.noise = lenses, selection, form, noise
         self.kernels = build_kernels(
             lenses,
@@ -124,24 +122,28 @@ class PairSample:
         }
 
 
-def _check_redshifts(
-    lenses: LensData, population: LensPopulation, sources: SourcePopulation
-) -> None:
-    """Lenses and sources are where the galaxies and sources that A counts are."""
+def check_pairs(lenses: Any, population: LensPopulation, sources: SourcePopulation) -> None:
+    """Lenses are image pairs, where the galaxies and sources that A counts are."""
+    if not isinstance(lenses, LensData):
+        raise ParameterError("lenses", lenses, "LensData, for data='image_pairs'")
     z = sources.redshifts
-    low, high = float(z.min()), float(z.max())
-    _check_range("z_s", lenses.z_s, low, high, "the sources")
+    check_range("lenses.z_s", lenses.z_s, float(z.min()), float(z.max()), "the sources")
+    check_range("lenses.z_l", lenses.z_l, *redshift_range(population), "the population")
+
+
+def redshift_range(population: LensPopulation) -> tuple[float, float]:
+    """Return the ends of the redshifts of the galaxies."""
     if isinstance(population.z_l, Constant):
-        low = high = float(population.z_l.value)
-    else:
-        low, high = (float(v) for v in population.z_l.distribution.quantile([0.0, 1.0]))
-    _check_range("z_l", lenses.z_l, low, high, "the population")
+        return float(population.z_l.value), float(population.z_l.value)
+    low, high = population.z_l.distribution.quantile([0.0, 1.0])
+    return float(low), float(high)
 
 
-def _check_range(name: str, column: Array, low: float, high: float, of: str) -> None:
+def check_range(name: str, column: Array, low: float, high: float, of: str) -> None:
+    """Refuse a redshift outside the range of those that the likelihood is made for."""
     wrong = (column < low - 1e-9) | (column > high + 1e-9)
     if wrong.any():
         at = int(np.argmax(wrong))
         allowed = f"{low:g}" if low == high else f"{low:g} to {high:g}"
         allowed += f", as of {of}, for which A is made"
-        raise ParameterError(f"lenses.{name}[{at}]", float(column[at]), allowed)
+        raise ParameterError(f"{name}[{at}]", float(column[at]), allowed)

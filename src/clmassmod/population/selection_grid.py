@@ -107,7 +107,7 @@ class SelectionGrid:
                 raise ParameterError(f"population: {name}", support[name][0], "> 0: a scatter")
         steps = _steps(support)
         frame = np.array([*parameters.pivots, *parameters.gamma_support])
-        slopes = _slopes(support, frame, shift)
+        slopes = slope_nodes(support, frame, shift)
         log_mstar = _lattice(*_mass_range(support, frame), steps[0], shift)
         first, last = _size_ranges(support, frame, log_mstar)
         log_re = [
@@ -188,7 +188,7 @@ def _steps(support: Ranges) -> Array:
     return STEP * np.array([sharp, support["sigma_r"][0], support["sigma_h"][0]])
 
 
-def _slopes(support: Ranges, frame: Array, shift: float) -> Array:
+def slope_nodes(support: Ranges, frame: Array, shift: float = 0.0) -> Array:
     """Return Gauss-Legendre nodes and weights, a multiple of the core's lanes.
 
     A shifted grid has as many more of them.
