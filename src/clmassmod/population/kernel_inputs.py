@@ -18,6 +18,7 @@ from ..stronglens.inversion_grid import ImagePhotometry
 from ..stronglens.lens import Geometry
 from ..stronglens.lens_model import reference_density, unit_star_amplitude
 from ..stronglens.relations import ConcentrationRelation, Constant
+from .free_counts import free_ratios, mean_magnitude_error
 from .parameters import PARAMETERS, PopulationParameters
 
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ class PairInputs:
     cosmology : astropy cosmology
     steps : (n,) ndarray
         Distances of nodes.
+    other_counts : (k, p) ndarray or None
+        Parameters of other counts that nodes have to be good for.
     """
 
     def __init__(
@@ -136,9 +139,10 @@ class PairInputs:
         detection: MagnitudeLimit | None,
         cosmology: FLRW,
         steps: Array,
+        other_counts: Array | None,
     ) -> None:
         n, population = len(data), parameters.population
-        self.photometry, self._table_of = _photometry(data, counts, detection)
+        self.photometry, self._table_of = _photometry(data, counts, detection, other_counts)
         self.relations, self._relation_of, self.log_weight_c = _concentrations(
             population.concentration, data.z_l
         )
@@ -201,7 +205,10 @@ def _grid(low: float, high: float, sersic_n: float, b: float) -> core.KernelGrid
 
 
 def _photometry(
-    data: LensData, counts: SourceCounts, detection: MagnitudeLimit | None
+    data: LensData,
+    counts: SourceCounts,
+    detection: MagnitudeLimit | None,
+    other_counts: Array | None,
 ) -> tuple[tuple[Any, ...], npt.NDArray[np.intp]]:
     """Return tables for each pair of errors, and which each lens uses."""
     pairs = np.stack([data.sigma_a, data.sigma_b], axis=1)
@@ -211,12 +218,16 @@ def _photometry(
     if detection is not None:
         log_counts, start, step = _log_counts(counts)
         extra = [detection.limit, start, 1.0 / step, first, last]
+    ratios = None
+    if other_counts is not None:
+        ratios = free_ratios(counts, mean_magnitude_error(*unique.T))
     tables = []
-    for a, b in unique:
+    for i, (a, b) in enumerate(unique):
         table, numbers = ImagePhotometry(counts, float(a), float(b)).core_tables
         reach = _SOFT_EDGE * a * b / math.hypot(a, b)
         edges = [first - reach, last + reach]
-        tables.append((table, np.array([*numbers, a, b, *edges, *extra]), log_counts))
+        other = None if ratios is None else (ratios.mixed(other_counts, i), ratios.axis)
+        tables.append((table, np.array([*numbers, a, b, *edges, *extra]), log_counts, other))
     return tuple(tables), table_of.reshape(-1)
 
 
