@@ -47,10 +47,11 @@ class CountBasis:
     magnitudes: Array
     matrix: Array
 
-    def coefficients(self, density: Array) -> Array:
-        """Return (n, K) coefficients of counts with densities (n, m) at `magnitudes`."""
+    def coefficients(self, family: CountFamily, values: Array) -> Array:
+        """Return (n, K) coefficients of the counts of the family at values (n, p)."""
+        density = np.exp(family.log_density(values, self.magnitudes))
         # a sum per row: the same bits for any number of rows
-        return np.einsum("nm,mk->nk", density, self.matrix)
+        return np.asarray(np.einsum("nm,mk->nk", density, self.matrix))
 
 
 class CountFamily(ABC):
@@ -92,8 +93,10 @@ class CountFamily(ABC):
         result = {}
         for name, given in box.items():
             if name not in self.names:
-                hint = nearest(str(name), self.names)
-                raise ParameterError("box", name, f"among {', '.join(self.names)}", hint)
+                known = (
+                    ", ".join(self.names) or "none: only those of SchechterCounts and BasisCounts"
+                )
+                raise ParameterError("counts_box", name, known, nearest(str(name), self.names))
             low, high = (float(v) for v in given)
             if not (math.isfinite(low) and math.isfinite(high) and low < high):
                 raise ParameterError(f"box[{name!r}]", given, "(low, high), finite, low < high")
@@ -207,6 +210,13 @@ class SplineFamily(CountFamily):
         """Return ln of n(m), (n, k), at coefficients (n, K) and magnitudes (k,)."""
         return np.asarray(np.log(np.einsum("nk,mk->nm", values, self.base.basis_at(m))))
 
+    def checked_box(self, box: Box) -> dict[str, tuple[float, float]]:
+        """Return ranges of coefficients; those of `base` must leave no gap."""
+        if box and not np.all(self.values > 0.0):
+            allowed = "> 0 where some are free"
+            raise ParameterError("sources.counts.coefficients", self.values.tolist(), allowed)
+        return super().checked_box(box)
+
     def basis(self, box: Box) -> CountBasis:
         """Return the splines themselves."""
         knots = np.asarray(self.base.knots)
@@ -214,23 +224,53 @@ class SplineFamily(CountFamily):
         # Greville's abscissae: the splines are known from their values there
         m = np.array([padded[k + 1 : k + 4].mean() for k in range(self.base.n_basis)])
         members = tuple(self.base.element(k) for k in range(self.base.n_basis))
-        return CountBasis(members, m, np.linalg.inv(self.base.basis_at(m).T))
+        return CountBasis(members, m, np.asarray(np.linalg.inv(self.base.basis_at(m).T)))
 
     def _allowed(self, name: str) -> tuple[float, str]:
         return 0.0, "low > 0"
 
 
-def count_family(counts: SourceCounts) -> CountFamily | None:
-    """Return the family of the counts; None of a kind that has none."""
+@dataclass(frozen=True)
+class FixedFamily(CountFamily):
+    """Counts of any other kind: nothing is free."""
+
+    base: SourceCounts
+    names = ()
+
+    @property
+    def values(self) -> Array:
+        """None."""
+        return np.empty(0)
+
+    def counts(self, values: Any) -> SourceCounts:
+        """Return `base`."""
+        return self.base
+
+    def log_density(self, values: Array, m: Array) -> Array:
+        """Return ln of n(m), (n, k), the same n times."""
+        return np.tile(np.log(self.base.density_at(m)), (len(values), 1))
+
+    def basis(self, box: Box) -> CountBasis:
+        """Return `base`."""
+        return CountBasis((self.base,), np.empty(0), np.empty((0, 1)))
+
+    def _allowed(self, name: str) -> tuple[float, str]:
+        return math.inf, "fixed"
+
+
+def count_family(counts: SourceCounts) -> CountFamily:
+    """Return the family that the counts belong to."""
     if isinstance(counts, SchechterCounts):
         return SchechterFamily(counts)
     if isinstance(counts, BasisCounts):
         return SplineFamily(counts)
-    return None
+    return FixedFamily(counts)
 
 
 def _log_schechter(values: Array, m: Array) -> Array:
     """Return ln of L^(a+1) e^-L, (n, k)."""
     slope, m_star = values[:, :1] + 1.0, values[:, 1:2]
-    luminosity = np.exp(_PER_MAGNITUDE * (m_star - _MIDDLE)) * np.exp(-_PER_MAGNITUDE * (m - _MIDDLE))
+    luminosity = np.exp(_PER_MAGNITUDE * (m_star - _MIDDLE)) * np.exp(
+        -_PER_MAGNITUDE * (m - _MIDDLE)
+    )
     return np.asarray(slope * _PER_MAGNITUDE * (m_star - m) - luminosity)

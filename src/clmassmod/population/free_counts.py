@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from ..errors import ParameterError
-from ..stronglens.source_counts import SourceCounts
-from .count_families import CountFamily, count_family
+
+from .count_families import CountFamily
 
 Array = npt.NDArray[np.float64]
 
@@ -61,7 +60,7 @@ class CountRatios:
         self._u = np.linspace(first, last, n + 1)
         self._step = (last - first) / n
         self.axis = np.array([first, 1.0 / self._step])
-        m, weight = _rule(breaks, min(_PANEL, least))
+        m, weight = magnitude_rule(breaks, min(_PANEL, least))
         log_weight = family.log_density(family.values[None], m)[0] + np.log(weight)
         rules = [_gauss_rules(self._u, m, log_weight, sigma) for sigma in self.errors]
         self._m, self._mean = (np.stack(parts) for parts in zip(*rules, strict=True))
@@ -94,15 +93,6 @@ class CountRatios:
         return result
 
 
-def free_ratios(counts: SourceCounts, sigma: Array) -> CountRatios:
-    """Return the ratios of counts that have a family."""
-    family = count_family(counts)
-    if family is None:
-        allowed = "SchechterCounts or BasisCounts, for counts that are free"
-        raise ParameterError("sources.counts", counts, allowed)
-    return CountRatios(family, sigma)
-
-
 def mean_magnitude_error(sigma_a: Array, sigma_b: Array) -> Array:
     """Return the error of the inverse-variance mean of two magnitudes."""
     return np.asarray(sigma_a * sigma_b / np.hypot(sigma_a, sigma_b))
@@ -124,7 +114,7 @@ def _error_nodes(sigma: Array) -> tuple[Array, Array]:
     return np.exp(nodes), weights
 
 
-def _rule(breaks: Array, width: float) -> tuple[Array, Array]:
+def magnitude_rule(breaks: Array, width: float) -> tuple[Array, Array]:
     """Return magnitudes and weights of Gauss-Legendre panels between the breaks."""
     pieces = [np.linspace(a, b, math.ceil((b - a) / width) + 1)[:-1] for a, b in pairwise(breaks)]
     edges = np.append(np.concatenate(pieces), breaks[-1])

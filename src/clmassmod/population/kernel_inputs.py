@@ -18,7 +18,8 @@ from ..stronglens.inversion_grid import ImagePhotometry
 from ..stronglens.lens import Geometry
 from ..stronglens.lens_model import reference_density, unit_star_amplitude
 from ..stronglens.relations import ConcentrationRelation, Constant
-from .free_counts import free_ratios, mean_magnitude_error
+from .count_families import count_family
+from .free_counts import CountRatios, mean_magnitude_error
 from .parameters import PARAMETERS, PopulationParameters
 
 if TYPE_CHECKING:
@@ -218,15 +219,15 @@ def _photometry(
     if detection is not None:
         log_counts, start, step = _log_counts(counts)
         extra = [detection.limit, start, 1.0 / step, first, last]
-    ratios = None
+    others: list[Any] = [None] * len(unique)
     if other_counts is not None:
-        ratios = free_ratios(counts, mean_magnitude_error(*unique.T))
+        ratios = CountRatios(count_family(counts), mean_magnitude_error(*unique.T))
+        others = [(ratios.mixed(other_counts, i), ratios.axis) for i in range(len(unique))]
     tables = []
-    for i, (a, b) in enumerate(unique):
+    for (a, b), other in zip(unique, others, strict=True):
         table, numbers = ImagePhotometry(counts, float(a), float(b)).core_tables
         reach = _SOFT_EDGE * a * b / math.hypot(a, b)
         edges = [first - reach, last + reach]
-        other = None if ratios is None else (ratios.mixed(other_counts, i), ratios.axis)
         tables.append((table, np.array([*numbers, a, b, *edges, *extra]), log_counts, other))
     return tuple(tables), table_of.reshape(-1)
 

@@ -19,7 +19,8 @@ from ..stronglens.mass_sampler import LensPopulation
 from ..stronglens.observation import MagnitudeLimit
 from ..stronglens.source_population import SourcePopulation
 from ..table.store import Content, content_hash, write_content
-from .free_counts import CountRatios, free_ratios, mean_magnitude_error
+from .count_families import count_family
+from .free_counts import CountRatios, mean_magnitude_error
 from .kept_tables import kept, table_path
 from .kernel_arrays import core_points, kernel_content, offsets, read_arrays, sum_lenses
 from .kernel_builder import KernelAccuracy, KernelBuilder
@@ -304,5 +305,6 @@ def _free_counts(
     if selection == "independent":
         hint = "There the weight of a node depends on the detection at each source magnitude."
         raise ParameterError("counts_box", sorted(box), "none for selection='independent'", hint)
-    ratios = free_ratios(counts, mean_magnitude_error(data.sigma_a, data.sigma_b))
-    return ratios, ratios.family.checked_box(box)
+    family = count_family(counts)
+    ranges = family.checked_box(box)
+    return CountRatios(family, mean_magnitude_error(data.sigma_a, data.sigma_b)), ranges

@@ -17,6 +17,8 @@ from ..provenance import digest, provenance
 from ..stronglens.mass_sampler import LensPopulation
 from ..stronglens.observation import MagnitudeLimit, MockNoise
 from ..stronglens.source_population import SourcePopulation
+from .count_families import count_family
+from .field_counts import FieldCounts
 from .kernels import DEFAULT_BOX, KernelAccuracy
 from .lens_data import LensData
 from .pair_sample import PairSample
@@ -102,6 +104,8 @@ class LensPopulationLikelihood:
         data.
     n_galaxies : float, optional
         Number of galaxies searched, if the number of lenses is to constrain eta.
+    field_counts : FieldCounts, optional
+        Sources counted in a field, if they are to constrain free counts.
     cosmology : astropy cosmology, optional
     accuracy : KernelAccuracy, optional
     tables : path, optional
@@ -143,6 +147,7 @@ class LensPopulationLikelihood:
         detection: MagnitudeLimit | None = None,
         noise: MockNoise | None = None,
         n_galaxies: float | None = None,
+        field_counts: FieldCounts | None = None,
         cosmology: FLRW | None = None,
         accuracy: KernelAccuracy | None = None,
         tables: str | os.PathLike[str] | None = None,
@@ -162,6 +167,13 @@ class LensPopulationLikelihood:
         self.detection = detection or MagnitudeLimit()
         self.cosmology = resolve_cosmology(cosmology)
         self.n_galaxies = _checked_galaxies(n_galaxies)
+        self.field_counts = field_counts
+        self._family = count_family(self.sources.counts)
+        if field_counts is not None:
+            field_counts.check(self._family, self.names)
+        elif n_galaxies is None and "source_density" in self.names:
+            hint = "The number of sources cancels without n_galaxies or field_counts."
+            raise ParameterError("free", "source_density", "what the data depend on", hint)
         self.n_threads = n_threads
         self.lenses = lenses
         self.sample: LensSample = PairSample(
@@ -169,6 +181,7 @@ class LensPopulationLikelihood:
             self.population,
             self.sources,
             {name: self.support[name] for name in self.parameters.free},
+            counts_box={n: r for n, r in self.support.items() if n not in PARAMETERS},
             selection=selection,
             detection=self.detection,
             noise=noise or MockNoise(),
@@ -179,7 +192,8 @@ class LensPopulationLikelihood:
             progress=progress,
         )
         self._check_names()
-        self.identity = digest(self.sample.identity, self.names, self.n_galaxies)
+        field = () if field_counts is None else (field_counts.to_dict(),)
+        self.identity = digest(self.sample.identity, self.names, self.n_galaxies, *field)
 
     @property
     def versions(self) -> dict[str, str]:
@@ -213,6 +227,9 @@ class LensPopulationLikelihood:
                 result[rows] = total - (len(self.sample.names) / log_a.shape[1]) * log_a.sum(axis=1)
             else:
                 result[rows] = total - self.n_galaxies * np.exp(log_a).mean(axis=1)
+            if self.field_counts is not None:
+                survey = self._split(points[rows])[1]
+                result[rows] += self.field_counts.log_likelihood(self._family, survey)
         return result
 
     def per_lens(self, eta: Any) -> Array:
@@ -260,6 +277,7 @@ class LensPopulationLikelihood:
             "box": {name: list(ends) for name, ends in self.support.items()},
             "detection": self.detection.to_dict(),
             "n_galaxies": self.n_galaxies,
+            "field_counts": None if self.field_counts is None else self.field_counts.to_dict(),
             "cosmology": cosmology_to_dict(self.cosmology),
         }
 

@@ -11,6 +11,7 @@ from ..errors import FitError
 from ..stronglens.mass_sampler import LensPopulation
 from ..stronglens.observation import MagnitudeLimit, MockNoise, detection_from_dict
 from ..stronglens.source_population import SourcePopulation
+from .field_counts import FieldCounts
 from .lens_data import LensData
 from .likelihood import LensPopulationLikelihood
 
@@ -50,6 +51,7 @@ def likelihood_from_dict(
         )
     detection = detection_from_dict(content["detection"])
     assert isinstance(detection, MagnitudeLimit)  # the only one that plain values describe
+    field = content.get("field_counts")
     return LensPopulationLikelihood(
         lenses,
         LensPopulation.from_dict(content["population"]),
@@ -60,6 +62,7 @@ def likelihood_from_dict(
         detection=detection,
         noise=MockNoise.from_dict(content["noise"]),
         n_galaxies=content["n_galaxies"],
+        field_counts=None if field is None else FieldCounts.from_dict(field),
         cosmology=cosmology_from_dict(content["cosmology"]),
         tables=tables,
         n_threads=n_threads,
