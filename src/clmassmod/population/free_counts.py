@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import ParameterError
 from .count_families import CountFamily
 
 Array = npt.NDArray[np.float64]
@@ -91,6 +93,16 @@ class CountRatios:
         result = CountRatios.__new__(CountRatios)
         result.__dict__.update(self.__dict__ | {"weights": self.weights[rows]})
         return result
+
+
+def check_free_counts(names: Iterable[str], selection: str, form: str) -> None:
+    """Refuse free counts where they are more than a factor of the nodes of a lens."""
+    if selection == "independent":
+        hint = "There the weight of a node depends on the detection at each source magnitude."
+        raise ParameterError("selection", selection, f"'on_data' with free {list(names)}", hint)
+    if form != "lenses":
+        hint = "Galaxies with several detected sources depend on the square of the counts."
+        raise ParameterError("form", form, f"'lenses' with free {list(names)}", hint)
 
 
 def mean_magnitude_error(sigma_a: Array, sigma_b: Array) -> Array:

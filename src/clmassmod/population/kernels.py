@@ -16,21 +16,22 @@ from .._core import population as core
 from ..errors import ParameterError, nearest
 from ..provenance import digest
 from ..stronglens.mass_sampler import LensPopulation
-from ..stronglens.observation import MagnitudeLimit
+from ..stronglens.observation import MagnitudeLimit, MockNoise
 from ..stronglens.source_population import SourcePopulation
 from ..table.store import Content, content_hash, write_content
 from .count_families import count_family
-from .free_counts import CountRatios, mean_magnitude_error
+from .cross_section import DetectedCounts
+from .free_counts import CountRatios, check_free_counts, mean_magnitude_error
 from .kept_tables import kept, table_path
 from .kernel_arrays import core_points, kernel_content, offsets, read_arrays, sum_lenses
 from .kernel_builder import KernelAccuracy, KernelBuilder
+from .kernel_forms import KernelForm, checked_form
 from .lens_data import LensData
 from .parameters import PopulationParameters, checked_box, checked_points
 
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
 
-    from ..stronglens.source_counts import SourceCounts
 
 __all__ = ["DEFAULT_BOX", "SELECTIONS", "KernelAccuracy", "LensKernels", "build_kernels"]
 
@@ -212,7 +213,9 @@ def build_kernels(
     *,
     counts_box: Mapping[str, tuple[float, float]] | None = None,
     selection: str = "on_data",
+    form: str = "lenses",
     detection: MagnitudeLimit | None = None,
+    noise: MockNoise | None = None,
     cosmology: FLRW | None = None,
     accuracy: KernelAccuracy | None = None,
     n_threads: int = 1,
@@ -237,8 +240,13 @@ def build_kernels(
     selection : {"on_data", "independent"}
         Whether the data themselves decided on the detection. If another draw of the noise
         did, the integral over source magnitudes carries the probability of detection.
+    form : {"lenses", "any_lens", "one_lens"}
+        What a galaxy with several lensed sources counts for, as in A: its integrand has the
+        factor 1, ``(1 - e^-Lambda) / Lambda`` or ``e^-Lambda``.
     detection : MagnitudeLimit, optional
-        For ``selection="independent"``.
+        For ``selection="independent"``, and Lambda.
+    noise : MockNoise, optional
+        For Lambda.
     cosmology : astropy cosmology, optional
     accuracy : KernelAccuracy, optional
     n_threads : int, >= 0
@@ -253,7 +261,7 @@ def build_kernels(
     ------
     ParameterError
         An argument out of range, a pair that no lens of the population can make, or counts
-        that are varied with ``selection="independent"``.
+        that are varied with ``selection="independent"`` or another form.
     FormatError
         A damaged file in `tables`.
     FitError
@@ -268,17 +276,29 @@ def build_kernels(
     still; a time delay is another factor of the integrand.
     """
     parameters = PopulationParameters(population or LensPopulation())
-    counts = (sources or SourcePopulation()).counts
-    ratios, counts_ranges = _free_counts(data, counts, counts_box or {}, selection)
+    behind = sources or SourcePopulation()
     ranges = checked_box(DEFAULT_BOX if box is None else box)
     if selection not in SELECTIONS:
         hint = nearest(str(selection), SELECTIONS)
         raise ParameterError("selection", selection, f"one of {', '.join(SELECTIONS)}", hint)
     checked_threads(n_threads)
     fine = accuracy or KernelAccuracy()
-    other_draw = (detection or MagnitudeLimit()) if selection == "independent" else None
+    limit = detection or MagnitudeLimit()
+    other_draw = limit if selection == "independent" else None
+    factor = None
+    if checked_form(form) != "lenses":
+        detected = DetectedCounts(behind, limit, (noise or MockNoise()).magnitude)
+        n = parameters.population.sersic_n
+        factor = KernelForm(form, detected, behind, n, cosmology)
+    varied = dict(counts_box or {})
+    ratios = None
+    if varied:
+        check_free_counts(varied, selection, form)
+        family = count_family(behind.counts)
+        varied = family.checked_box(varied)
+        ratios = CountRatios(family, mean_magnitude_error(data.sigma_a, data.sigma_b))
     builder = KernelBuilder(
-        data, parameters, counts, ranges, other_draw, cosmology, fine, counts_ranges
+        data, parameters, behind.counts, ranges, other_draw, cosmology, fine, factor, varied
     )
     identity = builder.identity
 
@@ -291,20 +311,3 @@ def build_kernels(
     path = table_path(tables, "kernels", identity)
     load = partial(LensKernels.load, parameters=parameters, identity=identity, ratios=ratios)
     return kept(path, build, load)
-
-
-def _free_counts(
-    data: LensData,
-    counts: SourceCounts,
-    box: Mapping[str, tuple[float, float]],
-    selection: str,
-) -> tuple[CountRatios | None, dict[str, tuple[float, float]]]:
-    """Return ratios of free counts to the fixed ones, if any are free, and their box."""
-    if not box:
-        return None, {}
-    if selection == "independent":
-        hint = "There the weight of a node depends on the detection at each source magnitude."
-        raise ParameterError("counts_box", sorted(box), "none for selection='independent'", hint)
-    family = count_family(counts)
-    ranges = family.checked_box(box)
-    return CountRatios(family, mean_magnitude_error(data.sigma_a, data.sigma_b)), ranges
