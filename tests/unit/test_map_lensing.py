@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from map_twin import disc_halo, pixel_means, positions
 
 import clmassmod as clm
 from clmassmod.cosmology import inverse_critical_surface_density_at_infinity
@@ -16,6 +15,8 @@ from clmassmod.maps import (
     convergence_of_shear,
     shear_of_convergence,
 )
+
+from map_twin import disc_halo, pixel_means, positions
 
 N, SIDE = 128, 6.4
 PIXEL = SIDE / N
