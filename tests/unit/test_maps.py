@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -132,7 +133,7 @@ def test_rings_of_an_nfw_map(mass_map):
     rings = mass_map.radial_averages(edges)
     assert np.array_equal(rings.radius_min, edges[:-1])
     assert np.array_equal(rings.radius_max, edges[1:])
-    for i, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for i, (low, high) in enumerate(pairwise(edges)):
         area = high**2 - low**2
         mean = quad(lambda r: 2 * r * HALO.surface_density(r), low, high)[0] / area
         excess = quad(lambda r: 2 * r * HALO.excess_surface_density(r), low, high)[0] / area
