@@ -52,6 +52,7 @@ class SkyMap(ImmutableObservable):
     """What `MassMap` and `KappaMap` share; not made by itself."""
 
     _unit: ClassVar[str]
+    _kind: ClassVar[str]
 
     values: Array
     errors: Array | None
@@ -183,6 +184,15 @@ class SkyMap(ImmutableObservable):
             self.sampling,
         )
 
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the map to `path` as a FITS image, atomically.
+
+        `load_mass_map` or `load_kappa_map` makes the same map of it again, bit for bit.
+        """
+        from .fits_file import write_map
+
+        write_map(self, path, self._kind)
+
     def _need_all_pixels(self) -> None:
         if self.mask is not None:
             n = int(np.count_nonzero(self.mask))
@@ -238,6 +248,7 @@ class MassMap(SkyMap):
     """
 
     _unit = "Msun / Mpc2"
+    _kind = "mass_map"
     _fields = (
         *("values", "pixel_scale", "pixel_angle", "redshift", "centre", "mask", "errors", "depth"),
         *("sampling", "id", "file", "metadata"),
@@ -370,6 +381,7 @@ class KappaMap(SkyMap):
     """
 
     _unit = ""
+    _kind = "kappa_map"
     _fields = (
         *("values", "pixel_scale", "pixel_angle", "redshift", "sources", "centre", "mask"),
         *("errors", "depth", "sampling", "id", "file", "metadata"),

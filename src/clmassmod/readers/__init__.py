@@ -19,6 +19,7 @@ from ..errors import ConfigError
 from ..observables import DeltaSigma, GammaTheta
 from ._fields import SYNONYMS
 from ._location import PathLike, load_located
+from ._maps import load_kappa_map, load_mass_map
 from ._objects import Request, read_objects
 from ._tables import (
     load_covariance,
@@ -34,6 +35,8 @@ __all__ = [
     "load_data",
     "load_delta_sigma",
     "load_gamma_theta",
+    "load_kappa_map",
+    "load_mass_map",
     "load_redshifts",
     "load_source_distribution",
 ]
@@ -66,9 +69,9 @@ def load_gamma_theta(
         what the file states.
     sources : float, SourceDistribution, BetaMoments, path or mapping, optional
         The sources; by default the number that the metadata of the file (ECSV, FITS header,
-        HDF5 attributes) states as ``source_redshift``, ``z_source``, ``z_s`` or ``zs``. A
-        path is read by `load_source_distribution` and may contain
-        ``{id}``; a mapping gives any of these by id.
+        HDF5 attributes) states as ``source_redshift``, ``z_source``, ``zsource``, ``z_s`` or
+        ``zs``. A path is read by `load_source_distribution` and may contain ``{id}``; a mapping
+        gives any of these by id.
     kind : {"reduced_shear", "shear"}, optional
         What the values are; by default what our own ECSV states, else reduced shear.
     columns : mapping, optional

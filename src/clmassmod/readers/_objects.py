@@ -43,7 +43,7 @@ _TARGETS: dict[str, dict[str, str]] = {
     },
 }
 _UNIT_OF_VALUES = ("errors", "cross", "cross_errors")
-SOURCE_KEYS = ("source_redshift", "z_source", "z_s", "zs")
+SOURCE_KEYS = ("source_redshift", "z_source", "zsource", "z_s", "zs")
 _REDSHIFT_KEYS = ("redshift", "z", "z_lens", "z_cl", "zlens")
 _HEADER_KEYS = {"observable", "n_points", "redshift", "id", "metadata"}
 

@@ -123,8 +123,8 @@ def scaled(file: str, field: str, data: Any, factor: float) -> Array:
             bad = next((i for i, cell in enumerate(cells) if not _is_number(cell)), 0)
             raise FormatError(file, field, f"entry {bad} is {cells[bad]!r}, not a number")
         raise FormatError(file, field, f"is of type {array.dtype}, not real numbers")
-    numbers = array.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
+        numbers = array.astype(np.float64)
         return numbers if factor == 1.0 else numbers * factor
 
 
