@@ -162,6 +162,17 @@ def test_protocol(convergence):
     assert isinstance(MapField(convergence, PIXEL, 0.4), LensingField)
 
 
+def test_positions_of_any_shape(convergence):
+    field = MapField(convergence, PIXEL, 0.4)
+    x, y = np.array([[0.3, 0.4], [0.5, -0.6]]), np.array([0.2, 0.1])
+    kappa = field.convergence_shear(x, y)[0]
+    assert kappa.shape == (2, 2)
+    single = field.convergence_shear(0.5, 0.2)
+    assert [part.shape for part in single] == [(), (), ()]
+    assert single[0] == kappa[1, 0]
+    assert EXACT.convergence_shear(0.5, 0.2)[1].shape == ()
+
+
 def test_apodisation_and_extent(convergence):
     field = MapField(np.ones((10, 10)), 0.1, 0.3, centre=(2.0, 4.5), apodisation=0.3)
     assert np.allclose(field.extent, (-0.25, 0.75, -0.5, 0.5))
