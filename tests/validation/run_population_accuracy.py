@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from clmassmod.population import LensData, PopulationParameters, build_kernels
+from clmassmod.population import LensData, PopulationParameters, build_kernels, build_selection
 from clmassmod.population.kernels import DEFAULT_BOX
 from clmassmod.provenance import provenance
 from clmassmod.stronglens import LensPopulation, MockGenerator
@@ -115,6 +115,20 @@ def measured(folder: Path) -> list[dict]:
     return rows
 
 
+def staggered(n: int = 200) -> dict[str, float]:
+    """Return the largest changes of ln A, and of its differences, with all nodes half a step on."""
+    low, high = np.array([DEFAULT_BOX[name] for name in PARAMETERS.free]).T
+    inside = low + np.random.default_rng(SEED + 2).random((n, low.size)) * (high - low)
+    vectors = PARAMETERS.vectors(np.vstack([PARAMETERS.values, inside]))
+    first, second = (build_selection(shift=shift).log_a(vectors) for shift in (0.0, 0.5))
+    change = second - first
+    return {
+        "n_points": n,
+        "log_a": float(np.abs(change).max()),
+        "differences": float(np.abs(change - change[0]).max()),
+    }
+
+
 def summary(rows: list[dict]) -> list[str]:
     """Return lines with what the rows say."""
     lines = []
@@ -140,7 +154,8 @@ def main(folder: str) -> None:
     rows = measured(Path(folder))
     print("\n".join(summary(rows)))
     origin = provenance() | {"machine": f"{platform.machine()}, {platform.system()}", "seed": SEED}
-    content = {"origin": origin, "rows": rows}
+    content = {"origin": origin, "selection": staggered(), "rows": rows}
+    print(content["selection"])
     (HERE / "population_accuracy.json").write_text(json.dumps(content) + "\n")
 
 
