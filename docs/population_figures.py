@@ -176,7 +176,7 @@ def scans(n_lenses=40):
         vectors = parameters.vectors(np.stack([mu, np.full(81, sigma_h)], axis=1))
         ours = kernels.per_lens(vectors)
         cells = np.stack([coarse.log_likelihood(data[i], vectors) for i in range(n_lenses)], 1)
-        one = int(np.argmax([peaks(row) for row in cells.T]))
+        one = int(np.argmax(np.ptp(ours - cells, axis=0)))
         for axes, a, b in (
             (column[0], ours.sum(axis=1), cells.sum(axis=1)),
             (column[1], ours[:, one], cells[:, one]),

@@ -44,12 +44,18 @@ def calibration(folder: Path, n: int = N_CALIBRATION, progress: bool = False) ->
     """Return the calibration of the right likelihood on n surveys of 100 lenses."""
     folder.mkdir(parents=True, exist_ok=True)
 
+    sources = surveys.fewer_sources()
+
+    def simulate(truth: np.ndarray, seed: int) -> surveys.LensData:
+        return surveys.survey(truth, seed, sources=sources)
+
     def posterior(lenses: surveys.LensData, seed: int) -> np.ndarray:
-        return surveys.posterior_samples(surveys.right_likelihood(lenses, folder), seed)
+        likelihood = surveys.right_likelihood(lenses, folder, sources=sources)
+        return surveys.posterior_samples(likelihood, seed)
 
     return simulation_based_calibration(
         surveys.draw_prior,
-        surveys.survey,
+        simulate,
         posterior,
         n=n,
         seed=SEED,
