@@ -21,7 +21,8 @@ def _column(doc: str) -> Key:
 
 _LENS = MOCK_SCHEMA["lens"]
 _DETECTION = MOCK_SCHEMA["detection"]
-assert not isinstance(_LENS, Key) and not isinstance(_DETECTION, Key)
+assert not isinstance(_LENS, Key)
+assert not isinstance(_DETECTION, Key)
 
 INFER_SCHEMA: Schema = {
     "sim_id": text_key(None, "Name of the set: tables are in `data/tables/<sim_id>`. Needed."),

@@ -295,11 +295,11 @@ def _tables_list(options: argparse.Namespace) -> None:
 
 
 def _tables_verify(options: argparse.Namespace) -> None:
-    from .table.files import verify_table
+    from .table.files import verify_file
     from .table.store import table_files
 
     def checked(file: str | os.PathLike[str]) -> str:
-        verify_table(file)
+        verify_file(file)
         return "ok"
 
     _each_file(options.files or table_files(options.root), checked)

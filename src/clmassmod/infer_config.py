@@ -18,9 +18,9 @@ from .population.parameters import DEFAULT_FREE
 _FREE_SECTIONS = """\
 ### [box]
 
-`name = [low, high]`: walls of a free parameter, inside which the tables are accurate. Those that are
-not named: alpha_sps -0.2 to 0.4, mu_h 12 to 14, beta_h 0.5 to 3, sigma_h 0.1 to 0.6, mu_g 0.5 to
-1.5, sigma_g 0.1 to 0.5; others have none and must be given.
+`name = [low, high]`: walls of a free parameter, inside which the tables are accurate. Those that
+are not named: alpha_sps -0.2 to 0.4, mu_h 12 to 14, beta_h 0.5 to 3, sigma_h 0.1 to 0.6,
+mu_g 0.5 to 1.5, sigma_g 0.1 to 0.5; others have none and must be given.
 
 ### [priors.<name>]
 
@@ -29,7 +29,7 @@ not named: alpha_sps -0.2 to 0.4, mu_h 12 to 14, beta_h 0.5 to 3, sigma_h 0.1 to
 | `uniform` | `low`, `high` |
 | `log-uniform` | `low`, `high` |
 | `normal` | `mean`, `sd`, and where it is cut `low`, `high` |
-| `multivariate-normal` | `names`, `mean`, `covariance`, `low`, `high`: lists, of several parameters |
+| `multivariate-normal` | `names`, `mean`, `covariance`, `low`, `high`, for several parameters |
 
 Without one, a parameter is uniform in its box. A prior that reaches outside the box is an error,
 a normal one without `low` and `high` too.

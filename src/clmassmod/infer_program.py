@@ -11,23 +11,33 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from .errors import ConfigError, FormatError, ParameterError
 from .infer_config import InferInfo
+from .infer_report import write_infer_report
 from .inference.chain import Chain
 from .inference.diagnostics import ConvergenceWarning
 from .inference.reproduction import Reproduction, reproduce, resume
-from .inference.run_directory import INFERENCE, RunDirectory, run_folder
+from .inference.run_directory import FIGURES, INFERENCE, RunDirectory, run_folder
 from .inference.samplers import run_mcmc, sampler_options
 from .lens_program import errors_named, make_population, make_source_population
 from .population.data_files import file_hash, load_image_pairs, mock_metadata
 from .population.lens_data import LensData
-from .population.likelihood import LensPopulationLikelihood
+from .population.likelihood import ErrorBudget, LensPopulationLikelihood
+from .population.predictive import posterior_predictive
 from .population.rebuilding import likelihood_from_dict
 from .stronglens.observation import MagnitudeLimit, MockNoise
+from .table.store import table_folder
 
-Array = Any
+Array = npt.NDArray[np.float64]
+
 DATA_FILE = "data_file"
 """Key of the likelihood in ``params.json`` under which the file of the lenses stands."""
+_BUDGET_POINTS = 200
+_MOST_ERROR = 0.1
+"""nat"""
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,8 @@ class InferOutcome:
         ``<root>/inference/<sim_id>/<run_id>``
     chain : Chain
     likelihood : FileLikelihood
+    budget : ErrorBudget
+        Numerical errors of ln L.
     figures : dict
         Title -> PNG file.
     report : str
@@ -50,6 +62,7 @@ class InferOutcome:
     folder: str
     chain: Chain
     likelihood: FileLikelihood
+    budget: ErrorBudget
     figures: dict[str, str] = field(default_factory=dict)
     report: str = ""
     warnings: list[str] = field(default_factory=list)
@@ -136,13 +149,14 @@ def run_infer(
     threads = info["n_threads"] if n_threads is None else n_threads
     record = _data_record(info, Path(root or "."))
     with errors_named(info):
-        likelihood = _likelihood(info, record, threads, progress)
+        tables = table_folder(info["sim_id"], root)
+        likelihood = _likelihood(info, record, tables, threads, progress)
     with _prior_errors_named(info):
         priors = info.make_priors(likelihood.support)
         sample = partial(run_mcmc, likelihood, priors, folder, sampler=name, **options)
         chain = _quiet(partial(sample, progress=progress))
     notes = _mock_notes(info)
-    return _finished(folder, chain, likelihood, wanted, notes)
+    return _finished(folder, chain, likelihood, wanted, notes, threads)
 
 
 def resume_run(
@@ -178,7 +192,7 @@ def resume_run(
     wanted = _figures_wanted(figures)
     made = _Rebuilt(folder, data, n_threads, progress)
     chain = _quiet(partial(resume, folder, made, progress=progress, **stopping))
-    return _finished(Path(folder), chain, made.likelihood, wanted, [])
+    return _finished(Path(folder), chain, made.likelihood, wanted, [], n_threads)
 
 
 def reproduce_run(
@@ -193,7 +207,8 @@ def reproduce_run(
     """Repeat a run from its folder in another one, and compare; see `inference.reproduce`."""
     made = _Rebuilt(folder, data, n_threads, progress)
     repeat = partial(reproduce, folder, made, into, any_commit=any_commit, progress=progress)
-    return _quiet(repeat)
+    found: Reproduction = _quiet(repeat)
+    return found
 
 
 class _Rebuilt:
@@ -210,10 +225,14 @@ class _Rebuilt:
         if record is None:
             problem = f"no {DATA_FILE}: this run was not made by clmassmod infer"
             raise FormatError(self.folder / "params.json", "likelihood", problem)
-        file = _found(record, _root_of(self.folder), self.data)
-        lenses = read_lenses(record, file)
+        root = _root_of(self.folder)
+        lenses = read_lenses(record, _found(record, root or Path(), self.data))
         made = likelihood_from_dict(
-            params, lenses, n_threads=self.n_threads, progress=self.progress
+            params,
+            lenses,
+            tables=None if root is None else table_folder(RunDirectory(self.folder).sim_id, root),
+            n_threads=self.n_threads,
+            progress=self.progress,
         )
         self.likelihood = FileLikelihood(made, record)
         return self.likelihood
@@ -256,10 +275,10 @@ def _relative(file: Path, root: Path) -> str:
     return str(whole.relative_to(top)) if whole.is_relative_to(top) else str(whole)
 
 
-def _root_of(folder: Path) -> Path:
-    """Return the root above ``inference/<sim_id>/<run_id>``; the current folder elsewhere."""
+def _root_of(folder: Path) -> Path | None:
+    """Return the root above ``inference/<sim_id>/<run_id>``; None of a folder elsewhere."""
     place = folder.resolve()
-    return place.parents[2] if place.parents[1].name == INFERENCE else Path()
+    return place.parents[2] if place.parents[1].name == INFERENCE else None
 
 
 def _found(record: Mapping[str, Any], root: Path, given: Any) -> Path:
@@ -294,7 +313,7 @@ def _mock_notes(info: InferInfo) -> list[str]:
 
 
 def _likelihood(
-    info: InferInfo, record: Mapping[str, Any], n_threads: int, progress: bool
+    info: InferInfo, record: Mapping[str, Any], tables: Path, n_threads: int, progress: bool
 ) -> FileLikelihood:
     lenses = read_lenses(record, info.path(info["data"]["file"]))
     made = LensPopulationLikelihood(
@@ -308,6 +327,7 @@ def _likelihood(
         noise=MockNoise(**info["noise"]),
         n_galaxies=info["n_galaxies"],
         cosmology=info.make_cosmology(),
+        tables=tables,
         n_threads=n_threads,
         progress=progress,
     )
@@ -360,13 +380,46 @@ def _figures_wanted(wanted: bool) -> bool:
 
 
 def _finished(
-    folder: Path, chain: Chain, likelihood: FileLikelihood, wanted: bool, notes: list[str]
+    folder: Path,
+    chain: Chain,
+    likelihood: FileLikelihood,
+    wanted: bool,
+    notes: list[str],
+    n_threads: int,
 ) -> InferOutcome:
+    inner = likelihood.inner
     if not chain.converged:
         notes = [*notes, f"sampling stopped early: {'; '.join(chain.attributes['problems'])}"]
-    figures: dict[str, str] = {}
-    if wanted:
-        from .inference_plotting import write_run_figures
+    budget = inner.error_budget(_some(chain.samples, _BUDGET_POINTS))
+    if not budget.worst <= _MOST_ERROR:
+        notes = [*notes, f"numerical errors above {_MOST_ERROR} nat: {'; '.join(budget.lines())}"]
+    run = RunDirectory(folder)
+    for line in budget.lines():
+        run.say(line)
+    if not wanted:
+        return InferOutcome(str(folder), chain, likelihood, budget, warnings=notes)
+    files = _write_figures(folder, chain, inner, n_threads)
+    lines = budget.lines()
+    report = write_infer_report(folder, chain, figures=files, budget=lines, notes=notes)
+    return InferOutcome(str(folder), chain, likelihood, budget, files, report, notes)
 
-        figures = write_run_figures(folder)
-    return InferOutcome(str(folder), chain, likelihood, figures, "", notes)
+
+def _write_figures(
+    folder: Path, chain: Chain, likelihood: LensPopulationLikelihood, n_threads: int
+) -> dict[str, str]:
+    from ._figure_tools import save_figure
+    from .inference_plotting import write_run_figures
+    from .population_plotting import LABELS, predictive_histograms, selection_along
+
+    files = write_run_figures(folder, labels={n: LABELS[n] for n in chain.names if n in LABELS})
+    place = folder / FIGURES
+    figure = selection_along(likelihood, chain.samples)
+    files["Selection along each parameter"] = save_figure(figure, place / "selection.png")
+    predicted = posterior_predictive(likelihood, chain.samples, n_threads=n_threads)
+    figure = predictive_histograms(predicted)
+    files["Data and posterior predictions"] = save_figure(figure, place / "predictive.png")
+    return files
+
+
+def _some(samples: Array, most: int) -> Array:
+    return np.asarray(samples[np.unique(np.linspace(0, len(samples) - 1, most).astype(int))])

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from .._core import population as core
 from ..errors import FormatError
+from ..table.files import ABOUT
 from ..table.store import Content, read_content
-from .parameters import PopulationParameters
+from .parameters import PopulationParameters, range_text
 
 Array = npt.NDArray[np.float64]
 Arrays = dict[str, npt.NDArray[Any]]
@@ -65,7 +66,12 @@ def kernel_content(
     support: Mapping[str, tuple[float, float]],
 ) -> Content:
     """Return what a file of kernels holds."""
-    attributes = {"kernels": identity, "support": {k: list(v) for k, v in support.items()}}
+    n_lenses, n_nodes = arrays["lenses"].shape[1], arrays["nodes"].shape[1]
+    attributes = {
+        "kernels": identity,
+        "support": {k: list(v) for k, v in support.items()},
+        ABOUT: f"lens kernels  {n_lenses} lenses, {n_nodes} nodes, in {range_text(support)}",
+    }
     return Content(dict(arrays), attributes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from ..stronglens.source_population import SourcePopulation
 from .kernels import DEFAULT_BOX, KernelAccuracy
 from .lens_data import LensData
 from .pair_sample import PairSample
-from .parameters import DEFAULT_FREE, PARAMETERS, PopulationParameters
+from .parameters import DEFAULT_FREE, PARAMETERS, PopulationParameters, range_text
 from .sample import LensSample
 
 if TYPE_CHECKING:
@@ -44,11 +45,30 @@ class ErrorBudget:
         Its name.
     all_lenses : float
         Root of the sum of the squares.
+    selection : float
+        Standard deviation, over the given points, of the change of ``N ln A`` when all nodes
+        of A are moved by half a step: what does not change the posterior is left out. NaN
+        without points.
     """
 
     largest_lens: float
     lens: str
     all_lenses: float
+    selection: float
+
+    def lines(self) -> list[str]:
+        """Return the errors as lines of text."""
+        rows = [
+            (self.largest_lens, f"quadrature of lens {self.lens}, the largest"),
+            (self.all_lenses, "quadrature of all lenses, root of the squares"),
+            (self.selection, "N std(Delta ln A), nodes moved by half a step"),
+        ]
+        return [f"{value:.2g} nat: {text}" for value, text in rows if not math.isnan(value)]
+
+    @property
+    def worst(self) -> float:
+        """The largest of them that is known."""
+        return float(np.nanmax([self.largest_lens, self.all_lenses, self.selection]))
 
 
 class LensPopulationLikelihood:
@@ -216,12 +236,17 @@ class LensPopulationLikelihood:
         Parameters
         ----------
         eta : (n, d) array, optional
-            Points of a posterior.
+            Points of a posterior. A is made once more in the box around them.
         """
         errors = self.sample.errors
         worst = int(np.argmax(errors))
         total = float(np.sqrt(np.sum(errors**2)))
-        return ErrorBudget(float(errors[worst]), self.sample.names[worst], total)
+        moved = math.nan if eta is None else self._selection_error(self._inner_points(eta))
+        return ErrorBudget(float(errors[worst]), self.sample.names[worst], total, moved)
+
+    def all_parameters(self, eta: Any) -> tuple[Array, Array]:
+        """Return all parameters of the population (n, 15) and of the survey (n, s) at eta."""
+        return self._split(self._inner_points(eta))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as plain values; the data by their hash."""
@@ -269,9 +294,8 @@ class LensPopulationLikelihood:
         inside = self._inside(points)
         if not inside.all():
             at = int(np.argmin(inside))
-            allowed = ", ".join(f"{n} {a:g} to {b:g}" for n, (a, b) in self.support.items())
             value = tuple(points[at].tolist())
-            raise ParameterError(f"eta[{at}]", value, f"within {allowed}")
+            raise ParameterError(f"eta[{at}]", value, f"within {range_text(self.support)}")
         return points
 
     def _split(self, points: Array) -> tuple[Array, Array]:
@@ -283,6 +307,15 @@ class LensPopulationLikelihood:
             if name in column:
                 survey[:, i] = points[:, column[name]]
         return vectors, survey
+
+    def _selection_error(self, points: Array) -> float:
+        around = {
+            name: (float(low), float(high))
+            for name, low, high in zip(self.names, points.min(0), points.max(0), strict=True)
+            if name in PARAMETERS and low < high
+        }
+        vectors, survey = self._split(points)
+        return float(self.sample.selection_error(vectors, survey, around, self.n_threads).std())
 
     def _terms(self, points: Array) -> tuple[Array, Array]:
         """Return ln L_i (n, n_lenses) and ln A (n, 1) or (n, n_lenses)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from functools import cached_property
@@ -13,17 +14,23 @@ import numpy.typing as npt
 from ..errors import ParameterError
 from ..provenance import digest
 from ..stronglens.mass_sampler import LensPopulation
+from ..stronglens.mock_generator import MockGenerator
 from ..stronglens.observation import MagnitudeLimit, MockNoise
 from ..stronglens.relations import Constant
 from ..stronglens.source_population import SourcePopulation
 from .kernels import KernelAccuracy, build_kernels
 from .lens_data import LensData
+from .parameters import PARAMETERS, population_of
 from .selection import build_selection
 
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
 
 Array = npt.NDArray[np.float64]
+
+
+OBSERVABLES = ("x_a", "x_b", "m_a", "m_b", "log_re", "log_msps")
+"""Columns of `LensData` that a posterior predicts."""
 
 
 class PairSample:
@@ -51,6 +58,8 @@ class PairSample:
             raise ParameterError("lenses", lenses, "LensData, for data='image_pairs'")
         _check_redshifts(lenses, population, sources)
         self.lenses, self.selection, self.noise = lenses, selection, noise
+        self._population, self._sources = population, sources
+        self._detection, self._cosmology = detection, cosmology
         self.kernels = build_kernels(
             lenses,
             population,
@@ -109,6 +118,47 @@ class PairSample:
         """Return ln A (n, 1)."""
         return self.normalisation.log_a(vectors, n_threads=n_threads)[:, None]
 
+    def selection_error(
+        self, vectors: Array, survey: Array, box: Mapping[str, tuple[float, float]], n_threads: int
+    ) -> Array:
+        """Return changes (n,) of N ln A with all nodes moved by half a step."""
+        fixed = dict(zip(PARAMETERS, vectors[0].tolist(), strict=True))
+        population = population_of(self._population, fixed)
+        moved = build_selection(
+            population,
+            self._sources,
+            self.noise,
+            self._detection,
+            box,
+            cosmology=self._cosmology,
+            shift=0.5,
+            n_threads=n_threads,
+        )
+        change = moved.log_a(vectors, n_threads=n_threads)
+        change -= self.normalisation.log_a(vectors, n_threads=n_threads)
+        return np.asarray(len(self.lenses) * change)
+
+    def observed(self) -> dict[str, Array]:
+        """Return positions, magnitudes, stellar masses and sizes."""
+        return _observables(self.lenses)
+
+    def mock(
+        self, vector: Array, survey: Array, n_lenses: int, seed: int, n_threads: int
+    ) -> dict[str, Array]:
+        """Return the observables of about `n_lenses` mock lenses of the population at a point."""
+        numbers = dict(zip(PARAMETERS, vector.tolist(), strict=True))
+        generator = MockGenerator(
+            population=population_of(self._population, numbers),
+            sources=self._sources,
+            noise=self.noise,
+            detection=self._detection,
+            selection=self.selection,
+            cosmology=self._cosmology,
+        )
+        a = float(np.exp(self.normalisation.log_a(vector, n_threads=n_threads)[0]))
+        catalogue = generator.generate(math.ceil(n_lenses / a), seed, n_threads=n_threads)
+        return _observables(LensData.from_catalogue(catalogue))
+
     def to_dict(self) -> dict[str, Any]:
         """Return data and selection as plain values."""
         return {
@@ -117,6 +167,10 @@ class PairSample:
             "selection": self.selection,
             "noise": self.noise.to_dict(),
         }
+
+
+def _observables(lenses: LensData) -> dict[str, Array]:
+    return {name: np.asarray(getattr(lenses, name)) for name in OBSERVABLES}
 
 
 def _check_redshifts(

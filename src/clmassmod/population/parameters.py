@@ -162,6 +162,12 @@ def checked_box(box: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float
     return result
 
 
+def range_text(ranges: Mapping[str, tuple[float, float]]) -> str:
+    """Return the ranges that are not single values as text."""
+    # sorted, as files keep them: a hash is over this text
+    return ", ".join(f"{n} {a:g} to {b:g}" for n, (a, b) in sorted(ranges.items()) if a != b)
+
+
 def checked_points(vectors: Any) -> Array:
     """Return points (n, 15) of a population whose scatters are > 0."""
     points = np.atleast_2d(np.asarray(vectors, dtype=np.float64))

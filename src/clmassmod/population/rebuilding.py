@@ -19,6 +19,7 @@ def likelihood_from_dict(
     content: Mapping[str, Any],
     lenses: LensData,
     *,
+    tables: str | os.PathLike[str] | None = None,
     n_threads: int = 1,
     progress: bool = False,
 ) -> LensPopulationLikelihood:
@@ -29,6 +30,8 @@ def likelihood_from_dict(
     content : mapping
     lenses : LensData
         The data, which `content` knows by their hash only.
+    tables : path, optional
+        Folder where kernels and A are kept, as of `LensPopulationLikelihood`.
     n_threads : int, >= 0
     progress : bool
 
@@ -58,6 +61,7 @@ def likelihood_from_dict(
         noise=MockNoise.from_dict(content["noise"]),
         n_galaxies=content["n_galaxies"],
         cosmology=cosmology_from_dict(content["cosmology"]),
+        tables=tables,
         n_threads=n_threads,
         progress=progress,
     )

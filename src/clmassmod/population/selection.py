@@ -22,12 +22,13 @@ from ..stronglens.observation import Detection, MagnitudeLimit, MockNoise
 from ..stronglens.relations import Constant, Independent
 from ..stronglens.source_counts import SourceCounts
 from ..stronglens.source_population import SourcePopulation
+from ..table.files import ABOUT
 from ..table.store import Content, content_hash, read_content, write_content
 from .cross_section import CrossSection, DetectedCounts, concentrations
 from .kept_tables import kept, table_path
 from .kernel_inputs import BoxSteps
 from .kernels import DEFAULT_BOX
-from .parameters import PopulationParameters, checked_box
+from .parameters import PopulationParameters, checked_box, range_text
 from .selection_grid import SelectionGrid
 
 if TYPE_CHECKING:
@@ -120,6 +121,8 @@ class SelectionNormalisation:
             "form": self.form,
             "several": self._several,
             "support": {name: list(ends) for name, ends in self.grid.support.items()},
+            ABOUT: f"selection ({self.form})  {self.grid.n_nodes} nodes, in "
+            + range_text(self.grid.support),
         }
         return Content(arrays, attributes)
 

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     AnyTable = Table | KernelTable
 
 KINDS = ("grid", "kernel")
+ABOUT = "about"
+"""Attribute of files that hold no table to interpolate in: one line that says what they do."""
 _OF_BUILD = (POOL, NODES)
 _VALUES = ("values", "coef")
+_OF_LIKELIHOOD = ("nodes", "gamma")
 
 
 @dataclass(frozen=True)
@@ -91,10 +94,24 @@ def verify_table(path: str | os.PathLike[str]) -> AnyTable:
     return table
 
 
+def verify_file(path: str | os.PathLike[str]) -> None:
+    """Check everything in a file under ``data/tables``, a table or not.
+
+    Raises
+    ------
+    FormatError
+        The first thing that is wrong.
+    """
+    if ABOUT not in read_content(path).attributes:
+        verify_table(path)
+
+
 def describe_file(path: str | os.PathLike[str]) -> str:
-    """Return one line about the table of a file, without reading its values."""
-    content = read_content(path, verify=False, skip=(*_OF_BUILD, *_VALUES))
+    """Return one line about what a file holds, without reading its values."""
+    content = read_content(path, verify=False, skip=(*_OF_BUILD, *_VALUES, *_OF_LIKELIHOOD))
     given = content.attributes
+    if ABOUT in given:
+        return str(given[ABOUT])
     if given.get("kind", KINDS[0]) == "kernel":
         what = f"kernel  {given['n_centres']} centres, {' x '.join(given['names'])}"
     else:
@@ -115,7 +132,10 @@ def file_origin(path: str | os.PathLike[str]) -> tuple[str, ErrorReport]:
 def info_lines(path: str | os.PathLike[str]) -> list[str]:
     """Return what a file says about its table: axes, origin, checksum, errors."""
     content = read_content(path, skip=_OF_BUILD)
-    table, given = _table(path, content), content.attributes
+    given = content.attributes
+    if ABOUT in given:
+        return [str(given[ABOUT]), f"  sha256 {content.root_hash}"]
+    table = _table(path, content)
     lines = [str(table)]
     lines += [
         f"  {name:<12} {knots.size:4d} knots from {knots[0]:.6g} to {knots[-1]:.6g}"
