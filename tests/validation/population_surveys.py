@@ -39,7 +39,7 @@ PRIOR = {
     "sigma_g": (0.12, 0.32),
 }
 """Uniform priors, four to nine standard deviations of 100 lenses wide, and box of the kernels."""
-FEWER_SOURCES = 0.05
+FEWER_SOURCES = 0.1
 """Of the default density, in surveys with truths from the prior: the likelihood takes lenses as
 independent, and several behind one massive halo are not. At the default density that is a quarter
 of all lenses where haloes are heaviest."""
@@ -181,7 +181,7 @@ def kernels_without_jacobian(kernels: LensKernels, lenses: LensData) -> LensKern
 # -- posteriors -----------------------------------------------------------------------------------
 
 
-def posterior_samples(likelihood: Any, seed: int, n: int = 1000, least_ess: float = 500.0) -> Any:
+def posterior_samples(likelihood: Any, seed: int, n: int = 1000, least_ess: float = 400.0) -> Any:
     """Return n draws (n, d) from the posterior with a uniform prior in the likelihood's box.
 
     Importance sampling, adapted: draws from t distributions of five degrees of freedom with
@@ -190,9 +190,9 @@ def posterior_samples(likelihood: Any, seed: int, n: int = 1000, least_ess: floa
     """
     random = np.random.default_rng(seed)
     low, high = np.array([likelihood.support[name] for name in likelihood.names]).T
-    draws = low + (high - low) * random.random((768, low.size))
+    draws = low + (high - low) * random.random((512, low.size))
     log_weight = likelihood.log_likelihood(draws)
-    size, spread = 512, 1.5
+    size, spread = 384, 1.5
     for _ in range(30):
         temper = _temper(log_weight, 60.0)
         weight = _weights(temper * log_weight)
@@ -200,7 +200,7 @@ def posterior_samples(likelihood: Any, seed: int, n: int = 1000, least_ess: floa
             ess = 1.0 / np.sum(weight**2)
             if ess >= least_ess:
                 return draws[random.choice(len(draws), n, p=weight)]
-            size, spread = int(min(6000, max(1536, 1.3 * least_ess * len(draws) / ess))), 1.0
+            size, spread = int(min(6000, max(1280, 1.3 * least_ess * len(draws) / ess))), 1.0
         mean = weight @ draws
         covariance = spread * (weight * (draws - mean).T) @ (draws - mean)
         covariance += np.diag((1e-3 * (high - low)) ** 2)

@@ -21,8 +21,8 @@ from clmassmod.provenance import provenance
 
 HERE = Path(__file__).parent
 SEED = 20261126
-N_CALIBRATION = 320
-"""Seven seconds of one core each."""
+N_CALIBRATION = 304
+"""Four seconds of one core each."""
 N_CONTROLS = 50
 """A minute of one core each."""
 CONTROL_LENSES = 1200
