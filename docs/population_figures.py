@@ -2,7 +2,7 @@
 
 Usage: python docs/population_figures.py [FOLDER]     (FOLDER: this one by default)
 
-Ten minutes of one core. The numbers of the calibration, of its controls and of single lenses are
+Three minutes of one core. The numbers of the calibration, of its controls and of single lenses are
 those that the scripts in tests/validation left in JSON files there.
 """
 
@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from clmassmod.inference import PriorSet, Uniform, run_mcmc
 from clmassmod.inference_plotting import rank_ecdf
 from clmassmod.plotting import corner_figure, new_figure, save_figure
 from clmassmod.population import LensData, PopulationParameters, build_kernels
@@ -83,49 +82,26 @@ def controls():
 # -- one large survey -----------------------------------------------------------------------------
 
 
-def box_around(lenses, folder, reach=5.5):
-    """Return walls `reach` standard deviations around a first best fit."""
-    first = surveys.right_likelihood(lenses[:300], folder)
-    best, covariance = surveys.best_fit(first, surveys.PARAMETERS.values)
-    sd = np.sqrt(np.diag(covariance) * 300 / len(lenses))
-    rough = {
-        name: (max(low, b - 2 * reach * s), min(high, b + 2 * reach * s))
-        for (name, (low, high)), b, s in zip(surveys.PRIOR.items(), best, sd, strict=True)
-    }
-    second = surveys.right_likelihood(lenses, folder, rough)
-    best, covariance = surveys.best_fit(second, best)
-    sd = np.sqrt(np.diag(covariance))
-    return {
-        name: (max(low, b - reach * s), min(high, b + reach * s))
-        for (name, (low, high)), b, s in zip(surveys.PRIOR.items(), best, sd, strict=True)
-    }
-
-
-def chain_of(likelihood):
-    """Return a chain with uniform priors in the box."""
-    priors = PriorSet({name: Uniform(*ends) for name, ends in likelihood.support.items()})
-    return run_mcmc(likelihood, priors, seed=1, target_ess=1000)
-
-
 def recovery(folder):
     """Return the corner plot of 1000 lenses with the truth."""
     truth = surveys.PARAMETERS.values
     lenses = surveys.survey(truth, SEED, 1000)
-    likelihood = surveys.right_likelihood(lenses, folder, box_around(lenses, folder))
-    chain = chain_of(likelihood)
-    print("1000 lenses", likelihood.error_budget(), *chain.summary_lines(), sep="\n")
-    cov = np.cov(chain.samples.T)
-    away = truth - chain.samples.mean(axis=0)
-    print(f"chi2 of the truth {away @ np.linalg.solve(cov, away):.2f} of 6")
-    return corner_figure(chain.samples, [LABELS[name] for name in chain.names], list(truth))
+    likelihood = surveys.right_likelihood(lenses, folder, calibration.CONTROL_BOX)
+    draws = surveys.posterior_samples(likelihood, 1, 4000, 2000.0)
+    mean, sd = draws.mean(axis=0), draws.std(axis=0)
+    print("1000 lenses", likelihood.error_budget())
+    for name, *numbers in zip(surveys.NAMES, truth, mean, sd, (truth - mean) / sd, strict=True):
+        print(name, *np.round(numbers, 4))
+    away = (truth - mean) @ np.linalg.solve(np.cov(draws.T), truth - mean)
+    print(f"chi2 of the truth {away:.2f} of 6, p = {stats.chi2.sf(away, 6):.2g}")
+    return corner_figure(draws, [LABELS[name] for name in surveys.NAMES], list(truth))
 
 
 def doubled(folder):
     """Return densities of alpha_sps by both declarations on one mock selected on its data."""
     truth = surveys.PARAMETERS.values
     lenses = surveys.survey(truth, SEED + 1, 1200)
-    box = box_around(lenses, folder)
-    right = surveys.right_likelihood(lenses, folder, box)
+    right = surveys.right_likelihood(lenses, folder, calibration.CONTROL_BOX)
     wrong = surveys.doubled_detection(right, folder)
     figure = new_figure(8.0, 3.2)
     left, middle = figure.subplots(1, 2)
@@ -133,7 +109,7 @@ def doubled(folder):
         (right, 'selection="on_data", as it was', BLUE, "-"),
         (wrong, 'selection="independent": counted twice', VERMILLION, "--"),
     ):
-        draws = surveys.posterior_samples(likelihood, 1, 4000, 3000.0)
+        draws = surveys.posterior_samples(likelihood, 1, 4000, 1500.0)
         print(label, draws.mean(axis=0).round(4), draws.std(axis=0).round(4))
         x = np.linspace(draws[:, 0].min(), draws[:, 0].max(), 200)
         left.plot(x, stats.gaussian_kde(draws[:, 0])(x), color=colour, ls=style, label=label)

@@ -27,10 +27,10 @@ from kernel_reference import BruteForce
 HERE = Path(__file__).parent
 SEED = 20261127
 N_FRESH = 200
-N_POINTS = 16
+N_POINTS = 6
 DEPTH = 12.0
 """Points further below the best of a lens do not count."""
-NEARER = 1e-4
+NEARER = 3e-4
 """Where the first brute force differs by more than this, the finer one decides."""
 PARAMETERS = PopulationParameters(LensPopulation())
 SHIFT = np.array([0.02, 0.05, 0.05, 0.02, 0.03, 0.01])
@@ -103,8 +103,8 @@ def measured(folder: Path) -> list[dict]:
             if not path.exists():
                 one = compared(kernels[[i]], data[[i]], usual)
                 one["finer"] = False
-                # every twentieth lens as well, to see what the usual grid is worth
-                if one["error"] > NEARER or i % 20 == 0:
+                # every fortieth lens as well, to see what the usual grid is worth
+                if one["error"] > NEARER or i % 40 == 0:
                     finer = finer or BruteForce.fine(48, 1e-3)
                     usual_error = one["error"]
                     one = compared(kernels[[i]], data[[i]], finer)

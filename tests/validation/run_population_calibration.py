@@ -28,13 +28,13 @@ N_CONTROLS = 50
 CONTROL_LENSES = 1200
 CONTROL_BOX = {
     "alpha_sps": (-0.045, 0.045),
-    "mu_h": (12.5, 13.3),
-    "beta_h": (1.65, 2.45),
-    "sigma_h": (0.22, 0.52),
-    "mu_g": (0.8, 1.2),
-    "sigma_g": (0.12, 0.28),
+    "mu_h": (12.41, 13.41),
+    "beta_h": (1.54, 2.54),
+    "sigma_h": (0.2, 0.54),
+    "mu_g": (0.76, 1.24),
+    "sigma_g": (0.11, 0.29),
 }
-"""Around the default population: four to nine standard deviations of 1200 lenses."""
+"""Around the default population: five to eight standard deviations of 1200 lenses."""
 
 
 # -- calibration ----------------------------------------------------------------------------------
