@@ -217,7 +217,7 @@ def _sizes(first: Array, last: Array, step: float, shift: float) -> Array:
     """Return as many multiples of `step`, moved by `shift` steps, for each range (n, sizes)."""
     begin = np.floor(first / step - shift)
     n = int(np.max(np.ceil(last / step - shift) - begin)) + 1
-    return step * (begin[:, None] + np.arange(n) + shift)
+    return np.asarray(step * (begin[:, None] + np.arange(n) + shift))
 
 
 def _true_mass(x: Any, alpha: float, beta: float, pivot: float) -> Any:
