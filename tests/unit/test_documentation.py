@@ -103,8 +103,9 @@ def test_every_module_of_the_notes_exists():
         assert all(hasattr(module, one) for one in public), (name, public)
 
 
-@pytest.mark.parametrize("name", ["configuration", "mock_configuration", "table_configuration"])
-def test_pages_of_the_configuration_are_current(name):
+@pytest.mark.parametrize("kind", ["", "mock_", "infer_", "table_"])
+def test_pages_of_the_configuration_are_current(kind):
+    name = f"{kind}configuration"
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)

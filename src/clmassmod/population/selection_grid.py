@@ -109,7 +109,7 @@ class SelectionGrid:
                 raise ParameterError(f"population: {name}", support[name][0], "> 0: a scatter")
         steps = _steps(support)
         frame = np.array([*parameters.pivots, *parameters.gamma_support])
-        slopes = _slopes(support, frame, shift)
+        slopes = slope_nodes(support, frame, shift)
         log_mstar = _lattice(*_mass_range(support, frame), steps[0], shift)
         log_re = _sizes(*_size_ranges(support, frame, log_mstar), steps[1], shift)
         log_mhalo, windows = _mass_windows(
@@ -190,7 +190,7 @@ def _steps(support: Ranges) -> Array:
     return STEP * np.array([sharp, support["sigma_r"][0], support["sigma_h"][0]])
 
 
-def _slopes(support: Ranges, frame: Array, shift: float) -> Array:
+def slope_nodes(support: Ranges, frame: Array, shift: float = 0.0) -> Array:
     """Return Gauss-Legendre nodes and weights, a multiple of the core's lanes.
 
     A shifted grid has as many more of them.
@@ -217,7 +217,7 @@ def _sizes(first: Array, last: Array, step: float, shift: float) -> Array:
     """Return as many multiples of `step`, moved by `shift` steps, for each range (n, sizes)."""
     begin = np.floor(first / step - shift)
     n = int(np.max(np.ceil(last / step - shift) - begin)) + 1
-    return np.asarray(step * (begin[:, None] + np.arange(n) + shift))
+    return np.asarray(step * (begin[:, None] + np.arange(n) + shift), dtype=np.float64)
 
 
 def _true_mass(x: Any, alpha: float, beta: float, pivot: float) -> Any:
