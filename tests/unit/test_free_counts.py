@@ -356,7 +356,7 @@ def test_the_field_fixes_the_counts(likelihood):
 @pytest.mark.slow
 def test_scores_vanish_at_the_truth():
     """The mean slope of ln L_i - ln A in the counts is zero at the truth, and not elsewhere."""
-    data = LensData.from_catalogue(MockGenerator().generate(150_000, seed=77))
+    data = LensData.from_catalogue(MockGenerator().generate(80_000, seed=77))
     free = ("mu_h", "source_slope", "source_m_star")
     likelihood = LensPopulationLikelihood(data, free=free, box=POPULATION_BOX | COUNTS_BOX)
     for column in (1, 2):
