@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ._figure_tools import BLUE, GREY, VERMILLION, legend_above, new_figure, plain
+from ._figure_tools import BLUE, GREY, VERMILLION, legend_above, log_ticks, new_figure, plain
 from .population.likelihood import LensPopulationLikelihood
 from .population.predictive import Predictive
 
@@ -28,8 +28,8 @@ LABELS = {
 """Names of parameters as mathematics."""
 
 _OBSERVABLES = {
-    "x_a": r"$x_{\rm A}$ [kpc]",
-    "x_b": r"$x_{\rm B}$ [kpc]",
+    "x_a": r"$\log\,x_{\rm A}$ [kpc]",
+    "x_b": r"$\log\,|x_{\rm B}|$ [kpc]",
     "m_a": r"$m_{\rm A}$",
     "m_b": r"$m_{\rm B}$",
     "log_re": r"$\log\,R_{\rm e}$ [kpc]",
@@ -37,6 +37,8 @@ _OBSERVABLES = {
     "theta_e": r"$\theta_{\rm E}$ [arcsec]",
     "z_l": r"$z_{\rm l}$",
 }
+# their tails reach far out
+_LOGARITHMIC = ("x_a", "x_b")
 _COLUMNS = 3
 _POINTS = 61
 _TAILS = (0.005, 0.995)
@@ -59,15 +61,16 @@ def selection_along(likelihood: LensPopulationLikelihood, samples: Any) -> Figur
         low, high = likelihood.support[name]
         line = np.tile(centre, (_POINTS, 1))
         line[:, i] = np.linspace(low, high, _POINTS)
-        a = likelihood.selection_normalisation(line)
+        a = 1e3 * likelihood.selection_normalisation(line)
         a = a if a.ndim == 1 else a.mean(axis=1)
         axes.semilogy(line[:, i], a, color=BLUE, lw=1.4, label=r"$A(\eta)$")
         ends = np.quantile(points[:, i], (0.025, 0.975))
         axes.axvspan(*ends, color=GREY, alpha=0.25, lw=0, label="95 % of the posterior")
         axes.set_xlabel(LABELS.get(name, plain(name)))
         axes.set_xlim(low, high)
+        log_ticks(axes.yaxis, *axes.get_ylim())
     for axes in grid[::_COLUMNS]:
-        axes.set_ylabel("A, lenses per galaxy")
+        axes.set_ylabel("lenses per 1000 galaxies")
     legend_above(figure, grid[0])
     return figure
 
@@ -80,9 +83,12 @@ def predictive_histograms(predictive: Predictive) -> Figure:
     names = list(predictive.observed)
     figure, grid = _panels(len(names), 2.1)
     for name, axes in zip(names, grid, strict=False):
-        data = predictive.observed[name]
-        edges = _edges(data, [drawn[name] for drawn in predictive.drawn])
-        rows = np.array([_density(drawn[name], edges) for drawn in predictive.drawn])
+        data, *drawn = (
+            np.log10(np.abs(one[name])) if name in _LOGARITHMIC else one[name]
+            for one in (predictive.observed, *predictive.drawn)
+        )
+        edges = _edges(data, drawn)
+        rows = np.array([_density(one, edges) for one in drawn])
         for tail, alpha, label in ((0.025, 0.25, "95 % predicted"), (0.16, 0.35, "68 % predicted")):
             low, high = np.quantile(rows, (tail, 1.0 - tail), axis=0)
             axes.stairs(high, edges, baseline=low, fill=True, color=BLUE, alpha=alpha, label=label)

@@ -164,7 +164,8 @@ def checked_box(box: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float
 
 def range_text(ranges: Mapping[str, tuple[float, float]]) -> str:
     """Return the ranges that are not single values as text."""
-    return ", ".join(f"{n} {a:g} to {b:g}" for n, (a, b) in ranges.items() if a != b)
+    # sorted, as files keep them: a hash is over this text
+    return ", ".join(f"{n} {a:g} to {b:g}" for n, (a, b) in sorted(ranges.items()) if a != b)
 
 
 def checked_points(vectors: Any) -> Array:
