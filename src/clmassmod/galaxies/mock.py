@@ -72,6 +72,17 @@ class _Galaxies(NamedTuple):
     gamma: Complex
     member: bool
 
+    def select(self, keep: npt.NDArray[np.bool_]) -> _Galaxies:
+        return self._replace(
+            part=self.part[keep],
+            x=self.x[keep],
+            y=self.y[keep],
+            z_true=self.z_true[keep],
+            apparent=self.apparent[keep],
+            kappa=self.kappa[keep],
+            gamma=self.gamma[keep],
+        )
+
 
 @dataclass(frozen=True)
 class MockGalaxies:
@@ -293,9 +304,9 @@ class MockGalaxies:
         node = self._nodes(draws[kept, 3])
         kappa, gamma1, gamma2 = lens.convergence_shear(x + offset[0], y + offset[1])
         beta_s = self._beta_s(setting.redshift)[node]
-        kappa, gamma = beta_s * kappa, beta_s * (gamma1 + 1j * gamma2)
+        gamma: Complex = np.asarray(beta_s * (gamma1 + 1j * gamma2))
         z = self.sources.redshift[node]
-        sample = _Galaxies(part, x, y, z, z, kappa, gamma, False)
+        sample = _Galaxies(part, x, y, z, z, beta_s * kappa, gamma, False)
         return self._magnified(sample, setting) if counts else sample
 
     def _magnified(self, sample: _Galaxies, setting: _Setting) -> _Galaxies:
@@ -305,8 +316,7 @@ class MockGalaxies:
         with np.errstate(divide="ignore"):
             factor = np.minimum(mu ** (2.5 * self.count_slope - 1.0), self.largest_factor)
         chance = _draws(setting, "magnified counts", sample.part, 1)[:, 0]
-        kept = chance * self.largest_factor < factor
-        return _Galaxies(*(values[kept] for values in sample[:-1]), False)
+        return sample.select(chance * self.largest_factor < factor)
 
     def _members(self, setting: _Setting, offset: Array) -> _Galaxies:
         """Return members of the cluster around its true centre, which is at -offset."""
@@ -322,9 +332,10 @@ class MockGalaxies:
         kept = view.kept(x / setting.unit, y / setting.unit, draws[:, 2])
         part, x, y = part[kept], x[kept], y[kept]
         apparent = self.sources.redshift[self._nodes(draws[kept, 3])]
-        zero = np.zeros_like(x)
-        true = np.full_like(x, setting.redshift)
-        return _Galaxies(part, x, y, true, apparent, zero, zero.astype(np.complex128), True)
+        zero = np.zeros(x.size)
+        none = np.zeros(x.size, dtype=np.complex128)
+        true = np.full(x.size, setting.redshift)
+        return _Galaxies(part, x, y, true, apparent, zero, none, True)
 
     def _nodes(self, chance: Array) -> npt.NDArray[np.int64]:
         """Return a node of the redshift distribution for each random number."""
