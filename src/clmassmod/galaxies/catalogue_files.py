@@ -16,7 +16,6 @@ from .catalogue import COLUMNS, GalaxyCatalogue
 
 FORMATS = {".fits": "fits", ".fit": "fits", ".ecsv": "ascii.ecsv"}
 _HEADER = {"coordinate_system": "COORDSYS", "id": "OBJECT", "metadata": "CLMMETA"}
-# card values of FITS hold 68 characters; longer texts are continued by astropy
 
 
 def read_catalogue(
@@ -47,6 +46,7 @@ def read_catalogue(
         that is no number, not finite, masked, or out of range.
     """
     file = Path(path)
+    _check_names(columns or {})
     table = _read_table(file)
     try:
         result = catalogue_of_table(table, columns=columns, coordinate_system=coordinate_system)
@@ -67,9 +67,8 @@ def catalogue_of_table(
     A column without a unit is taken in that of `COLUMNS`.
     """
     names = dict(columns or {})
-    for name, theirs in names.items():
-        if name not in COLUMNS:
-            raise ParameterError("columns", name, f"one of {', '.join(COLUMNS)}")
+    _check_names(names)
+    for theirs in names.values():
         if theirs not in table.colnames:
             raise ParameterError(theirs, "absent", "a column of the table")
     content = {
@@ -86,6 +85,12 @@ def catalogue_of_table(
     )
 
 
+def _check_names(columns: Mapping[str, str]) -> None:
+    for name in columns:
+        if name not in COLUMNS:
+            raise ParameterError("columns", name, f"made of {', '.join(COLUMNS)}")
+
+
 def write_catalogue(catalogue: GalaxyCatalogue, path: str | os.PathLike[str]) -> None:
     """Write a catalogue as FITS or ECSV, by the suffix of `path`, atomically."""
     kind = _format(Path(path))
@@ -94,7 +99,13 @@ def write_catalogue(catalogue: GalaxyCatalogue, path: str | os.PathLike[str]) ->
         own = table.meta.pop("clmassmod")
         table.meta.update({_HEADER[key]: own[key] for key in _HEADER})
     with atomic_path(path) as temporary:
-        table.write(temporary, format=kind, overwrite=True)
+        if kind == "fits":
+            from astropy.io import fits
+
+            hdus = fits.HDUList([fits.PrimaryHDU(), fits.table_to_hdu(table)])
+            hdus.writeto(temporary, overwrite=True, checksum=True)
+        else:
+            table.write(temporary, format=kind, overwrite=True)
 
 
 def _format(path: Path) -> str:
@@ -104,6 +115,7 @@ def _format(path: Path) -> str:
 
 
 def _read_table(path: Path) -> Any:
+    from astropy.io import fits
     from astropy.table import Table
 
     kind = _format(path)
@@ -112,7 +124,12 @@ def _read_table(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # a truncated file is only a warning to astropy
-            return Table.read(path, format=kind)
+            if kind != "fits":
+                return Table.read(path, format=kind)
+            # our own stream: astropy leaves that of a damaged file open
+            with open(path, "rb") as stream:
+                hdus = fits.open(stream, memmap=False, checksum=True)
+                return Table.read(hdus, format="fits", hdu=1)
     except Exception as error:  # whatever the format library raises on a damaged file
         raise FormatError(path, "file", f"not a readable {kind} table ({error})") from error
 
