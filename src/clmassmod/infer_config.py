@@ -118,6 +118,11 @@ def _check_priors(priors: dict[str, Any], free: list[str], place: Place) -> None
             if name not in free:
                 inside.unknown(name, free)
         priors[key] = dict(one)
+        _check_prior_set({key: priors[key]}, inside)
+    _check_prior_set(priors, place)
+
+
+def _check_prior_set(priors: dict[str, Any], place: Place) -> None:
     try:
         PriorSet(priors)
     except (ParameterError, TypeError, ValueError) as error:
