@@ -176,7 +176,7 @@ def test_a_changed_bit_of_a_fits_file_is_found(tmp_path):
     data = bytearray(path.read_bytes())
     data[-2880 + 5] ^= 1  # in the last block, that of the numbers
     path.write_bytes(bytes(data))
-    with pytest.raises(FormatError, match="(?i)checksum"):
+    with pytest.raises(FormatError, match="Checksum"):
         GalaxyCatalogue.read(path)
 
 
