@@ -123,7 +123,7 @@ def fitted_mass(profile, observable):
     else:
         massmod.obs_delta_sigma = profile.to_delta_sigma()
     fit = massmod.fit_mass_profiles("curvefit")[0][0]
-    return fit.mass, np.mean(fit.mass_err)
+    return fit.mass, np.mean(fit.errors["mass"])
 
 
 @pytest.mark.parametrize("observable", ["shear", "surface density"])
