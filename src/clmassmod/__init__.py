@@ -46,12 +46,12 @@ _PUBLIC = {
     "load_reference": ".cluster.reference",
 }
 # modules that are reached as attributes of the package
-_MODULES = ("errors", "inference", "population", "stronglens", "utils")
+_MODULES = ("errors", "galaxies", "inference", "population", "stronglens", "utils")
 
 __all__ = ["__version__", *_PUBLIC, *_MODULES]
 
 if TYPE_CHECKING:
-    from . import errors, inference, population, stronglens, utils
+    from . import errors, galaxies, inference, population, stronglens, utils
     from .cluster.comparison import compare_models
     from .cluster.massmod import CLMassMod, FitInfo
     from .cluster.program import run_fit
