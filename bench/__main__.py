@@ -22,6 +22,8 @@ WORKLOADS = {
     "s3": "s3_population",
     "s4": "s4_selection",
     "s5": "s5_mock",
+    "s6": "s6_sampling",
+    "s7": "s7_many_lenses",
     "i1": "i1_interpolation",
     "g1": "g1_package",
 }

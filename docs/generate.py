@@ -15,6 +15,7 @@ from clmassmod.cluster.simulation import area_nodes, simulate_sample
 from clmassmod.config import describe_config, describe_mock_config
 from clmassmod.galaxies import FieldOfView, MockGalaxies, RadialBins, build_profile
 from clmassmod.galaxy_plotting import catalogue_and_profile
+from clmassmod.infer_config import describe_infer_config
 from clmassmod.lens_plotting import image_configuration, population_corner
 from clmassmod.maps import ProfileField
 from clmassmod.plotting import mass_posteriors, save_figure
@@ -53,6 +54,21 @@ the current folder. In INI files, keys outside any section stand under `[clmassm
 """
 
 
+INFER_HEAD = """\
+# Configuration of an inference
+
+Written by `docs/generate.py` from the schema itself; `clmassmod config --infer` prints the same
+tables. What is done with it: [From a configuration to a posterior](population.md).
+
+A configuration is a TOML, YAML, JSON or INI file. `sim_id`, `run_id` and `file` in `[data]` must
+be given. Keys of relations that show no default take that of the preset; those of free parameters
+do not matter. An unknown key is an error that names the nearest known one. The path of the data is
+relative to the folder of the file. In INI files, keys outside any section stand under
+`[clmassmod]`.
+
+"""
+
+
 TABLE_HEAD = """\
 # Configuration of a table
 
@@ -74,6 +90,11 @@ def configuration_page():
 def mock_configuration_page():
     """Return the text of mock_configuration.md."""
     return MOCK_HEAD + describe_mock_config()
+
+
+def infer_configuration_page():
+    """Return the text of infer_configuration.md."""
+    return INFER_HEAD + describe_infer_config()
 
 
 def table_configuration_page():
@@ -167,6 +188,7 @@ def main(folder):
     target = Path(folder)
     (target / "configuration.md").write_text(configuration_page(), encoding="utf-8")
     (target / "mock_configuration.md").write_text(mock_configuration_page(), encoding="utf-8")
+    (target / "infer_configuration.md").write_text(infer_configuration_page(), encoding="utf-8")
     (target / "table_configuration.md").write_text(table_configuration_page(), encoding="utf-8")
     (target / "profiles.md").write_text(profiles_page(), encoding="utf-8")
     save_figure(demo_figure(), target / "figures" / "demo.png")

@@ -1,8 +1,8 @@
-"""The command line: ``clmassmod demo``, ``fit``, ``mock``, ``tables``, ``info``, ``config``.
+"""The command line: ``demo``, ``fit``, ``mock``, ``infer``, ``tables``, ``info``, ``config``.
 
 Exit codes: 0 done (perhaps with warnings), 2 wrong usage, 65 bad data or configuration,
-70 an internal error, 75 interrupted: run the same command again (fits and tables go on, mocks
-start anew).
+70 an internal error, 75 interrupted: run the same command again (fits, inferences and tables go
+on, mocks start anew).
 """
 
 from __future__ import annotations
@@ -223,6 +223,8 @@ def _infer(options: argparse.Namespace) -> None:
     from .inference.run_directory import run_folder
 
     info = load_infer_config(options.config)
+    if options.data is not None:
+        info["data"]["file"] = os.path.abspath(options.data)
     options.results = str(run_folder(info["sim_id"], info["run_id"], options.root))
     outcome = run_infer(
         info,
@@ -479,6 +481,7 @@ def _add_inference(commands: Any, common: argparse.ArgumentParser) -> None:
         "--threads", type=_not_negative, metavar="T", help="in place of n_threads; 0 for all"
     )
     infer.add_argument("--root", metavar="DIR", help="folder that holds data/ and inference/")
+    infer.add_argument("--data", metavar="FILE", help="in place of [data] file")
     infer.set_defaults(run=_infer)
 
     again = argparse.ArgumentParser(add_help=False)

@@ -27,6 +27,7 @@ from .kernel_arrays import (
     read_arrays,
     sum_lenses,
 )
+from .kernel_forms import KernelForm
 from .kernel_inputs import BoxSteps, PairInputs
 from .lens_data import LensData
 from .parameters import PopulationParameters
@@ -41,6 +42,8 @@ Array = npt.NDArray[np.float64]
 # another number when the kernels of the same arguments change: files of older ones are not read
 _NUMBERS = 1
 _BLOCK = 64
+# ln weights below this one are those of nodes that fill vectors
+_FILL = -1e29
 # sizes with errors: reach and first step of their nodes in standard deviations, the change of
 # ln L between two steps that is small enough, and the last step
 _SIZE_REACH, _SIZE_STEP, _SIZE_CHANGE, _SIZE_LAST = 5.0, 1.0, 0.1, 0.0625
@@ -94,8 +97,9 @@ class KernelBuilder:
         detection: MagnitudeLimit | None,
         cosmology: FLRW | None,
         accuracy: KernelAccuracy,
+        form: KernelForm | None,
     ) -> None:
-        self.data, self.box, self.accuracy = data, box, accuracy
+        self.data, self.box, self.accuracy, self.form = data, box, accuracy, form
         universe = resolve_cosmology(cosmology)
         steps = BoxSteps(parameters, box)
         self.steepest = steps.steepest
@@ -116,6 +120,7 @@ class KernelBuilder:
             None if detection is None else detection.to_dict(),
             repr(universe),
             accuracy,
+            *(() if form is None else (form.to_dict(data.z_l),)),
         )
 
     def build(self, n_threads: int, progress: bool, folder: Path | None) -> Arrays:
@@ -125,7 +130,7 @@ class KernelBuilder:
         n, blocks = len(self.data), []
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-        with tqdm(total=n, disable=not progress, unit="lens") as bar:
+        with tqdm(total=n, desc="kernels", unit="lens", disable=not progress) as bar:
             for first in range(0, n, _BLOCK):
                 lenses = np.arange(first, min(first + _BLOCK, n))
                 blocks.append(self._kept_block(lenses, n_threads, folder))
@@ -194,6 +199,11 @@ class KernelBuilder:
             self.settings,
             n_threads,
         )
+        for i, result in enumerate(results):
+            if self.form is not None and result is not None:
+                self._apply_form(
+                    self.form, int(lens[i]), float(log_re[i]), int(which[1, i]), result
+                )
         weight = inputs.log_weight_c[node] + inputs.log_area[lens]
         return [
             KernelPart(int(i), s, re, w + r[2], r[0], r[1], r[3], r[4])
@@ -202,6 +212,24 @@ class KernelBuilder:
             )
             if r is not None
         ]
+
+    def _apply_form(
+        self, form: KernelForm, lens: int, log_re: float, relation: int, result: tuple[Any, ...]
+    ) -> None:
+        """Multiply the weights of nodes by the form's factor."""
+        nodes, gamma = result[0], np.repeat(self.inputs.slopes[result[1]], core.CHUNK)
+        used = nodes[2] > _FILL
+        log_mstar, log_mhalo = nodes[:2, used].astype(np.float64)
+        columns = np.stack(
+            [
+                log_mstar,
+                np.full_like(log_mstar, log_re),
+                log_mhalo,
+                gamma[used],
+                self.inputs.c200(relation, log_mhalo),
+            ]
+        )
+        nodes[2, used] += form.log_factor(float(self.data.z_l[lens]), columns)
 
     def _sized(self, lens: int, n_threads: int) -> tuple[list[KernelPart], float]:
         """Return the parts of a lens whose size has an error, and the error their nodes leave.

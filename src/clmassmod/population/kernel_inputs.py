@@ -176,6 +176,13 @@ class PairInputs:
         """Nodes of the scatter of the concentration."""
         return int(self.log_weight_c.size)
 
+    def c200(self, relation: int, log_mhalo: Array) -> Array:
+        """Return the concentrations (n,) of halo masses, of one of the `relations`."""
+        scaled = (log_mhalo - 11.0) / 5.0
+        return np.asarray(
+            np.exp(np.polynomial.polynomial.polyval(scaled, self.relations[relation]))
+        )
+
     def parts(
         self, lenses: npt.NDArray[np.intp], log_re: Array, node: npt.NDArray[np.intp]
     ) -> tuple[Array, npt.NDArray[np.uintp]]:

@@ -16,12 +16,14 @@ from .._core import population as core
 from ..errors import ParameterError, nearest
 from ..provenance import digest
 from ..stronglens.mass_sampler import LensPopulation
-from ..stronglens.observation import MagnitudeLimit
+from ..stronglens.observation import MagnitudeLimit, MockNoise
 from ..stronglens.source_population import SourcePopulation
 from ..table.store import Content, content_hash, write_content
+from .cross_section import DetectedCounts
 from .kept_tables import kept, table_path
 from .kernel_arrays import core_points, kernel_content, offsets, read_arrays, sum_lenses
 from .kernel_builder import KernelAccuracy, KernelBuilder
+from .kernel_forms import KernelForm, checked_form
 from .lens_data import LensData
 from .parameters import PopulationParameters, checked_box, checked_points
 
@@ -183,7 +185,9 @@ def build_kernels(
     box: Mapping[str, tuple[float, float]] | None = None,
     *,
     selection: str = "on_data",
+    form: str = "lenses",
     detection: MagnitudeLimit | None = None,
+    noise: MockNoise | None = None,
     cosmology: FLRW | None = None,
     accuracy: KernelAccuracy | None = None,
     n_threads: int = 1,
@@ -205,8 +209,13 @@ def build_kernels(
     selection : {"on_data", "independent"}
         Whether the data themselves decided on the detection. If another draw of the noise
         did, the integral over source magnitudes carries the probability of detection.
+    form : {"lenses", "any_lens", "one_lens"}
+        What a galaxy with several lensed sources counts for, as in A: its integrand has the
+        factor 1, ``(1 - e^-Lambda) / Lambda`` or ``e^-Lambda``.
     detection : MagnitudeLimit, optional
-        For ``selection="independent"``.
+        For ``selection="independent"``, and Lambda.
+    noise : MockNoise, optional
+        For Lambda.
     cosmology : astropy cosmology, optional
     accuracy : KernelAccuracy, optional
     n_threads : int, >= 0
@@ -235,15 +244,23 @@ def build_kernels(
     still; a time delay is another factor of the integrand.
     """
     parameters = PopulationParameters(population or LensPopulation())
-    counts = (sources or SourcePopulation()).counts
+    behind = sources or SourcePopulation()
     ranges = checked_box(DEFAULT_BOX if box is None else box)
     if selection not in SELECTIONS:
         hint = nearest(str(selection), SELECTIONS)
         raise ParameterError("selection", selection, f"one of {', '.join(SELECTIONS)}", hint)
     checked_threads(n_threads)
     fine = accuracy or KernelAccuracy()
-    other_draw = (detection or MagnitudeLimit()) if selection == "independent" else None
-    builder = KernelBuilder(data, parameters, counts, ranges, other_draw, cosmology, fine)
+    limit = detection or MagnitudeLimit()
+    other_draw = limit if selection == "independent" else None
+    factor = None
+    if checked_form(form) != "lenses":
+        detected = DetectedCounts(behind, limit, (noise or MockNoise()).magnitude)
+        n = parameters.population.sersic_n
+        factor = KernelForm(form, detected, behind, n, cosmology)
+    builder = KernelBuilder(
+        data, parameters, behind.counts, ranges, other_draw, cosmology, fine, factor
+    )
     identity = builder.identity
 
     def build(parts: Path | None) -> LensKernels:

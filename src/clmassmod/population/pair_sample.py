@@ -20,6 +20,7 @@ from ..stronglens.relations import Constant
 from ..stronglens.source_population import SourcePopulation
 from .kernels import KernelAccuracy, build_kernels
 from .lens_data import LensData
+from .pair_mocks import mock_pairs, observables
 from .parameters import PARAMETERS, population_of
 from .selection import build_selection
 
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
     from astropy.cosmology import FLRW
 
 Array = npt.NDArray[np.float64]
-
-
-OBSERVABLES = ("x_a", "x_b", "m_a", "m_b", "log_re", "log_msps")
-"""Columns of `LensData` that a posterior predicts."""
 
 
 class PairSample:
@@ -46,6 +43,7 @@ class PairSample:
         box: Mapping[str, tuple[float, float]],
         *,
         selection: str,
+        form: str,
         detection: MagnitudeLimit,
         noise: MockNoise,
         cosmology: FLRW,
@@ -54,10 +52,8 @@ class PairSample:
         n_threads: int,
         progress: bool,
     ) -> None:
-        if not isinstance(lenses, LensData):
-            raise ParameterError("lenses", lenses, "LensData, for data='image_pairs'")
-        _check_redshifts(lenses, population, sources)
-        self.lenses, self.selection, self.noise = lenses, selection, noise
+        check_pairs(lenses, population, sources)
+        self.lenses, self.selection, self.form, self.noise = lenses, selection, form, noise
         self._population, self._sources = population, sources
         self._detection, self._cosmology = detection, cosmology
         self.kernels = build_kernels(
@@ -66,7 +62,9 @@ class PairSample:
             sources,
             box,
             selection=selection,
+            form=form,
             detection=detection,
+            noise=noise,
             cosmology=cosmology,
             accuracy=accuracy,
             n_threads=n_threads,
@@ -79,6 +77,7 @@ class PairSample:
             noise,
             detection,
             box,
+            form=form,
             cosmology=cosmology,
             n_threads=n_threads,
             progress=progress,
@@ -130,6 +129,7 @@ class PairSample:
             self.noise,
             self._detection,
             box,
+            form=self.form,
             cosmology=self._cosmology,
             shift=0.5,
             n_threads=n_threads,
@@ -140,7 +140,7 @@ class PairSample:
 
     def observed(self) -> dict[str, Array]:
         """Return positions, magnitudes, stellar masses and sizes."""
-        return _observables(self.lenses)
+        return observables(self.lenses)
 
     def mock(
         self, vector: Array, survey: Array, n_lenses: int, seed: int, n_threads: int
@@ -156,8 +156,7 @@ class PairSample:
             cosmology=self._cosmology,
         )
         a = float(np.exp(self.normalisation.log_a(vector, n_threads=n_threads)[0]))
-        catalogue = generator.generate(math.ceil(n_lenses / a), seed, n_threads=n_threads)
-        return _observables(LensData.from_catalogue(catalogue))
+        return mock_pairs(generator, math.ceil(n_lenses / a), self.form, seed, n_threads)
 
     def to_dict(self) -> dict[str, Any]:
         """Return data and selection as plain values."""
@@ -165,32 +164,33 @@ class PairSample:
             "data": "image_pairs",
             "lenses": self.lenses.hash,
             "selection": self.selection,
+            "form": self.form,
             "noise": self.noise.to_dict(),
         }
 
 
-def _observables(lenses: LensData) -> dict[str, Array]:
-    return {name: np.asarray(getattr(lenses, name)) for name in OBSERVABLES}
-
-
-def _check_redshifts(
-    lenses: LensData, population: LensPopulation, sources: SourcePopulation
-) -> None:
-    """Lenses and sources are where the galaxies and sources that A counts are."""
+def check_pairs(lenses: Any, population: LensPopulation, sources: SourcePopulation) -> None:
+    """Lenses are image pairs, where the galaxies and sources that A counts are."""
+    if not isinstance(lenses, LensData):
+        raise ParameterError("lenses", lenses, "LensData, for data='image_pairs'")
     z = sources.redshifts
-    low, high = float(z.min()), float(z.max())
-    _check_range("z_s", lenses.z_s, low, high, "the sources")
+    check_range("lenses.z_s", lenses.z_s, float(z.min()), float(z.max()), "the sources")
+    check_range("lenses.z_l", lenses.z_l, *redshift_range(population), "the population")
+
+
+def redshift_range(population: LensPopulation) -> tuple[float, float]:
+    """Return the ends of the redshifts of the galaxies."""
     if isinstance(population.z_l, Constant):
-        low = high = float(population.z_l.value)
-    else:
-        low, high = (float(v) for v in population.z_l.distribution.quantile([0.0, 1.0]))
-    _check_range("z_l", lenses.z_l, low, high, "the population")
+        return float(population.z_l.value), float(population.z_l.value)
+    low, high = population.z_l.distribution.quantile([0.0, 1.0])
+    return float(low), float(high)
 
 
-def _check_range(name: str, column: Array, low: float, high: float, of: str) -> None:
+def check_range(name: str, column: Array, low: float, high: float, of: str) -> None:
+    """Refuse a redshift outside the range of those that the likelihood is made for."""
     wrong = (column < low - 1e-9) | (column > high + 1e-9)
     if wrong.any():
         at = int(np.argmax(wrong))
         allowed = f"{low:g}" if low == high else f"{low:g} to {high:g}"
         allowed += f", as of {of}, for which A is made"
-        raise ParameterError(f"lenses.{name}[{at}]", float(column[at]), allowed)
+        raise ParameterError(f"{name}[{at}]", float(column[at]), allowed)

@@ -11,6 +11,7 @@ from ..errors import FitError
 from ..stronglens.mass_sampler import LensPopulation
 from ..stronglens.observation import MagnitudeLimit, MockNoise, detection_from_dict
 from ..stronglens.source_population import SourcePopulation
+from .galaxy_data import GalaxyData
 from .lens_data import LensData
 from .likelihood import LensPopulationLikelihood
 
@@ -18,6 +19,7 @@ from .likelihood import LensPopulationLikelihood
 def likelihood_from_dict(
     content: Mapping[str, Any],
     lenses: LensData,
+    non_lenses: GalaxyData | None = None,
     *,
     tables: str | os.PathLike[str] | None = None,
     n_threads: int = 1,
@@ -30,6 +32,8 @@ def likelihood_from_dict(
     content : mapping
     lenses : LensData
         The data, which `content` knows by their hash only.
+    non_lenses : GalaxyData, optional
+        Those of a complete sample.
     tables : path, optional
         Folder where kernels and A are kept, as of `LensPopulationLikelihood`.
     n_threads : int, >= 0
@@ -48,6 +52,12 @@ def likelihood_from_dict(
             f"{lenses.hash[:16]}..., that of the run's {content['n_lenses']} lenses is "
             f"{content['lenses'][:16]}..."
         )
+    found = None if non_lenses is None else non_lenses.hash
+    if found != content.get("non_lenses"):
+        raise FitError(
+            "these are not the galaxies without a lens of the run: their hash is "
+            f"{str(found)[:16]}, that of the run's {str(content.get('non_lenses'))[:16]}"
+        )
     detection = detection_from_dict(content["detection"])
     assert isinstance(detection, MagnitudeLimit)  # the only one that plain values describe
     return LensPopulationLikelihood(
@@ -57,8 +67,10 @@ def likelihood_from_dict(
         free=content["free"],
         box={name: (low, high) for name, (low, high) in content["box"].items()},
         selection=content["selection"],
+        form=content["form"],
         detection=detection,
         noise=MockNoise.from_dict(content["noise"]),
+        non_lenses=non_lenses,
         n_galaxies=content["n_galaxies"],
         cosmology=cosmology_from_dict(content["cosmology"]),
         tables=tables,
