@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from map_twin import disc_halo, pixel_means, positions
 
 import clmassmod as clm
 from clmassmod.cosmology import inverse_critical_surface_density_at_infinity
@@ -16,6 +15,8 @@ from clmassmod.maps import (
     convergence_of_shear,
     shear_of_convergence,
 )
+
+from map_twin import disc_halo, pixel_means, positions
 
 N, SIDE = 128, 6.4
 PIXEL = SIDE / N
@@ -159,6 +160,17 @@ def test_a_profile_field_is_tangential():
 def test_protocol(convergence):
     assert isinstance(EXACT, LensingField)
     assert isinstance(MapField(convergence, PIXEL, 0.4), LensingField)
+
+
+def test_positions_of_any_shape(convergence):
+    field = MapField(convergence, PIXEL, 0.4)
+    x, y = np.array([[0.3, 0.4], [0.5, -0.6]]), np.array([0.2, 0.1])
+    kappa = field.convergence_shear(x, y)[0]
+    assert kappa.shape == (2, 2)
+    single = field.convergence_shear(0.5, 0.2)
+    assert [part.shape for part in single] == [(), (), ()]
+    assert single[0] == kappa[1, 0]
+    assert EXACT.convergence_shear(0.5, 0.2)[1].shape == ()
 
 
 def test_apodisation_and_extent(convergence):

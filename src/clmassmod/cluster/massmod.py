@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from .._config_schema import NEED_POWER
 from ..config import ModelInfo
 from ..errors import ClmassmodError, ConfigError, FitError, ParameterError
+from ..maps.containers import KappaMap, MassMap
 from ..observables import DeltaSigma, GammaTheta
 from ..parallel import map_tasks
 from ..provenance import digest, exclusive_folder, provenance
@@ -107,6 +108,10 @@ class CLMassMod:
         self.parameters = ParameterSet.from_priors(self.model_info["priors"])
         self._gamma_theta: tuple[GammaTheta, ...] = ()
         self._delta_sigma: tuple[DeltaSigma, ...] = ()
+        self._mass_map: tuple[MassMap, ...] = ()
+        self._kappa_map: tuple[KappaMap, ...] = ()
+        self.allow_same_data = False
+        """Whether mass map and convergence map of one halo may count as independent data."""
         self.out_data_profiles: list[MassProfile] = []
         self.fit_info: FitInfo | None = None
 
@@ -132,6 +137,26 @@ class CLMassMod:
         self._delta_sigma = _observables("obs_delta_sigma", value, DeltaSigma)
         self._clear()
 
+    @property
+    def obs_mass_map(self) -> tuple[MassMap, ...]:
+        """Maps of projected mass; assign one or a sequence, which clears the results."""
+        return self._mass_map
+
+    @obs_mass_map.setter
+    def obs_mass_map(self, value: MassMap | Iterable[MassMap] | None) -> None:
+        self._mass_map = _observables("obs_mass_map", value, MassMap)
+        self._clear()
+
+    @property
+    def obs_kappa_map(self) -> tuple[KappaMap, ...]:
+        """Convergence maps; assign one or a sequence, which clears the results."""
+        return self._kappa_map
+
+    @obs_kappa_map.setter
+    def obs_kappa_map(self, value: KappaMap | Iterable[KappaMap] | None) -> None:
+        self._kappa_map = _observables("obs_kappa_map", value, KappaMap)
+        self._clear()
+
     def _clear(self) -> None:
         self.out_data_profiles = []
         self.fit_info = None
@@ -142,17 +167,29 @@ class CLMassMod:
         Several observables of one object join by its id and are fitted together, as
         independent data. An observable without an id is called by its place.
         """
-        joined: dict[str, list[Observable]] = {}
-        groups: tuple[Sequence[Observable], ...] = (self._gamma_theta, self._delta_sigma)
-        for group in groups:
-            seen: set[str] = set()
-            for place, observable in enumerate(group):
-                name = observable.id or f"halo_{place:05d}"
-                if name in seen:
-                    raise ParameterError("id", name, "different for every object of one observable")
-                seen.add(name)
-                joined.setdefault(name, []).append(observable)
-        return {name: tuple(parts) for name, parts in joined.items()}
+        return _by_id((self._gamma_theta, self._delta_sigma))
+
+    def maps(self) -> dict[str, tuple[MassMap | KappaMap, ...]]:
+        """Return the maps of each object by id, named as the observables of `objects` are.
+
+        Raises
+        ------
+        ParameterError
+            A mass map and a convergence map of one object: two views of the same data, which
+            would count twice. Clear one of them (``massmod.obs_kappa_map = None``), or set
+            `allow_same_data`.
+        """
+        joined: dict[str, tuple[MassMap | KappaMap, ...]]
+        joined = _by_id((self._mass_map, self._kappa_map))
+        twice = [name for name, parts in joined.items() if len(parts) > 1]
+        if twice and not self.allow_same_data:
+            raise ParameterError(
+                "obs_kappa_map",
+                ", ".join(twice),
+                "of other haloes than obs_mass_map: two views of the same data count twice",
+                "Clear one of them, or set massmod.allow_same_data = True.",
+            )
+        return joined
 
     def likelihood(self, halo_id: str | None = None) -> ClusterLikelihood:
         """Return the likelihood of one object (the only one if `halo_id` is None)."""
@@ -219,11 +256,15 @@ class CLMassMod:
         ParameterError
             The method or one of its parameters is unknown or out of range.
         """
+        self.maps()  # refuses the same data twice
         method = method_name(calc_method or self.model_info["fit"]["method"])
         settings = method_parameters(method, self._settings(method, calc_params))
         tasks = list(self._tasks(method, settings, save_loc, executor is None))
         if not tasks:
-            raise FitError("there is nothing to fit: assign obs_gamma_theta or obs_delta_sigma")
+            maps = ", for maps are not fitted themselves" if self.maps() else ""
+            raise FitError(
+                f"there is nothing to fit: assign obs_gamma_theta or obs_delta_sigma{maps}"
+            )
         info = FitInfo(method)
         done = {task.halo_id: result for task in tasks if (result := _resumable(task))}
         info.resumed = list(done)
@@ -359,6 +400,7 @@ class CLMassMod:
             f"<CLMassMod {name} "
             f"{self.model.mass_def}, free {', '.join(self.parameters.names)}: "
             f"{len(self._gamma_theta)} gamma_theta, {len(self._delta_sigma)} delta_sigma, "
+            f"{len(self._mass_map)} mass_map, {len(self._kappa_map)} kappa_map, "
             f"{len(self.out_data_profiles)} results>"
         )
 
@@ -413,6 +455,20 @@ def _check_truth(truth: Any) -> None:
     for halo_id, mass in truth.items():
         if not (math.isfinite(mass) and mass > 0.0):
             raise ParameterError(f"truth[{halo_id!r}]", mass, "finite and > 0 Msun")
+
+
+def _by_id(groups: Sequence[Sequence[Any]]) -> dict[str, tuple[Any, ...]]:
+    """Join the observables of each group by id; one without an id is called by its place."""
+    joined: dict[str, list[Any]] = {}
+    for group in groups:
+        seen: set[str] = set()
+        for place, observable in enumerate(group):
+            name = observable.id or f"halo_{place:05d}"
+            if name in seen:
+                raise ParameterError("id", name, "different for every object of one observable")
+            seen.add(name)
+            joined.setdefault(name, []).append(observable)
+    return {name: tuple(parts) for name, parts in joined.items()}
 
 
 def _observables(name: str, value: Any, kind: type[Any]) -> tuple[Any, ...]:

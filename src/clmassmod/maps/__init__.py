@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .._lazy import lazy_names
 
 _PUBLIC = {
+    "MassMap": ".containers",
+    "KappaMap": ".containers",
+    "RadialAverages": ".radial",
     "LensingField": ".field",
     "MapField": ".field",
     "ProfileField": ".field",
@@ -13,5 +18,11 @@ _PUBLIC = {
 }
 
 __all__ = list(_PUBLIC)
+
+if TYPE_CHECKING:
+    from .containers import KappaMap, MassMap
+    from .field import LensingField, MapField, ProfileField
+    from .kaiser_squires import convergence_of_shear, shear_of_convergence
+    from .radial import RadialAverages
 
 __getattr__, __dir__ = lazy_names(__name__, _PUBLIC)

@@ -48,6 +48,6 @@ def spline_values(coefficients: Array, column: Array, row: Array) -> Array:
     """Return the spline at fractional pixel coordinates, 0 at the centre of the first pixel."""
     from scipy.ndimage import map_coordinates
 
-    return np.asarray(
-        map_coordinates(coefficients, [row, column], order=3, mode=_MODE, prefilter=False)
-    )
+    where = [np.ravel(row), np.ravel(column)]
+    values = map_coordinates(coefficients, where, order=3, mode=_MODE, prefilter=False)
+    return np.asarray(values).reshape(np.shape(row))
