@@ -134,8 +134,11 @@ def mock_notes(file: str | os.PathLike[str], likelihood: LensPopulationLikelihoo
     What is free in the likelihood may differ; a file that is no catalogue gives no notes.
     """
     metadata = mock_metadata(file)
-    if metadata is None:
-        return []
+    return [] if metadata is None else mock_notes_of(metadata, likelihood)
+
+
+def mock_notes_of(metadata: Mapping[str, Any], likelihood: LensPopulationLikelihood) -> list[str]:
+    """Return the same of the metadata of a catalogue."""
     made, here = metadata["configuration"], likelihood.to_dict()
     notes = []
     if made["selection"] != here["selection"]:

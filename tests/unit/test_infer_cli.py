@@ -20,9 +20,12 @@ from clmassmod import cli
 from clmassmod.config import MockInfo
 from clmassmod.errors import ConfigError, FitError, FormatError
 from clmassmod.infer_config import load_infer_config
+from clmassmod.infer_data import mock_notes_of
 from clmassmod.infer_program import reproduce_run, resume_run, run_infer
 from clmassmod.inference.run_directory import load_run
 from clmassmod.lens_program import make_population
+from clmassmod.population.likelihood import LensPopulationLikelihood
+from clmassmod.stronglens.mass_sampler import LensPopulation
 from clmassmod.stronglens.mock_generator import MockGenerator
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(clm.__file__).parents[1])}
@@ -99,6 +102,12 @@ def whole(tmp_path_factory):
     root = tmp_path_factory.mktemp("root")
     write_mock(root, seed=11)
     return root, run(root, figures=True)
+
+
+@pytest.fixture(autouse=True)
+def without_moved_nodes(whole, monkeypatch):
+    """The first run has the error of A, which costs as much as A: the others need it no more."""
+    monkeypatch.setattr(LensPopulationLikelihood, "_selection_error", lambda *_: 0.0)
 
 
 @pytest.fixture
@@ -206,8 +215,9 @@ def test_a_run_is_reproduced(root):
 
 
 def test_threads_do_not_matter(whole, fresh):
+    shutil.copytree(whole[0] / "data", fresh / "data")
     chain = run(fresh, n_threads=2).chain
-    np.testing.assert_array_equal(whole[1].chain.draws, chain.draws)
+    np.testing.assert_array_equal(chain.draws, load_run(whole[0] / FOLDER).draws)
 
 
 def test_deleting_a_run_leaves_no_trace(root):
@@ -313,10 +323,40 @@ def test_a_prior_outside_the_tables_is_refused(root):
         run(root, changed(run_id="wide", priors=wide))
 
 
-def test_a_mock_selected_otherwise_is_noticed(root):
-    other = changed(run_id="other", detection={"selection": "independent"})
-    lines = run(root, other).warnings
-    assert any("selected 'on_data', the likelihood assumes 'independent'" in one for one in lines)
+@pytest.fixture(scope="module")
+def likelihood(whole):
+    return whole[1].likelihood.inner
+
+
+def noted(likelihood, **settings):
+    """The notes about a mock made with other settings."""
+    settings = {"population": likelihood.population} | settings
+    metadata = MockGenerator(**settings).generate(10, seed=1).metadata
+    return mock_notes_of(metadata, likelihood)
+
+
+def test_a_mock_that_is_fitted_as_it_was_made_is_not_noted(whole, likelihood):
+    assert not [line for line in whole[1].warnings if "mock" in line]
+    assert noted(likelihood) == []
+    # free
+    assert noted(likelihood, population=likelihood.parameters.with_values([0.05, 12.9])) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"selection": "independent"}, "selected 'independent', the likelihood assumes 'on_data'"),
+        ({"noise": {"magnitude": 0.2}}, "noise.magnitude: 0.2 there, 0.1 here"),
+        ({"detection": {"limit": 26.0}}, "detection.limit: 26.0 there, 26.5 here"),
+        ({"sources": {"counts": {"m_star": 24.0}}}, "sources.counts.m_star: 24.0 there, 24.5 here"),
+        ({"population": "Sersic"}, "population.halo_mass.beta: 1.7 there, 2.04 here.* more"),
+    ],
+)
+def test_a_mock_made_otherwise_than_it_is_fitted_is_noted(likelihood, settings, words):
+    if settings.get("population") == "Sersic":
+        settings = {"population": LensPopulation.preset("Sersic")}
+    (line,) = noted(likelihood, **settings)
+    assert re.search(words, line)
 
 
 @pytest.mark.parametrize("command", ["resume", "reproduce"])

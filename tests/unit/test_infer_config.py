@@ -6,7 +6,7 @@ import pytest
 
 from clmassmod._config_schema import Key
 from clmassmod._infer_schema import FORMS, INFER_SCHEMA
-from clmassmod.errors import ConfigError
+from clmassmod.errors import ConfigError, ParameterError
 from clmassmod.infer_config import InferInfo, describe_infer_config, load_infer_config
 from clmassmod.inference.priors import Normal, Uniform
 from clmassmod.population.kernels import DEFAULT_BOX
@@ -62,8 +62,7 @@ def test_a_file_says_the_same_as_a_dict(tmp_path):
 def test_priors_are_those_given_and_uniform_ones():
     given = {"distribution": "normal", "mean": 13.0, "sd": 0.1, "low": 12.6, "high": 13.4}
     info = InferInfo.from_dict({**NEEDED, "free": ["sigma_h", "mu_h"], "priors": {"mu_h": given}})
-    support = {"sigma_h": (0.1, 0.6), "mu_h": (12.0, 14.0)}
-    priors = info.make_priors(support)
+    priors = info.make_priors()
     assert priors.names == ("sigma_h", "mu_h")
     assert priors.to_dict()["priors"]["mu_h"] == Normal(13.0, 0.1, 12.6, 13.4).to_dict()
     assert priors.to_dict()["priors"]["sigma_h"] == Uniform(0.1, 0.6).to_dict()
@@ -93,6 +92,12 @@ def test_the_data_must_be_given():
         ({"box": {"mu_h": [13.0, 12.0]}}, "low < high"),
         ({"box": {"mu_h": 13.0}}, "low, high"),
         ({"box": 3}, r"must be a section \[box\]"),
+        ({"free": ["mu_hh"]}, "free: 'mu_hh' is not a parameter.*'mu_h'"),
+        ({"free": ["mu_h", "mu_h"]}, "each once"),
+        ({"free": []}, "at least one"),
+        ({"free": ["xi_h"]}, r"\[box\] xi_h must be given"),
+        ({"form": "any_lens"}, "form = 'any_lens' cannot be inferred yet"),
+        ({"data": {"file": "x", "kind": "einstein_radius"}}, "kind = 'einstein_radius' cannot"),
         ({"priors": {"mu_g": 3}}, "mu_g.*distribution"),
         ({"priors": {"mu_gg": {"distribution": "uniform", "low": 0, "high": 1}}}, "mu_g"),
         ({"priors": {"mu_g": {"distribution": "unifrom", "low": 0, "high": 1}}}, "uniform"),
@@ -104,6 +109,20 @@ def test_the_data_must_be_given():
 )
 def test_what_is_wrong_is_named(changes, match):
     wrong(match, **changes)
+
+
+def test_priors_outside_the_box_are_refused():
+    wide = {"distribution": "uniform", "low": 11.0, "high": 13.0}
+    info = InferInfo.from_dict({**NEEDED, "priors": {"mu_h": wide}})
+    with pytest.raises(ParameterError, match=r"priors\.mu_h = \(11\.0, 13\.0\).*\[12, 14\]"):
+        info.make_priors()
+
+
+def test_a_box_is_completed_in_the_order_of_what_is_free():
+    info = InferInfo.from_dict(
+        {**NEEDED, "free": ["xi_h", "mu_h"], "box": {"mu_h": [12, 13], "xi_h": [-0.5, 0.5]}}
+    )
+    assert list(info["box"].items()) == [("xi_h", [-0.5, 0.5]), ("mu_h", [12.0, 13.0])]
 
 
 def test_forms_of_the_schema_are_those_of_the_selection():
