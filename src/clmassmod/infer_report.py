@@ -12,6 +12,7 @@ from typing import Any
 from ._html import bullets, figure, page, pairs, section, table, text, write_page
 from .inference.chain import Chain
 from .inference.run_directory import TABLES, RunDirectory
+from .population.parameters import PARAMETERS, place_of
 
 REPORT = "report.html"
 
@@ -54,7 +55,7 @@ def write_infer_report(
         section("Parameters", _parameters(chain)),
         section("Numerical errors of ln L", bullets(budget)),
         section("Figures", f'<div class="wide">{shown}</div>' if shown else ""),
-        section("Likelihood", _plain_pairs(given)),
+        section("Likelihood", _likelihood(given)),
         section("Priors", _plain_pairs(params["priors"])),
         section("Sampler", _plain_pairs({**params["sampler"], **params["stopping"]})),
         section("Provenance", _provenance(metadata)),
@@ -73,6 +74,12 @@ def _parameters(chain: Chain) -> str:
         cells = [name, *(f"{one:.4g}" for one in numbers), f"{row['ess']:.0f}"]
         rows.append(("", [*cells, f"{row['r_hat']:.4f}"]))
     return table(_HEAD, rows, numbers=range(1, len(_HEAD)))
+
+
+def _likelihood(given: Mapping[str, Any]) -> str:
+    """Return a table of the likelihood, without the values in place of which others are free."""
+    free = {f"population.{place_of(name)}" for name in given["free"] if name in PARAMETERS}
+    return pairs({name: value for name, value in _flat(given) if name not in free})
 
 
 def _plain_pairs(content: Mapping[str, Any]) -> str:

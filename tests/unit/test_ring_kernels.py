@@ -24,12 +24,18 @@ POINTS = [(0.0, 12.91, 1.0), (0.1, 12.8, 0.9), (-0.05, 13.0, 1.1)]
 
 
 def kernels_of(data, n_threads=1):
-    return build_ring_kernels(data, PARAMETERS, DETECTED, SOURCES, BOX, COSMOLOGY, n_threads=n_threads)
+    return build_ring_kernels(
+        data, PARAMETERS, DETECTED, SOURCES, BOX, COSMOLOGY, n_threads=n_threads
+    )
 
 
 @pytest.mark.parametrize(
     ("mass", "size", "halo", "gamma", "z"),
-    [(11.5, 0.9, 13.0, 1.3, (0.2, 0.6)), (11.0, 0.4, 12.0, 0.4, (0.1, 0.3)), (11.9, 1.2, 14.3, 1.8, (0.4, 2.0))],
+    [
+        (11.5, 0.9, 13.0, 1.3, (0.2, 0.6)),
+        (11.0, 0.4, 12.0, 0.4, (0.1, 0.3)),
+        (11.9, 1.2, 14.3, 1.8, (0.4, 2.0)),
+    ],
 )
 def test_the_stellar_mass_of_a_ring_is_that_of_the_root(mass, size, halo, gamma, z):
     """Einstein radii are roots by bisection and Newton steps: good to 1e-12."""
@@ -53,7 +59,9 @@ def test_a_halo_that_is_too_massive_leaves_no_stars():
 
 def section_of(lenses):
     """Return Lambda of lenses of the twin: against the twin's own in the tests of A."""
-    section = CrossSection(DETECTED, SOURCES, lenses.planes[0], 4.0, COSMOLOGY, [(lenses.planes[1], 1.0)])
+    section = CrossSection(
+        DETECTED, SOURCES, lenses.planes[0], 4.0, COSMOLOGY, [(lenses.planes[1], 1.0)]
+    )
     return section(lenses.log_mstar, lenses.log_re, lenses.log_mhalo, lenses.gamma)
 
 

@@ -40,9 +40,7 @@ def likelihood_of(data, box=BOX, **options):
 
 
 def mock_of(n_lenses, seed=1):
-    return mock_rings(
-        SURVEY, POPULATION, DETECTED, SOURCES, FINDING, n_lenses=n_lenses, seed=seed
-    )
+    return mock_rings(SURVEY, POPULATION, DETECTED, SOURCES, FINDING, n_lenses=n_lenses, seed=seed)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +55,9 @@ def test_a_is_the_mean_over_galaxies(likelihood):
     found = likelihood.selection_normalisation(points)[:, :2]
     exact, error = np.empty((2, *found.shape))
     for j, (alpha, mu_h, slope, radius) in enumerate(points):
-        galaxies = PopulationParameters(POPULATION, ["alpha_sps", "mu_h"]).with_values([alpha, mu_h])
+        galaxies = PopulationParameters(POPULATION, ["alpha_sps", "mu_h"]).with_values(
+            [alpha, mu_h]
+        )
         g = galaxies.sample(np.arange(n), seed=5)
         columns = np.array([g.log_mstar, g.log_re, g.log_mhalo, g.gamma_in, g.c200])
         noise = np.random.default_rng(2).standard_normal(n)

@@ -18,6 +18,7 @@ from ..errors import ParameterError
 from ..provenance import digest
 from ..stronglens.observation import MagnitudeLimit
 from ..table.store import write_content
+from .count_families import count_family
 from .kernel_arrays import (
     Arrays,
     concatenated,
@@ -27,6 +28,7 @@ from .kernel_arrays import (
     read_arrays,
     sum_lenses,
 )
+from .kernel_forms import KernelForm
 from .kernel_inputs import BoxSteps, PairInputs
 from .lens_data import LensData
 from .parameters import PopulationParameters
@@ -41,6 +43,8 @@ Array = npt.NDArray[np.float64]
 # another number when the kernels of the same arguments change: files of older ones are not read
 _NUMBERS = 1
 _BLOCK = 64
+# ln weights below this one are those of nodes that fill vectors
+_FILL = -1e29
 # sizes with errors: reach and first step of their nodes in standard deviations, the change of
 # ln L between two steps that is small enough, and the last step
 _SIZE_REACH, _SIZE_STEP, _SIZE_CHANGE, _SIZE_LAST = 5.0, 1.0, 0.1, 0.0625
@@ -94,13 +98,18 @@ class KernelBuilder:
         detection: MagnitudeLimit | None,
         cosmology: FLRW | None,
         accuracy: KernelAccuracy,
+        form: KernelForm | None,
+        counts_box: dict[str, tuple[float, float]],
     ) -> None:
-        self.data, self.box, self.accuracy = data, box, accuracy
+        self.data, self.accuracy, self.form = data, accuracy, form
+        self.box = {**box, **counts_box}
+        self._n_rows = 4 if counts_box else 3  # of nodes: the mean magnitude too
         universe = resolve_cosmology(cosmology)
         steps = BoxSteps(parameters, box)
         self.steepest = steps.steepest
         node_steps = steps.node_steps(data.sigma_msps, accuracy.step)
-        self.inputs = PairInputs(data, parameters, counts, detection, universe, node_steps)
+        other = count_family(counts).training(counts_box) if counts_box else None
+        self.inputs = PairInputs(data, parameters, counts, detection, universe, node_steps, other)
         points = steps.training()
         self.n_training = len(points)
         self.training = core_points(points, self.inputs.slopes, parameters)
@@ -116,6 +125,8 @@ class KernelBuilder:
             None if detection is None else detection.to_dict(),
             repr(universe),
             accuracy,
+            *(() if form is None else (form.to_dict(data.z_l),)),
+            *((sorted(counts_box.items()),) if counts_box else ()),
         )
 
     def build(self, n_threads: int, progress: bool, folder: Path | None) -> Arrays:
@@ -125,7 +136,7 @@ class KernelBuilder:
         n, blocks = len(self.data), []
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-        with tqdm(total=n, disable=not progress, unit="lens") as bar:
+        with tqdm(total=n, desc="kernels", unit="lens", disable=not progress) as bar:
             for first in range(0, n, _BLOCK):
                 lenses = np.arange(first, min(first + _BLOCK, n))
                 blocks.append(self._kept_block(lenses, n_threads, folder))
@@ -194,14 +205,37 @@ class KernelBuilder:
             self.settings,
             n_threads,
         )
-        weight = inputs.log_weight_c[node] + inputs.log_area[lens]
+        for i, result in enumerate(results):
+            if self.form is not None and result is not None:
+                self._apply_form(
+                    self.form, int(lens[i]), float(log_re[i]), int(which[1, i]), result
+                )
+        weight, rows = inputs.log_weight_c[node] + inputs.log_area[lens], self._n_rows
         return [
-            KernelPart(int(i), s, re, w + r[2], r[0], r[1], r[3], r[4])
+            KernelPart(int(i), s, re, w + r[2], r[0][:rows], r[1], r[3], r[4])
             for i, s, re, w, r in zip(
                 lens, t[shift].tolist(), log_re.tolist(), weight.tolist(), results, strict=True
             )
             if r is not None
         ]
+
+    def _apply_form(
+        self, form: KernelForm, lens: int, log_re: float, relation: int, result: tuple[Any, ...]
+    ) -> None:
+        """Multiply the weights of nodes by the form's factor."""
+        nodes, gamma = result[0], np.repeat(self.inputs.slopes[result[1]], core.CHUNK)
+        used = nodes[2] > _FILL
+        log_mstar, log_mhalo = nodes[:2, used].astype(np.float64)
+        columns = np.stack(
+            [
+                log_mstar,
+                np.full_like(log_mstar, log_re),
+                log_mhalo,
+                gamma[used],
+                self.inputs.c200(relation, log_mhalo),
+            ]
+        )
+        nodes[2, used] += form.log_factor(float(self.data.z_l[lens]), columns)
 
     def _sized(self, lens: int, n_threads: int) -> tuple[list[KernelPart], float]:
         """Return the parts of a lens whose size has an error, and the error their nodes leave.

@@ -17,7 +17,12 @@ from ..provenance import digest, provenance
 from ..stronglens.mass_sampler import LensPopulation
 from ..stronglens.observation import MagnitudeLimit, MockNoise
 from ..stronglens.source_population import SourcePopulation
-from .finding import FIND_NAMES, FindingProbability
+from .complete_sample import CompleteSample
+from .count_families import count_family
+from .field_counts import FieldCounts
+from .finding import FindingProbability
+from .galaxy_data import GalaxyData
+from .kernel_forms import checked_form
 from .kernels import DEFAULT_BOX, KernelAccuracy
 from .lens_data import LensData
 from .pair_sample import PairSample
@@ -78,8 +83,8 @@ class LensPopulationLikelihood:
     """ln L of the parameters of a population, given a selected sample of lenses.
 
     ``ln L = sum_i ln L_i(eta) - N ln A(eta)``; with ``n_galaxies``, the rate of lenses counts
-    too: ``sum_i ln L_i - n_galaxies A`` (up to a constant). Everything is deterministic and
-    smooth in eta.
+    too: ``sum_i ln L_i - n_galaxies A`` (up to a constant), or with at most one lens per galaxy
+    ``sum_i ln L_i + (n_galaxies - N) ln(1 - A)``. Everything is deterministic and smooth in eta.
 
     Parameters
     ----------
@@ -99,13 +104,20 @@ class LensPopulationLikelihood:
         Whether the data that are fitted decided on the detection, or another draw of the
         noise. Only then the probability of detection belongs into the likelihood of a lens;
         with it there under "on_data" the selection would count twice.
+    form : {"lenses", "any_lens", "one_lens"}
+        What the sample has of a galaxy with several detected sources: all of them as lenses of
+        their own; one of them, whichever; or nothing, only galaxies with a single one count.
     detection : MagnitudeLimit, optional
     noise : MockNoise, optional
         Errors of the magnitudes of the whole survey, for A; those of the lenses are in the
         data.
+    non_lenses : GalaxyData, optional
+        All other galaxies of the population, for a complete sample: there is no A then, and
+        ``ln L = sum_i ln L_i + sum_j ln p(log Re_j, log Msps_j, no lens | eta)``.
     n_galaxies : float, optional
-        Number of galaxies searched, if the number of lenses is to constrain eta; for image
-        pairs.
+        Number of galaxies searched, if the number of lenses is to constrain eta.
+    field_counts : FieldCounts, optional
+        Sources counted in a field, if they are to constrain free counts.
     finding : FindingProbability, optional
         Of lenses with ``data="einstein_radius"``, where ``find_slope`` and ``find_radius`` are
         not free: every radius alike by default.
@@ -152,9 +164,12 @@ class LensPopulationLikelihood:
         box: Mapping[str, tuple[float, float]] | None = None,
         data: str = "image_pairs",
         selection: str = "on_data",
+        form: str = "lenses",
         detection: MagnitudeLimit | None = None,
         noise: MockNoise | None = None,
+        non_lenses: GalaxyData | None = None,
         n_galaxies: float | None = None,
+        field_counts: FieldCounts | None = None,
         finding: FindingProbability | None = None,
         cosmology: FLRW | None = None,
         accuracy: KernelAccuracy | None = None,
@@ -174,38 +189,48 @@ class LensPopulationLikelihood:
         self.support = _box_of(self.names, box)
         self.detection = detection or MagnitudeLimit()
         self.cosmology = resolve_cosmology(cosmology)
-        self.n_galaxies = _checked_galaxies(n_galaxies)
+        self.form = checked_form(form)
+        self.n_galaxies = _checked_galaxies(n_galaxies, self.form, len(lenses))
+        self.field_counts = field_counts
+        self._family = count_family(self.sources.counts)
+        self._check_counts()
         self.n_threads = n_threads
         self.lenses: Any = lenses
+        ranges = {name: self.support[name] for name in self.parameters.free}
         common: dict[str, Any] = {
+            "selection": selection,
+            "form": self.form,
             "detection": self.detection,
             "noise": noise or MockNoise(),
             "cosmology": self.cosmology,
+            "accuracy": accuracy,
             "tables": tables,
             "n_threads": n_threads,
             "progress": progress,
         }
+        given = self.population, self.sources, ranges
+        survey = {n: ends for n, ends in self.support.items() if n not in PARAMETERS}
         self.sample: LensSample
         if data == "einstein_radius":
-            _check_ring_options(selection, n_galaxies, accuracy)
-            known = {n: e for n, e in self.support.items() if n in (*PARAMETERS, *FIND_NAMES)}
-            found = finding or FindingProbability()
-            behind = self.population, self.sources
-            self.sample = RingSample(lenses, *behind, known, finding=found, **common)
-        else:
-            if finding is not None:
-                raise ParameterError("finding", finding, "None, but with data='einstein_radius'")
-            self.sample = PairSample(
-                lenses,
-                self.population,
-                self.sources,
-                {name: self.support[name] for name in self.parameters.free},
-                selection=selection,
-                accuracy=accuracy,
-                **common,
+            _refuse_of_rings(
+                non_lenses=non_lenses, n_galaxies=n_galaxies, field_counts=field_counts
             )
+            self.sample = RingSample(lenses, *given, find_box=survey, finding=finding, **common)
+        elif finding is not None:
+            raise ParameterError("finding", finding, "None, but with data='einstein_radius'")
+        elif non_lenses is None:
+            self.sample = PairSample(lenses, *given, counts_box=survey, **common)
+        elif survey:
+            allowed = "parameters of the population, with non_lenses"
+            raise ParameterError("free", next(iter(survey)), allowed)
+        elif n_galaxies is None:
+            self.sample = CompleteSample(lenses, non_lenses, *given, **common)
+        else:
+            allowed = "left out with non_lenses: each of them counts"
+            raise ParameterError("n_galaxies", n_galaxies, allowed)
         self._check_names()
-        self.identity = digest(self.sample.identity, self.names, self.n_galaxies)
+        field = () if field_counts is None else (field_counts.to_dict(),)
+        self.identity = digest(self.sample.identity, self.names, self.n_galaxies, *field)
 
     @property
     def versions(self) -> dict[str, str]:
@@ -234,12 +259,27 @@ class LensPopulationLikelihood:
         for first in range(0, inside.size, _BATCH):
             rows = inside[first : first + _BATCH]
             terms, log_a = self._terms(points[rows])
-            total = terms.sum(axis=1)
+            total = terms.sum(axis=1) + self._log_non_lenses(points[rows])
             if self.n_galaxies is None:
                 result[rows] = total - (len(self.sample.names) / log_a.shape[1]) * log_a.sum(axis=1)
             else:
-                result[rows] = total - self.n_galaxies * np.exp(log_a).mean(axis=1)
+                result[rows] = total + self._log_rate(np.exp(log_a).mean(axis=1))
+            if self.field_counts is not None:
+                survey = self._split(points[rows])[1]
+                result[rows] += self.field_counts.log_likelihood(self._family, survey)
         return result
+
+    def _log_non_lenses(self, points: Array) -> Array | float:
+        if not isinstance(self.sample, CompleteSample):
+            return 0.0
+        return self.sample.log_non_lenses(self._split(points)[0])
+
+    def _log_rate(self, a: Array) -> Array:
+        """Return what the number of galaxies without a lens adds to ln L."""
+        assert self.n_galaxies is not None
+        if self.form == "lenses":
+            return -self.n_galaxies * a
+        return np.asarray((self.n_galaxies - len(self.sample.names)) * np.log1p(-a))
 
     def per_lens(self, eta: Any) -> Array:
         """Return ln L_i - ln A, (n, n_lenses), at eta (n, d) or (d,) inside `support`."""
@@ -247,7 +287,9 @@ class LensPopulationLikelihood:
         return np.asarray(terms - log_a)
 
     def selection_normalisation(self, eta: Any) -> Array:
-        """Return A(eta), detected lensed sources per galaxy, inside `support`.
+        """Return A(eta), what counts as a lens per galaxy, inside `support`.
+
+        1 for a complete sample: nothing is left out.
 
         Returns
         -------
@@ -286,8 +328,17 @@ class LensPopulationLikelihood:
             "box": {name: list(ends) for name, ends in self.support.items()},
             "detection": self.detection.to_dict(),
             "n_galaxies": self.n_galaxies,
+            "field_counts": None if self.field_counts is None else self.field_counts.to_dict(),
             "cosmology": cosmology_to_dict(self.cosmology),
         }
+
+    def _check_counts(self) -> None:
+        """What is free of the counts is what some data depend on."""
+        if self.field_counts is not None:
+            self.field_counts.check(self._family, self.names)
+        elif self.n_galaxies is None and "source_density" in self.names:
+            hint = "The number of sources cancels without n_galaxies or field_counts."
+            raise ParameterError("free", "source_density", "what the data depend on", hint)
 
     def _check_names(self) -> None:
         known = (*PARAMETERS, *self.sample.survey)
@@ -354,15 +405,11 @@ class LensPopulationLikelihood:
         return f"<LensPopulationLikelihood: {len(self.sample.names)} lenses, free {free}>"
 
 
-def _check_ring_options(selection: str, n_galaxies: Any, accuracy: Any) -> None:
-    if selection != "on_data":
-        allowed = "'on_data' with data='einstein_radius': p_find is of the observed radius"
-        raise ParameterError("selection", selection, allowed)
-    if n_galaxies is not None:
-        allowed = "None with data='einstein_radius': A is that at the redshifts of each lens"
-        raise ParameterError("n_galaxies", n_galaxies, allowed)
-    if accuracy is not None:
-        raise ParameterError("accuracy", accuracy, "None with data='einstein_radius'")
+def _refuse_of_rings(**given: Any) -> None:
+    """Refuse what Einstein radii do not come with: A is that at the redshifts of each lens."""
+    for name, value in given.items():
+        if value is not None:
+            raise ParameterError(name, value, "None with data='einstein_radius'")
 
 
 def _box_of(
@@ -376,9 +423,12 @@ def _box_of(
     return {name: given[name] for name in free}
 
 
-def _checked_galaxies(n_galaxies: float | None) -> float | None:
+def _checked_galaxies(n_galaxies: float | None, form: str, n_lenses: int) -> float | None:
     if n_galaxies is None:
         return None
     if not (np.ndim(n_galaxies) == 0 and np.isfinite(n_galaxies) and n_galaxies > 0):
         raise ParameterError("n_galaxies", n_galaxies, "a number > 0")
+    if form != "lenses" and n_galaxies < n_lenses:
+        allowed = f">= {n_lenses}, the number of lenses: one of each galaxy for form={form!r}"
+        raise ParameterError("n_galaxies", n_galaxies, allowed)
     return float(n_galaxies)

@@ -200,6 +200,11 @@ def population_of(population: LensPopulation, numbers: Mapping[str, float]) -> L
     return population.replace(**relations)
 
 
+def place_of(name: str) -> str:
+    """Return where one of `PARAMETERS` stands in a population, such as ``halo_mass.mu``."""
+    return ".".join(_FIELDS[name])
+
+
 def _value(population: LensPopulation, name: str) -> float:
     relation, field = _FIELDS[name]
     given = getattr(population, relation)

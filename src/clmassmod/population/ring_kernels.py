@@ -114,8 +114,7 @@ class RingBuilder:
     def _lens(self, index: int, n_threads: int) -> Arrays:
         parts = self._parts(index)
         lattices = [
-            ridge_lattice(part.lens, self.rule[0], self.r, self.steps[index], 0.0)
-            for part in parts
+            ridge_lattice(part.lens, self.rule[0], self.r, self.steps[index], 0.0) for part in parts
         ]
         made = [
             self._rough(index, part, lattice, self.rule)
@@ -130,7 +129,9 @@ class RingBuilder:
         first = 0
         for i, part in enumerate(parts):
             n = made[i]["gamma"].size
-            made[i] = self._exact(index, part, lattices[i], made[i], keep[first : first + n], n_threads)
+            made[i] = self._exact(
+                index, part, lattices[i], made[i], keep[first : first + n], n_threads
+            )
             first += n
         exact = self._joined(index, parts, made)
         return exact | {

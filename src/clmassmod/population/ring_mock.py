@@ -75,9 +75,7 @@ def mock_rings(
     for like in np.unique(of):
         rows = np.flatnonzero(of == like)
         z_l, z_s = float(survey.z_l[like]), float(survey.z_s[like])
-        section = CrossSection(
-            detected, sources, z_l, population.sersic_n, cosmology, [(z_s, 1.0)]
-        )
+        section = CrossSection(detected, sources, z_l, population.sersic_n, cosmology, [(z_s, 1.0)])
         number, ring = section.by_plane(columns, n_threads=n_threads)
         chance = number[0, :, 0] / number[0, :, 0].sum()
         errors = [float(column[like]) for column in _errors(survey)]
@@ -87,9 +85,7 @@ def mock_rings(
             noise = random.standard_normal(2) * errors[1:]
             drawn[:, row] = observed[0], observed[1] + noise[0], observed[2] + noise[1]
     sigma = {"sigma_theta": survey.sigma_theta, "sigma_re": survey.sigma_re}
-    columns_of = sigma | {
-        "sigma_msps": survey.sigma_msps, "z_l": survey.z_l, "z_s": survey.z_s
-    }
+    columns_of = sigma | {"sigma_msps": survey.sigma_msps, "z_l": survey.z_l, "z_s": survey.z_s}
     return RingData(
         theta_e=drawn[0],
         log_re=drawn[1],

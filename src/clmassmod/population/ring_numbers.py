@@ -15,6 +15,7 @@ Array = npt.NDArray[np.float64]
 
 # Chebyshev nodes in the inner slope
 _SLOPES = 20
+_CELLS = 1024
 
 
 def numbers_and_rings(
@@ -36,33 +37,49 @@ def numbers_and_rings(
     log M*, log Re and log Mh: good to 1e-4, and 2e-6 in means. Where one of these galaxies has
     no ring, all slopes are exact; Lambda and the radius are 0 where there is none.
     """
+    n_slopes = grid.slopes.shape[1]
+    n_cells = grid.n_nodes // n_slopes
     shares = [share for share, _ in concentrations(concentration, np.array([12.0]), section.z_l)]
-    found = [np.empty((2, grid.n_nodes)) for _ in shares]
+    found = [np.empty((2, n_cells, n_slopes)) for _ in shares]
     few, to_all = _series(grid.slopes[0], *grid.frame[3:])
-    for row in range(grid.n_rows):
-        nodes, log_mstar, log_re, log_mhalo = grid.row(row)
-        for k in range(len(shares)):
-
-            def exact(masses: Array, slopes: Array, k: int = k) -> Array:
-                mesh = np.meshgrid(log_re, masses, slopes, indexing="ij")
-                points = np.stack([axis.ravel() for axis in mesh])
-                c200 = list(concentrations(concentration, points[1], section.z_l))[k][1]
-                columns = np.vstack([np.full(points.shape[1], log_mstar), points, c200])
-                number, ring = section.by_plane(columns, n_threads=n_threads)
-                with np.errstate(divide="ignore"):
-                    values = np.log([number[0, :, 0], ring[0]])
-                return np.asarray(values.reshape(2, *mesh[0].shape))
-
-            values = exact(log_mhalo, few)
-            there = np.isfinite(values).all(axis=(0, 1, 3))
-            every = np.where(np.isfinite(values), values, 0.0) @ to_all.T
-            if not there.all():
-                every[:, :, ~there] = exact(log_mhalo[~there], grid.slopes[0])
-            nothing = ~np.isfinite(every).all(axis=0)
-            every[:, nothing] = -np.inf
-            found[k][:, nodes] = every.reshape(2, -1)
+    for first in range(0, n_cells, _CELLS):
+        last = min(first + _CELLS, n_cells)
+        cells = grid.cells(first, last)
+        every = concentrations(concentration, cells[2], section.z_l)
+        for values, (_, c200) in zip(found, every, strict=True):
+            masses = np.vstack([cells, c200])
+            values[:, first:last] = _interpolated(
+                section, masses, few, to_all, grid.slopes[0], n_threads
+            )
     for share, (log_number, log_ring) in zip(shares, found, strict=True):
-        yield share, np.exp(log_number), log_ring
+        yield share, np.exp(log_number).ravel(), log_ring.ravel()
+
+
+def _interpolated(
+    section: CrossSection,
+    masses: Array,
+    few: Array,
+    to_all: Array,
+    slopes: Array,
+    n_threads: int,
+) -> Array:
+    """Return ln Lambda and ln theta_E (2, n, slopes) of log M*, log Re, log Mh and c200 (4, n)."""
+    values = _exact(section, masses, few, n_threads)
+    there = np.isfinite(values).all(axis=(0, 2))
+    result = np.where(np.isfinite(values), values, 0.0) @ to_all.T
+    result[:, ~there] = _exact(section, masses[:, ~there], slopes, n_threads)
+    nothing = ~np.isfinite(result).all(axis=0)
+    result[:, nothing] = -np.inf
+    return result
+
+
+def _exact(section: CrossSection, masses: Array, slopes: Array, n_threads: int) -> Array:
+    n = masses.shape[1]
+    log_mstar, log_re, log_mhalo, c200 = np.repeat(masses, slopes.size, axis=1)
+    columns = np.array([log_mstar, log_re, log_mhalo, np.tile(slopes, n), c200])
+    number, ring = section.by_plane(columns, n_threads=n_threads)
+    with np.errstate(divide="ignore"):
+        return np.log([number[0, :, 0], ring[0]]).reshape(2, n, slopes.size)
 
 
 def _series(x: Array, low: float, high: float) -> tuple[Array, Array]:

@@ -17,6 +17,7 @@ from ..stronglens.observation import MagnitudeLimit, MockNoise
 from ..stronglens.source_population import SourcePopulation
 from .cross_section import DetectedCounts
 from .finding import FIND_NAMES, GREATEST_SLOPE, FindingProbability, log_find
+from .kernels import KernelAccuracy
 from .parameters import PARAMETERS, PopulationParameters, checked_box, population_of
 from .ring_data import RingData
 from .ring_kernels import build_ring_kernels
@@ -35,7 +36,8 @@ OBSERVABLES = ("theta_e", "log_re", "log_msps")
 class RingSample:
     """Terms of the likelihood of Einstein radii; arguments as for `LensPopulationLikelihood`.
 
-    `box` holds the ranges of the free parameters, those of `FIND_NAMES` too.
+    `box` holds the ranges of the free parameters of the population, `find_box` those of
+    `FIND_NAMES` that are free.
     """
 
     survey: tuple[str, ...] = FIND_NAMES
@@ -47,22 +49,27 @@ class RingSample:
         sources: SourcePopulation,
         box: Mapping[str, tuple[float, float]],
         *,
+        find_box: Mapping[str, tuple[float, float]],
+        finding: FindingProbability | None,
+        selection: str,
+        form: str,
         detection: MagnitudeLimit,
         noise: MockNoise,
-        finding: FindingProbability,
         cosmology: FLRW,
+        accuracy: KernelAccuracy | None,
         tables: str | os.PathLike[str] | None,
         n_threads: int,
         progress: bool,
     ) -> None:
         if not isinstance(lenses, RingData):
             raise ParameterError("lenses", lenses, "RingData, for data='einstein_radius'")
-        self.lenses, self.noise, self.finding = lenses, noise, finding
+        _check_options(selection, form, accuracy)
+        self.finding = finding or FindingProbability()
+        self.lenses, self.noise = lenses, noise
         self._sources, self._detection, self._cosmology = sources, detection, cosmology
         self._population = population
-        self._find_slope = _find_ranges(box, finding)
-        masses = {name: ends for name, ends in box.items() if name not in FIND_NAMES}
-        ranges = checked_box(masses)
+        self._find_slope = _slope_range(find_box, self.finding)
+        ranges = checked_box(box)
         self._detected = DetectedCounts(sources, detection, noise.magnitude)
         parameters = PopulationParameters(population, ())
         self.kernels = build_ring_kernels(
@@ -172,12 +179,25 @@ class RingSample:
             "data": "einstein_radius",
             "lenses": self.lenses.hash,
             "selection": "on_data",
+            "form": "lenses",
             "noise": self.noise.to_dict(),
             "finding": self.finding.to_dict(),
         }
 
 
-def _find_ranges(
+def _check_options(selection: str, form: str, accuracy: KernelAccuracy | None) -> None:
+    given = {
+        "selection": (selection, "on_data"),
+        "form": (form, "lenses"),
+        "accuracy": (accuracy, None),
+    }
+    for name, (value, only) in given.items():
+        if value != only:
+            allowed = f"{only!r} with data='einstein_radius', found by the observed radius"
+            raise ParameterError(name, value, allowed)
+
+
+def _slope_range(
     box: Mapping[str, tuple[float, float]], finding: FindingProbability
 ) -> tuple[float, float]:
     """Return the range of the slope of the finding probability."""

@@ -197,9 +197,7 @@ class RingSelection:
         support = {k: (low, high) for k, (low, high) in content.attributes["support"].items()}
         a = content.arrays
         grid = SelectionGrid.from_arrays(a, support)
-        return cls(
-            grid, a["shares"], a["numbers"], a["bins"], a["sigma"], a["weights"], identity
-        )
+        return cls(grid, a["shares"], a["numbers"], a["bins"], a["sigma"], a["weights"], identity)
 
 
 def _bin_centres() -> Array:

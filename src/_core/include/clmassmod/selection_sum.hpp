@@ -1,9 +1,10 @@
 // Mean over a population of a function of its lenses: A(eta) = int p(psi | eta) f(psi) dpsi.
 // f may be a number times a chance of being found: of a bin, and another one for every eta.
 //
-// f is known on a grid: equal steps in log M* (rows), in log Re and in log Mh, each row with sizes
-// and masses of its own, and Gauss nodes in the inner slope. Equal steps converge exponentially for
-// densities that are wide beside them, whatever the correlations. Nodes and f do not depend on eta.
+// f is known on a grid: equal steps in log M* (rows), in log Re (strips of a row) and in log Mh,
+// each strip with halo masses of its own, and Gauss nodes in the inner slope. Equal steps converge
+// exponentially for densities that are wide beside them, whatever the correlations. Nodes and f do
+// not depend on eta.
 #pragma once
 
 #include <algorithm>
@@ -22,13 +23,19 @@ constexpr std::size_t kMostSlopeNodes = 128;
 constexpr std::size_t kMostMasses = 1024;
 constexpr std::size_t kSelectionBlock = 8;  // etas that share a row of the grid in cache
 
+// Halo masses begin .. end - 1 of the row, at one size.
+struct SelectionStrip {
+    std::size_t begin, end;
+    std::size_t start;  // its first cell
+};
+
 struct SelectionRow {
     double log_mstar;
     double first_re;     // log Re of the first size
     double first_mhalo;  // log Mh of the first mass
     std::size_t n_sizes;
-    std::size_t n_masses;
-    std::size_t start;  // its first cell; cells are (n_sizes, n_masses)
+    std::size_t n_masses;          // the largest end of its strips
+    const SelectionStrip* strips;  // (n_sizes,)
 };
 
 struct SelectionGrid {
@@ -123,14 +130,17 @@ CLMASSMOD_INLINE void fill_masses(const SelectionGrid& grid, const SelectionRow&
     }
 }
 
-// sum[g] += factor sum_j density[j] values[j][g].
+// sum[g] += factor sum_j density[j] f(j, g), over the masses of a strip that matter.
 template <class Values>
-CLMASSMOD_INLINE void add_masses(const MassWeights& w, Values values, std::size_t n_slopes,
-                                 double factor, double* sum) noexcept {
+CLMASSMOD_INLINE void add_masses(const MassWeights& w, const SelectionStrip& strip, Values values,
+                                 std::size_t n_slopes, double factor, double* sum) noexcept {
+    const std::size_t begin = std::max(w.begin, strip.begin), end = std::min(w.end, strip.end);
+    if (begin >= end) return;
+    const std::size_t first = (strip.start + begin - strip.begin) * n_slopes;
     for (std::size_t group = 0; group < n_slopes; group += kSlopeLanes) {
         double lanes[kSlopeLanes] = {};
-        for (std::size_t j = w.begin; j < w.end; ++j) {
-            const Values f = values.from(j * n_slopes + group);
+        for (std::size_t j = begin; j < end; ++j) {
+            const Values f = values.from(first + (j - begin) * n_slopes + group);
             for (std::size_t g = 0; g < kSlopeLanes; ++g)
                 lanes[g] = mul_add(w.density[j], f(g), lanes[g]);
         }
@@ -154,8 +164,8 @@ CLMASSMOD_INLINE void add_row(const SelectionGrid& grid, const SelectionRow& row
         if (exponent < -kSmallest) continue;
         if (p.xi_h != 0.0)
             fill_masses(grid, row, slice.mean_mhalo + p.xi_h * excess, p.sigma_h, masses);
-        add_masses(masses, values.from((row.start + r * row.n_masses) * grid.n_slopes),
-                   grid.n_slopes, exp_flushed(exponent) / p.sigma_r, sum);
+        add_masses(masses, row.strips[r], values, grid.n_slopes, exp_flushed(exponent) / p.sigma_r,
+                   sum);
     }
 }
 
