@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from ._config_schema import Key, Schema, count_key, path_key, positive_key, text_key
+from ._config_schema import (
+    Key,
+    Schema,
+    count_key,
+    path_key,
+    not_negative_key,
+    positive_key,
+    text_key,
+)
 from ._mock_schema import MOCK_SCHEMA, SELECTIONS
 
 KINDS = ("image_pairs", "einstein_radius")
@@ -20,8 +28,10 @@ def _column(doc: str) -> Key:
 
 
 _LENS = MOCK_SCHEMA["lens"]
+_NOISE = MOCK_SCHEMA["noise"]
 _DETECTION = MOCK_SCHEMA["detection"]
 assert not isinstance(_LENS, Key)
+assert not isinstance(_NOISE, Key)
 assert not isinstance(_DETECTION, Key)
 
 INFER_SCHEMA: Schema = {
@@ -61,8 +71,9 @@ INFER_SCHEMA: Schema = {
             "time_delay": _column("image_pairs: delay of B after A in days; NaN for none."),
             "sigma_delay": _column("Error of the delay; [noise] time_delay without it."),
             "theta_e": _column("einstein_radius: Einstein radius in arcsec."),
-            "sigma_theta": _column("Error of the Einstein radius in arcsec."),
+            "sigma_theta": _column("Error of theta_e; [noise] theta_e without it."),
             "log_re": _column("log10 of the half-light radius in kpc."),
+            "r_e": _column("einstein_radius: half-light radius in kpc, in place of log_re."),
             "sigma_re": _column("Error of log_re; [noise] log_re without it."),
             "log_msps": _column("log10 of the stellar mass of synthesis in Msun."),
             "sigma_msps": _column("Error of log_msps; [noise] log_msps without it."),
@@ -73,7 +84,21 @@ INFER_SCHEMA: Schema = {
     "population": MOCK_SCHEMA["population"],
     "lens": {name: _LENS[name] for name in ("z_l", "sersic_n")},
     "sources": MOCK_SCHEMA["sources"],
-    "noise": MOCK_SCHEMA["noise"],
+    "noise": {
+        **_NOISE,
+        "theta_e": not_negative_key(0.0, "Error of the Einstein radius.", "arcsec"),
+    },
+    "finding": {
+        "slope": Key(
+            ("number",),
+            0.0,
+            "einstein_radius: find_slope where it is not free; 0 finds every radius alike.",
+            "1/arcsec",
+        ),
+        "radius": Key(
+            ("number",), 1.0, "einstein_radius: find_radius where it is not free.", "arcsec"
+        ),
+    },
     "detection": {
         "limit": _DETECTION["limit"],
         "selection": text_key(

@@ -15,7 +15,7 @@ Array = npt.NDArray[np.float64]
 
 
 def column_names(data: Any) -> list[str]:
-    """Return the names of the columns of numbers of a frozen dataclass with a `name` of each row."""
+    """Return the names of the columns of numbers of a dataclass, whose rows have a `name`."""
     return [field.name for field in dataclasses.fields(data) if field.name != "name"]
 
 

@@ -50,20 +50,6 @@ _SECTION_ERROR = 3e-4
 _CHECKED = 8
 
 
-class RingKernels(LensKernels):
-    """Nodes and weights of the likelihoods of Einstein radii; made by `build_ring_kernels`."""
-
-    def __init__(
-        self,
-        arrays: Mapping[str, npt.NDArray[Any]],
-        parameters: PopulationParameters,
-        support: Mapping[str, tuple[float, float]],
-        identity: str,
-    ) -> None:
-        super().__init__(arrays, parameters, support, identity)
-        self._gamma = self._arrays["slopes"]
-
-
 @dataclass(frozen=True)
 class _Part:
     """A lens at one radius, size and concentration, and the ln of the share it stands for."""
@@ -351,7 +337,7 @@ def build_ring_kernels(
     n_threads: int = 1,
     progress: bool = False,
     tables: str | os.PathLike[str] | None = None,
-) -> RingKernels:
+) -> LensKernels:
     """Return the kernels of a sample of Einstein radii.
 
     Parameters
@@ -375,19 +361,19 @@ def build_ring_kernels(
 
     Notes
     -----
-    ``L = int p(log M*, log Re, log Mh, gamma, log Msps) Lambda |d log M* / d theta| dlog Mh dgamma``
-    with M* of the ring in closed form, per arcsec and dex^2; errors of theta and of sizes by
-    Gauss-Hermite rules. Lambda along the line is a polynomial through a few exact values, good
-    to 1e-4. `LensKernels.errors` are changes of ln L, Lambda left out, with all nodes moved by
+    ``L = int p(log M*, log Re, log Mh, gamma, log Msps) Lambda |J| dlog Mh dgamma``, with
+    ``J = d log M* / d theta`` and M* of the ring in closed form (`ring_masses`), per arcsec and
+    dex^2; errors of theta and of sizes by Gauss-Hermite rules. Lambda along the line is a
+    polynomial through a few exact values, good to 3e-4. `LensKernels.errors` are changes of ln L, Lambda left out, with all nodes moved by
     half a step and other inner slopes.
     """
     builder = RingBuilder(data, parameters, detected, sources, box, cosmology)
     identity = builder.identity
 
-    def build(parts: Path | None) -> RingKernels:
-        return RingKernels(builder.build(n_threads, progress), parameters, box, identity)
+    def build(parts: Path | None) -> LensKernels:
+        return LensKernels(builder.build(n_threads, progress), parameters, box, identity)
 
     if tables is None:
         return build(None)
     path = table_path(tables, "ring_kernels", identity)
-    return kept(path, build, partial(RingKernels.load, parameters=parameters, identity=identity))
+    return kept(path, build, partial(LensKernels.load, parameters=parameters, identity=identity))

@@ -132,7 +132,11 @@ class RingSelection:
         tables = {sigma: _find_table(sigma, find) for sigma in set(self._sigma.tolist())}
         for p in range(self.n_planes):
             planes[:, p] = self._log_plane(p, points, tables[float(self._sigma[p])], n_threads)
-        return np.asarray(planes @ self._weights.T)
+        # plane by plane: the sum is the same bits for any number of points
+        total = np.zeros((len(points), len(self._weights)))
+        for values, weights in zip(planes.T, self._weights.T, strict=True):
+            total += values[:, None] * weights
+        return total
 
     def _log_plane(self, plane: int, points: Array, chances: Any, n_threads: int) -> Array:
         """Return ln A (n,) at one plane, with chances (n, bins) of being found."""
