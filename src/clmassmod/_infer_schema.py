@@ -6,8 +6,8 @@ from ._config_schema import (
     Key,
     Schema,
     count_key,
-    path_key,
     not_negative_key,
+    path_key,
     positive_key,
     text_key,
 )
@@ -90,13 +90,13 @@ INFER_SCHEMA: Schema = {
     },
     "finding": {
         "slope": Key(
-            ("number",),
+            ("float",),
             0.0,
             "einstein_radius: find_slope where it is not free; 0 finds every radius alike.",
             "1/arcsec",
         ),
         "radius": Key(
-            ("number",), 1.0, "einstein_radius: find_radius where it is not free.", "arcsec"
+            ("float",), 1.0, "einstein_radius: find_radius where it is not free.", "arcsec"
         ),
     },
     "detection": {

@@ -113,7 +113,7 @@ def test_threads_change_no_bit():
 
 
 def test_a_lens_that_no_galaxy_is():
-    data = RingData([1.2, 300.0], 0.8, 11.4, 0.2, 0.6, name=["a", "b"])
+    data = RingData(1.2, [0.8, 3.0], 11.4, 0.2, 0.6, name=["a", "b"])
     with pytest.raises(ParameterError, match=r"'b' \(index 1\).*some galaxy of the population"):
         kernels_of(data)
 

@@ -364,8 +364,8 @@ def build_ring_kernels(
     ``L = int p(log M*, log Re, log Mh, gamma, log Msps) Lambda |J| dlog Mh dgamma``, with
     ``J = d log M* / d theta`` and M* of the ring in closed form (`ring_masses`), per arcsec and
     dex^2; errors of theta and of sizes by Gauss-Hermite rules. Lambda along the line is a
-    polynomial through a few exact values, good to 3e-4. `LensKernels.errors` are changes of ln L, Lambda left out, with all nodes moved by
-    half a step and other inner slopes.
+    polynomial through a few exact values, good to 3e-4. `LensKernels.errors` are changes of
+    ln L, Lambda left out, with all nodes moved by half a step and other inner slopes.
     """
     builder = RingBuilder(data, parameters, detected, sources, box, cosmology)
     identity = builder.identity
