@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import CubicSpline
 
 from ..stronglens.lens_model import LensModel
+from ..stronglens.lens_solver import invert_einstein_radius
 from .cross_section import concentrations
 
 if TYPE_CHECKING:
@@ -61,48 +62,40 @@ class RingLens:
         every = concentrations(self.population.concentration, log_mhalo, self.z_l)
         return list(every)[self.concentration][1]
 
-    def halo_shares(self, log_mhalo: Array, gamma: Array) -> tuple[Array, Array]:
-        """Return mean convergence inside theta, and convergence there, of haloes (n,)."""
-        halo = self._model(_NOTHING, log_mhalo, gamma, self.c200(log_mhalo))
-        mean, local = halo._values(self.theta, 1)[0][:2]
-        return mean, local
+    def halo_shares(self, log_mhalo: Array, gamma: Array) -> Array:
+        """Return the shares (n,) of haloes in the deflection: their mean convergence."""
+        return self._mean_convergence(_NOTHING, log_mhalo, gamma, self.c200(log_mhalo))
 
-    def unit_stars(self) -> tuple[float, float]:
-        """Return mean convergence inside theta of stars of 1 Msun, and convergence over it."""
-        alone = self._model(11.0, np.array([_NOTHING]), np.array([1.0]), np.array([5.0]))
-        mean, local = (float(row[0]) for row in alone._values(self.theta, 1)[0][:2])
-        return mean * 1e-11, local / mean
+    def unit_stars(self) -> float:
+        """Return the same of stars of 1 Msun."""
+        return float(self._mean_convergence(11.0, _NOTHING, 1.0, 5.0)) * 1e-11
 
-    def _model(self, log_mstar: float, log_mhalo: Array, gamma: Array, c200: Array) -> LensModel:
-        return LensModel(
-            log_mstar,
-            log_mhalo,
-            self.log_re,
-            self.z_l,
-            self.z_s,
-            gamma,
-            c200,
-            self.population.sersic_n,
-            self.cosmology,
+    def _mean_convergence(self, log_mstar: Any, log_mhalo: Any, gamma: Any, c200: Any) -> Any:
+        planes = self.z_l, self.z_s
+        index = self.population.sersic_n
+        lens = LensModel(
+            log_mstar, log_mhalo, self.log_re, *planes, gamma, c200, index, self.cosmology
         )
+        return lens.deflection(self.theta) / self.theta
 
 
 def ring_masses(lens: RingLens, log_mhalo: Array, gamma: Array) -> tuple[Array, Array]:
-    """Return log10 M* (n,) of lenses with this Einstein radius, and |d log10 M* / d theta| [1/kpc].
+    """Return log10 M* (n,) of galaxies with this Einstein radius, and |d log10 M* / d theta|.
 
-    NaN where the halo alone is too massive.
-
-    Notes
-    -----
-    ``M* = Sigma_cr pi theta^2 (1 - kbar_h) / m_1(theta)``, with m_1 the share of the stars
-    inside theta; with ``alpha`` the deflection of a unit of stellar mass and
-    ``R = 2 (1 - kappa)`` at the ring, ``|d log10 M* / d theta| = R / (M* ln 10 alpha(theta))``.
+    Per kpc; NaN where the halo alone is too massive.
     """
-    mean, local = lens.halo_shares(log_mhalo, gamma)
-    unit, ratio = lens.unit_stars()
-    stars = np.where(mean < 1.0, 1.0 - mean, np.nan)
-    stretch = 2.0 * (1.0 - local - ratio * stars)
-    return np.log10(stars / unit), stretch / (stars * _LN10 * lens.theta)
+    found = invert_einstein_radius(
+        lens.theta,
+        log_mhalo,
+        lens.log_re,
+        z_l=lens.z_l,
+        z_s=lens.z_s,
+        gamma_in=gamma,
+        c200=lens.c200(log_mhalo),
+        sersic_n=lens.population.sersic_n,
+        cosmology=lens.cosmology,
+    )
+    return np.asarray(found.log_mstar), np.asarray(found.jacobian)
 
 
 @dataclass(frozen=True)
@@ -135,7 +128,7 @@ def ridge_lattice(
     through exact points: any smooth one will do, since `ring_masses` of its nodes are exact.
     """
     gamma, mass = (a.ravel() for a in np.meshgrid(slopes, _MASSES, indexing="ij"))
-    share = lens.halo_shares(mass, gamma)[0].reshape(len(slopes), -1)
+    share = lens.halo_shares(mass, gamma).reshape(len(slopes), -1)
     lines = [_line(np.log(one), r) for one in share]
     low, high = min(line.x[0] for line in lines), max(line.x[-1] for line in lines)
     first, last = math.floor(low / step - shift), math.ceil(high / step - shift)
@@ -146,7 +139,7 @@ def ridge_lattice(
         log_mhalo[i, on] = line(v[on])
         weight[i, on] = step * line(v[on], 1)
     stars = np.exp(r * _LN10 * log_mhalo - v)
-    return RidgeLattice(np.log10(stars / lens.unit_stars()[0]), log_mhalo, weight, v)
+    return RidgeLattice(np.log10(stars / lens.unit_stars()), log_mhalo, weight, v)
 
 
 def _line(log_share: Array, r: float) -> CubicSpline:
