@@ -215,16 +215,18 @@ class LensPopulationLikelihood:
             _refuse_of_rings(
                 non_lenses=non_lenses, n_galaxies=n_galaxies, field_counts=field_counts
             )
-            self.sample = RingSample(lenses, *given, find_box=survey, finding=finding, **common)
+            self.sample = RingSample(
+                self.lenses, *given, find_box=survey, finding=finding, **common
+            )
         elif finding is not None:
             raise ParameterError("finding", finding, "None, but with data='einstein_radius'")
         elif non_lenses is None:
-            self.sample = PairSample(lenses, *given, counts_box=survey, **common)
+            self.sample = PairSample(self.lenses, *given, counts_box=survey, **common)
         elif survey:
             allowed = "parameters of the population, with non_lenses"
             raise ParameterError("free", next(iter(survey)), allowed)
         elif n_galaxies is None:
-            self.sample = CompleteSample(lenses, non_lenses, *given, **common)
+            self.sample = CompleteSample(self.lenses, non_lenses, *given, **common)
         else:
             allowed = "left out with non_lenses: each of them counts"
             raise ParameterError("n_galaxies", n_galaxies, allowed)

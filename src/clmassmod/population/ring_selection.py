@@ -39,7 +39,8 @@ Array = npt.NDArray[np.float64]
 
 # another number when A of the same arguments changes: files of older ones are not read
 _NUMBERS = 1
-_DEGREE = 4
+# degrees of ln A in the redshifts, of samples of up to so many lenses and of larger ones
+_DEGREES, _SMALL_SAMPLE = (4, 6), 100
 _MISMATCH_NODES = 16
 # bins of ln theta_E [arcsec] in which p_find is one number: 0.15 %
 _LOW, _HIGH, _BINS = math.log(0.05), math.log(20.0), 4096
@@ -50,9 +51,10 @@ _FIND_STEP = 1.2
 class LensPlanes:
     """Redshifts and errors at which A is worked out, and how A of all lenses follows.
 
-    ln A is a polynomial of total degree 4 in ln z_l and ln(D_ls / D_s), each of whose
-    coefficients changes with the square of the error of theta, through the values at the
-    redshifts of some of the lenses: at most 18, of all lenses where they are fewer.
+    ln A is a polynomial in ln z_l and ln(D_ls / D_s) through the values at the redshifts of
+    some of the lenses: of total degree 4, so through 15 of them, with up to 100 lenses; 6, and
+    28, with more. Where errors of theta differ, a term linear in their square, of degree 1 in
+    the redshifts, takes up to 3 more. With as many different lenses or fewer it is exact.
 
     Parameters
     ----------
@@ -72,7 +74,8 @@ class LensPlanes:
         # 1 / Sigma_cr is proportional to D_l D_ls / D_s
         ratio = geometry.inverse_sigma_critical / geometry.kpc_per_arcsec
         where = np.log(np.stack([data.z_l, ratio], axis=1))
-        features = polynomial_features(where, _DEGREE)
+        degree = _DEGREES[len(data) > _SMALL_SAMPLE]
+        features = polynomial_features(where, degree)
         noise = data.sigma_theta**2
         if np.ptp(noise) > 0.0:
             few = polynomial_features(where, 1) * (noise / noise.max())[:, None]
