@@ -97,7 +97,7 @@ def test_the_data_must_be_given():
         ({"free": []}, "at least one"),
         ({"free": ["xi_h"]}, r"\[box\] xi_h must be given"),
         ({"form": "any_lens"}, "form = 'any_lens' cannot be inferred yet"),
-        ({"data": {"file": "x", "kind": "einstein_radius"}}, "kind = 'einstein_radius' cannot"),
+        ({"free": ["find_radius"]}, "free: 'find_radius' is not a parameter"),
         ({"priors": {"mu_g": 3}}, "mu_g.*distribution"),
         ({"priors": {"mu_gg": {"distribution": "uniform", "low": 0, "high": 1}}}, "mu_g"),
         ({"priors": {"mu_g": {"distribution": "unifrom", "low": 0, "high": 1}}}, "uniform"),

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -195,7 +195,7 @@ class LensPopulationLikelihood:
         self._family = count_family(self.sources.counts)
         self._check_counts()
         self.n_threads = n_threads
-        self.lenses: Any = lenses
+        self.lenses = cast(Any, lenses)
         ranges = {name: self.support[name] for name in self.parameters.free}
         common: dict[str, Any] = {
             "selection": selection,

@@ -64,7 +64,8 @@ class RingLens:
 
     def halo_shares(self, log_mhalo: Array, gamma: Array) -> Array:
         """Return the shares (n,) of haloes in the deflection: their mean convergence."""
-        return self._mean_convergence(_NOTHING, log_mhalo, gamma, self.c200(log_mhalo))
+        c200 = self.c200(log_mhalo)
+        return np.asarray(self._mean_convergence(_NOTHING, log_mhalo, gamma, c200))
 
     def unit_stars(self) -> float:
         """Return the same of stars of 1 Msun."""
