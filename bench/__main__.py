@@ -14,12 +14,16 @@ from .harness import IdleMeter, Options, Row, environment
 WORKLOADS = {
     "w1": "w1_single_call",
     "w2": "w2_paired_batch",
+    "w4": "w4_pairs",
     "w5": "w5_galaxy_likelihood",
+    "w6": "w6_mock_to_mass",
     "s1": "s1_lens_solve",
     "s2": "s2_inversion",
     "s3": "s3_population",
     "s4": "s4_selection",
     "s5": "s5_mock",
+    "s6": "s6_sampling",
+    "s7": "s7_many_lenses",
     "i1": "i1_interpolation",
     "g1": "g1_package",
 }

@@ -1,4 +1,4 @@
-"""S3 and S7: ln L of a population for many lenses at many points, and what it needs beforehand."""
+"""S3: ln L of a population for 1000 lenses at many points, and what it needs beforehand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from .harness import Options, Row, Timing, compare, peak_memory
 from .oracles import Array
 
-TITLE = "S3, S7: ln L of a population of lenses, 64 points a call"
+TITLE = "S3: ln L of a population of lenses, 64 points a call"
 SIZE = 1000
 POINTS = 64
 CHECKED = 4
@@ -34,8 +34,6 @@ TARGETS = {"prior": 6.0, "posterior": 1.0}
 BYTES = {"prior": 30_000, "posterior": 6_000}
 BUILD = 15.0
 """ms a lens."""
-LARGE = 500.0
-"""ms a point for 1e5 lenses, with the box of the prior."""
 
 Factory = Callable[[], Callable[[], Any]]
 
@@ -200,20 +198,12 @@ def _build_row(case: str, error: float, options: Options) -> Row:
 
 
 def _scaling(size: int, options: Options) -> list[Row]:
-    """x0.1, x1, x10 lenses and 1, 2 threads, with the box of a posterior.
-
-    S7 asks for 1e5 lenses in half a second a point. The largest sample here does not fit in any
-    cache; beyond it the time a lens does not depend on their number.
-    """
+    """x0.1, x1, x10 lenses and 1, 2 threads, with the box of a posterior."""
     rows = []
     for count in (size // 10, size, 10 * size):
         calls = {f"{n}": _sums("posterior", count, n)() for n in (1, 2)}
         times = compare(calls, options.repeats)
         for n in (1, 2):
             label = f"scaling, box of a posterior, {count} lenses, {n} thread{'s'[: n - 1]}"
-            row = Row(label, "ms/point/1000 lenses", _per_1000(times[f"{n}"], count))
-            if count == 10 * size and n == 1:
-                row.target = LARGE / 100.0
-                row.note = "S7: 500 ms for 1e5 lenses"
-            rows.append(row)
+            rows.append(Row(label, "ms/point/1000 lenses", _per_1000(times[f"{n}"], count)))
     return rows

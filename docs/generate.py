@@ -11,10 +11,15 @@ from pathlib import Path
 from clmassmod.cluster.massmod import CLMassMod
 from clmassmod.cluster.program import demo_configuration
 from clmassmod.cluster.reference import Reference
-from clmassmod.cluster.simulation import simulate_sample
+from clmassmod.cluster.simulation import area_nodes, simulate_sample
 from clmassmod.config import describe_config, describe_mock_config
+from clmassmod.galaxies import FieldOfView, MockGalaxies, RadialBins, build_profile
+from clmassmod.galaxy_plotting import catalogue_and_profile
+from clmassmod.infer_config import describe_infer_config
 from clmassmod.lens_plotting import image_configuration, population_corner
+from clmassmod.maps import ProfileField
 from clmassmod.plotting import mass_posteriors, save_figure
+from clmassmod.profiles.halos import NFW
 from clmassmod.profiles.registry import profile_class, profile_names
 from clmassmod.stronglens import LensModel, MockGenerator
 from clmassmod.table_config import describe_table_config
@@ -49,6 +54,21 @@ the current folder. In INI files, keys outside any section stand under `[clmassm
 """
 
 
+INFER_HEAD = """\
+# Configuration of an inference
+
+Written by `docs/generate.py` from the schema itself; `clmassmod config --infer` prints the same
+tables. What is done with it: [From a configuration to a posterior](population.md).
+
+A configuration is a TOML, YAML, JSON or INI file. `sim_id`, `run_id` and `file` in `[data]` must
+be given. Keys of relations that show no default take that of the preset; those of free parameters
+do not matter. An unknown key is an error that names the nearest known one. The path of the data is
+relative to the folder of the file. In INI files, keys outside any section stand under
+`[clmassmod]`.
+
+"""
+
+
 TABLE_HEAD = """\
 # Configuration of a table
 
@@ -70,6 +90,11 @@ def configuration_page():
 def mock_configuration_page():
     """Return the text of mock_configuration.md."""
     return MOCK_HEAD + describe_mock_config()
+
+
+def infer_configuration_page():
+    """Return the text of infer_configuration.md."""
+    return INFER_HEAD + describe_infer_config()
 
 
 def table_configuration_page():
@@ -147,16 +172,29 @@ def population_figure():
     return population_corner(MockGenerator().generate(200_000, seed=1))
 
 
+def galaxies_figure():
+    """Return the mock catalogue and profile of galaxies.md."""
+    halo = NFW(1.5e15, 4.0, redshift=0.3)
+    mock = MockGalaxies(40.0, 1.0, FieldOfView.circle(10.0))
+    catalogue = mock.generate(ProfileField(halo), seed=1, halo_id="halo_1")
+    profile = build_profile(catalogue, 0.3, bins=RadialBins(0.25, 2.5, 8))
+    nodes, weights = area_nodes(profile.edges)
+    expected = (weights * halo.reduced_tangential_shear(nodes, 1.0)).sum(axis=1)
+    return catalogue_and_profile(catalogue, profile, expected)
+
+
 def main(folder):
     """Write the pages and the figures."""
     target = Path(folder)
     (target / "configuration.md").write_text(configuration_page(), encoding="utf-8")
     (target / "mock_configuration.md").write_text(mock_configuration_page(), encoding="utf-8")
+    (target / "infer_configuration.md").write_text(infer_configuration_page(), encoding="utf-8")
     (target / "table_configuration.md").write_text(table_configuration_page(), encoding="utf-8")
     (target / "profiles.md").write_text(profiles_page(), encoding="utf-8")
     save_figure(demo_figure(), target / "figures" / "demo.png")
     save_figure(lens_figure(), target / "figures" / "lens.png", DPI)
     save_figure(population_figure(), target / "figures" / "population.png", DPI)
+    save_figure(galaxies_figure(), target / "figures" / "galaxies.png", DPI)
 
 
 if __name__ == "__main__":

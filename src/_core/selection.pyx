@@ -11,13 +11,17 @@ cdef extern from "clmassmod/selection_sum.hpp" namespace "clmassmod" nogil:
     const size_t kSlopeLanes
     const size_t kMostSlopeNodes
     const size_t kMostMasses
+    cdef struct SelectionStrip:
+        size_t begin
+        size_t end
+        size_t start
     cdef struct SelectionRow:
         double log_mstar
         double first_re
         double first_mhalo
         size_t n_sizes
         size_t n_masses
-        size_t start
+        const SelectionStrip* strips
     cdef struct SelectionGrid:
         size_t n_rows
         const SelectionRow* rows
@@ -44,32 +48,45 @@ MOST_MASSES = kMostMasses
 
 
 cdef class Rows:
-    """Rows of a grid: columns (3, n) log M*, first log Re and log Mh; sizes (2, n) of both axes."""
+    """Rows of a grid: columns (3, n) log M*, first log Re and log Mh; windows (2, n, n_sizes).
+
+    The windows are the first mass, and the one after the last, of the row's masses at each size.
+    """
 
     cdef SelectionRow* rows
+    cdef SelectionStrip* strips
     cdef size_t n
     cdef size_t n_cells
 
-    def __cinit__(self, const double[:, ::1] columns, const size_t[:, ::1] sizes):
-        cdef size_t i
+    def __cinit__(self, const double[:, ::1] columns, const size_t[:, :, ::1] windows):
+        cdef size_t i, j, n_sizes = windows.shape[2]
+        cdef SelectionStrip* strip
         self.rows = NULL
+        self.strips = NULL
         self.n = columns.shape[1]
         self.n_cells = 0
-        check(self.n > 0 and columns.shape[0] == 3 and sizes.shape[0] == 2
-              and <size_t>sizes.shape[1] == self.n, "columns: (3, n), sizes: (2, n)")
+        check(self.n > 0 and columns.shape[0] == 3 and windows.shape[0] == 2 and n_sizes > 0
+              and <size_t>windows.shape[1] == self.n, "columns: (3, n), windows: (2, n, sizes)")
         self.rows = <SelectionRow*>PyMem_Malloc(self.n * sizeof(SelectionRow))
-        if self.rows == NULL:
+        self.strips = <SelectionStrip*>PyMem_Malloc(self.n * n_sizes * sizeof(SelectionStrip))
+        if self.rows == NULL or self.strips == NULL:
             raise MemoryError()
         for i in range(self.n):
-            check(0 < sizes[0, i] and 0 < sizes[1, i] <= kMostMasses, "sizes")
             self.rows[i].log_mstar = columns[0, i]
             self.rows[i].first_re, self.rows[i].first_mhalo = columns[1, i], columns[2, i]
-            self.rows[i].n_sizes, self.rows[i].n_masses = sizes[0, i], sizes[1, i]
-            self.rows[i].start = self.n_cells
-            self.n_cells += sizes[0, i] * sizes[1, i]
+            self.rows[i].n_sizes, self.rows[i].n_masses = n_sizes, 0
+            self.rows[i].strips = self.strips + i * n_sizes
+            for j in range(n_sizes):
+                check(windows[0, i, j] <= windows[1, i, j] <= kMostMasses, "windows")
+                strip = self.strips + i * n_sizes + j
+                strip.begin, strip.end = windows[0, i, j], windows[1, i, j]
+                strip.start = self.n_cells
+                self.n_cells += strip.end - strip.begin
+                self.rows[i].n_masses = max(self.rows[i].n_masses, strip.end)
 
     def __dealloc__(self):
         PyMem_Free(self.rows)
+        PyMem_Free(self.strips)
 
 
 def log_means(

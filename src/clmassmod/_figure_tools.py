@@ -71,6 +71,7 @@ def corner_figure(
         levels=(0.393, 0.865),
         plot_datapoints=False,
         fig=figure,
+        max_n_ticks=4,  # slanted: more would run into the next panel
     )
     return figure
 

@@ -59,7 +59,7 @@ INFER_SCHEMA: Schema = {
             "sigma_a": _column("Error of m_a; [noise] magnitude without it."),
             "sigma_b": _column("Error of m_b; [noise] magnitude without it."),
             "time_delay": _column("image_pairs: delay of B after A in days; NaN for none."),
-            "sigma_delay": _column("Error of the delay."),
+            "sigma_delay": _column("Error of the delay; [noise] time_delay without it."),
             "theta_e": _column("einstein_radius: Einstein radius in arcsec."),
             "sigma_theta": _column("Error of the Einstein radius in arcsec."),
             "log_re": _column("log10 of the half-light radius in kpc."),

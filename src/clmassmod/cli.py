@@ -1,8 +1,8 @@
-"""The command line: ``clmassmod demo``, ``fit``, ``mock``, ``tables``, ``info``, ``config``.
+"""The command line: ``demo``, ``fit``, ``mock``, ``infer``, ``tables``, ``info``, ``config``.
 
 Exit codes: 0 done (perhaps with warnings), 2 wrong usage, 65 bad data or configuration,
-70 an internal error, 75 interrupted: run the same command again (fits and tables go on, mocks
-start anew).
+70 an internal error, 75 interrupted: run the same command again (fits, inferences and tables go
+on, mocks start anew).
 """
 
 from __future__ import annotations
@@ -42,7 +42,11 @@ class _Stopped(KeyboardInterrupt):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = make_parser().parse_args(given)
+    parser = make_parser()
+    if not given:
+        parser.print_help(sys.stderr)
+        return USAGE
+    options = parser.parse_args(given)
     try:
         with _signals():
             options.run(options)
@@ -219,6 +223,8 @@ def _infer(options: argparse.Namespace) -> None:
     from .inference.run_directory import run_folder
 
     info = load_infer_config(options.config)
+    if options.data is not None:
+        info["data"]["file"] = os.path.abspath(options.data)
     options.results = str(run_folder(info["sim_id"], info["run_id"], options.root))
     outcome = run_infer(
         info,
@@ -238,7 +244,7 @@ def _resume(options: argparse.Namespace) -> None:
     outcome = resume_run(
         options.folder,
         data=options.data,
-        n_threads=options.threads or 1,
+        n_threads=options.threads,
         figures=not options.no_figures,
         progress=True,
         **{name: value for name, value in limits.items() if value is not None},
@@ -464,9 +470,6 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _add_inference(commands: Any, common: argparse.ArgumentParser) -> None:
     running = argparse.ArgumentParser(add_help=False, parents=[common])
-    running.add_argument(
-        "--threads", type=_not_negative, metavar="T", help="0 for all; results are the same"
-    )
     running.add_argument("--no-figures", action="store_true", help="no figures and no report")
     infer = commands.add_parser(
         "infer",
@@ -474,10 +477,21 @@ def _add_inference(commands: Any, common: argparse.ArgumentParser) -> None:
         help="infer the lens population of a configuration; goes on if it was killed",
     )
     infer.add_argument("config", metavar="CONFIG", help="TOML, YAML, JSON or INI file")
+    infer.add_argument(
+        "--threads", type=_not_negative, metavar="T", help="in place of n_threads; 0 for all"
+    )
     infer.add_argument("--root", metavar="DIR", help="folder that holds data/ and inference/")
+    infer.add_argument("--data", metavar="FILE", help="in place of [data] file")
     infer.set_defaults(run=_infer)
 
     again = argparse.ArgumentParser(add_help=False)
+    again.add_argument(
+        "--threads",
+        type=_not_negative,
+        default=1,
+        metavar="T",
+        help="0 for all (default: %(default)s); results are the same for any number",
+    )
     again.add_argument("folder", metavar="DIR", help="inference/<sim_id>/<run_id>")
     again.add_argument("--data", metavar="FILE", help="where the file of the data is now")
     resume = commands.add_parser(
@@ -488,7 +502,7 @@ def _add_inference(commands: Any, common: argparse.ArgumentParser) -> None:
     resume.add_argument("--max-calls", type=_positive, metavar="N", help="nautilus: the same")
     resume.set_defaults(run=_resume)
     reproduce = commands.add_parser(
-        "reproduce", parents=[running, again], help="repeat an inference, and compare the chains"
+        "reproduce", parents=[common, again], help="repeat an inference, and compare the chains"
     )
     reproduce.add_argument("--into", metavar="DIR", help="a fresh folder (DIR-reproduced)")
     reproduce.add_argument(

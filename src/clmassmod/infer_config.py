@@ -9,11 +9,13 @@ from typing import Any, ClassVar
 from ._config_base import Place, as_kind, markdown
 from ._config_files import read_mapping
 from ._config_schema import Schema
-from ._infer_schema import INFER_SCHEMA
+from ._infer_schema import INFER_SCHEMA, KINDS
 from .config import LensInfo
-from .errors import ParameterError
+from .errors import ParameterError, nearest
+from .inference.posterior import check_support
 from .inference.prior_set import PriorSet
-from .population.parameters import DEFAULT_FREE
+from .population.kernels import DEFAULT_BOX
+from .population.parameters import DEFAULT_FREE, PARAMETERS
 
 _FREE_SECTIONS = """\
 ### [box]
@@ -46,15 +48,23 @@ class InferInfo(LensInfo):
 
     schema: ClassVar[Schema] = INFER_SCHEMA
 
-    def make_priors(self, support: Mapping[str, tuple[float, float]]) -> PriorSet:
-        """Return the priors: those that are given, uniform within `support` for the others."""
+    def make_priors(self) -> PriorSet:
+        """Return the priors: those that are given, uniform within the box for the others.
+
+        Raises
+        ------
+        ParameterError
+            A prior that reaches outside the box.
+        """
         named = {name for key, one in self["priors"].items() for name in _names(key, one)}
         uniform = {
             name: {"distribution": "uniform", "low": low, "high": high}
-            for name, (low, high) in support.items()
+            for name, (low, high) in self["box"].items()
             if name not in named
         }
-        return PriorSet({**self["priors"], **uniform}).ordered(tuple(support))
+        priors = PriorSet({**self["priors"], **uniform}).ordered(tuple(self["free"]))
+        check_support(priors, self["box"])
+        return priors
 
     @classmethod
     def _completed(
@@ -64,16 +74,20 @@ class InferInfo(LensInfo):
         missing = [key for key in _NEEDED if not result[key]]
         if missing:
             place.fail(f"{' and '.join(missing)} must be given: each run has its own")
+        for where, key, done in ((result, "form", "lenses"), (result["data"], "kind", KINDS[0])):
+            if where[key] != done:
+                place.fail(f"{key} = {where[key]!r} cannot be inferred yet, {done!r} can")
         if result["data"]["file"] is None:
             place.inside("data").fail("file must be given: the sample of lenses")
         if result["free"] is None:
             result["free"] = list(DEFAULT_FREE)
+        _check_free(result["free"], place)
         for section in ("box", "priors"):
             content = {} if given.get(section) is None else given[section]
             if not isinstance(content, Mapping):
                 place.fail(f"{section} = {content!r}: it must be a section [{section}]")
             result[section] = dict(content)
-        _check_box(result["box"], result["free"], place.inside("box"))
+        result["box"] = _completed_box(result["box"], result["free"], place.inside("box"))
         _check_priors(result["priors"], result["free"], place.inside("priors"))
         return result
 
@@ -99,14 +113,30 @@ def describe_infer_config() -> str:
     return "\n".join([*markdown(INFER_SCHEMA), _FREE_SECTIONS]).rstrip() + "\n"
 
 
-def _check_box(box: dict[str, Any], free: list[str], place: Place) -> None:
-    for name, value in box.items():
+def _check_free(free: list[str], place: Place) -> None:
+    for name in free:
+        if name not in PARAMETERS:
+            hint = nearest(name, PARAMETERS) or f"Parameters are {', '.join(PARAMETERS)}."
+            place.fail(f"free: {name!r} is not a parameter. {hint}")
+    if len(set(free)) != len(free) or not free:
+        place.fail(f"free = {free!r}: at least one, each once")
+
+
+def _completed_box(
+    given: Mapping[str, Any], free: list[str], place: Place
+) -> dict[str, list[float]]:
+    """Return the walls of every free parameter, [low, high]."""
+    for name, value in given.items():
         if name not in free:
             place.unknown(name, free)
         ends = as_kind(value, "list of floats")
         if ends is None or len(ends) != 2 or not ends[0] < ends[1]:
             place.fail(f"{name} = {value!r}: it must be [low, high], low < high")
-        box[name] = ends
+    box = {**DEFAULT_BOX, **given}
+    missing = [name for name in free if name not in box]
+    if missing:
+        place.fail(f"{' and '.join(missing)} must be given: there are no default walls")
+    return {name: [float(end) for end in box[name]] for name in free}
 
 
 def _check_priors(priors: dict[str, Any], free: list[str], place: Place) -> None:
@@ -118,6 +148,11 @@ def _check_priors(priors: dict[str, Any], free: list[str], place: Place) -> None
             if name not in free:
                 inside.unknown(name, free)
         priors[key] = dict(one)
+        _check_prior_set({key: priors[key]}, inside)
+    _check_prior_set(priors, place)
+
+
+def _check_prior_set(priors: dict[str, Any], place: Place) -> None:
     try:
         PriorSet(priors)
     except (ParameterError, TypeError, ValueError) as error:

@@ -11,24 +11,31 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from .cosmology import cosmology_from_dict
 from .errors import ConfigError, FormatError, ParameterError
 from .infer_config import InferInfo
+from .infer_data import DATA_FILE, FileLikelihood, data_record, found_data, mock_notes, read_lenses
+from .infer_report import write_infer_report
 from .inference.chain import Chain
 from .inference.diagnostics import ConvergenceWarning
 from .inference.reproduction import Reproduction, reproduce, resume
-from .inference.run_directory import INFERENCE, RunDirectory, run_folder
+from .inference.run_directory import FIGURES, INFERENCE, RunDirectory, run_folder
 from .inference.samplers import run_mcmc, sampler_options
 from .lens_program import errors_named, make_population, make_source_population
-from .population.data_files import file_hash, load_image_pairs, mock_metadata
-from .population.lens_data import LensData
-from .population.likelihood import LensPopulationLikelihood
+from .population.likelihood import ErrorBudget, LensPopulationLikelihood
+from .population.predictive import posterior_predictive
 from .population.rebuilding import likelihood_from_dict
 from .stronglens.observation import MagnitudeLimit, MockNoise
 from .table.store import table_folder
 
-Array = Any
-DATA_FILE = "data_file"
-"""Key of the likelihood in ``params.json`` under which the file of the lenses stands."""
+Array = npt.NDArray[np.float64]
+
+_BUDGET_POINTS = 200
+_MOST_ERROR = 0.1
+"""nat"""
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,8 @@ class InferOutcome:
         ``<root>/inference/<sim_id>/<run_id>``
     chain : Chain
     likelihood : FileLikelihood
+    budget : ErrorBudget
+        Numerical errors of ln L.
     figures : dict
         Title -> PNG file.
     report : str
@@ -51,46 +60,10 @@ class InferOutcome:
     folder: str
     chain: Chain
     likelihood: FileLikelihood
+    budget: ErrorBudget
     figures: dict[str, str] = field(default_factory=dict)
     report: str = ""
     warnings: list[str] = field(default_factory=list)
-
-
-class FileLikelihood:
-    """A likelihood that also says which file its data are from.
-
-    Parameters
-    ----------
-    likelihood : LensPopulationLikelihood
-    data_file : mapping
-        As `read_lenses` takes, with ``sha256``.
-    """
-
-    def __init__(self, likelihood: LensPopulationLikelihood, data_file: Mapping[str, Any]) -> None:
-        self.inner = likelihood
-        self.data_file = dict(data_file)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.inner.names
-
-    @property
-    def support(self) -> Mapping[str, tuple[float, float]]:
-        return self.inner.support
-
-    @property
-    def identity(self) -> str:
-        return self.inner.identity
-
-    @property
-    def versions(self) -> Mapping[str, str]:
-        return self.inner.versions
-
-    def log_likelihood(self, eta: Any) -> Any:
-        return self.inner.log_likelihood(eta)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {**self.inner.to_dict(), DATA_FILE: self.data_file}
 
 
 def run_infer(
@@ -135,16 +108,16 @@ def run_infer(
     folder = run_folder(info["sim_id"], info["run_id"], root)
     name, options = _sampler(info)
     threads = info["n_threads"] if n_threads is None else n_threads
-    record = _data_record(info, Path(root or "."))
+    with _prior_errors_named(info):
+        priors = info.make_priors()
+    record = data_record(info, Path(root or "."))
     with errors_named(info):
         tables = table_folder(info["sim_id"], root)
         likelihood = _likelihood(info, record, tables, threads, progress)
-    with _prior_errors_named(info):
-        priors = info.make_priors(likelihood.support)
-        sample = partial(run_mcmc, likelihood, priors, folder, sampler=name, **options)
-        chain = _quiet(partial(sample, progress=progress))
-    notes = _mock_notes(info)
-    return _finished(folder, chain, likelihood, wanted, notes)
+    sample = partial(run_mcmc, likelihood, priors, folder, sampler=name, **options)
+    chain = _quiet(partial(sample, progress=progress))
+    notes = mock_notes(info.path(info["data"]["file"]), likelihood.inner)
+    return _finished(folder, chain, likelihood, wanted, notes, threads)
 
 
 def resume_run(
@@ -180,7 +153,8 @@ def resume_run(
     wanted = _figures_wanted(figures)
     made = _Rebuilt(folder, data, n_threads, progress)
     chain = _quiet(partial(resume, folder, made, progress=progress, **stopping))
-    return _finished(Path(folder), chain, made.likelihood, wanted, [])
+    notes = mock_notes(made.file, made.likelihood.inner)
+    return _finished(Path(folder), chain, made.likelihood, wanted, notes, n_threads)
 
 
 def reproduce_run(
@@ -206,6 +180,7 @@ class _Rebuilt:
         self.folder, self.data = Path(folder), data
         self.n_threads, self.progress = n_threads, progress
         self.likelihood: FileLikelihood
+        self.file: Path
 
     def __call__(self, content: dict[str, Any]) -> FileLikelihood:
         params = dict(content)
@@ -214,7 +189,8 @@ class _Rebuilt:
             problem = f"no {DATA_FILE}: this run was not made by clmassmod infer"
             raise FormatError(self.folder / "params.json", "likelihood", problem)
         root = _root_of(self.folder)
-        lenses = read_lenses(record, _found(record, root or Path(), self.data))
+        self.file = found_data(record, root or Path(), self.data)
+        lenses = read_lenses(record, self.file, cosmology_from_dict(params["cosmology"]))
         made = likelihood_from_dict(
             params,
             lenses,
@@ -226,75 +202,10 @@ class _Rebuilt:
         return self.likelihood
 
 
-# -- the data ------------------------------------------------------------------------------------
-
-
-def read_lenses(record: Mapping[str, Any], file: str | os.PathLike[str]) -> LensData:
-    """Return the lenses of a file, as a run keeps how it read them."""
-    return load_image_pairs(file, record["columns"], unit=record["unit"], **record["values"])
-
-
-def _data_record(info: InferInfo, root: Path) -> dict[str, Any]:
-    """Return what a run has to keep to read its data again."""
-    given = info["data"]
-    file = Path(info.path(given["file"]))
-    noise, z_l, z_s = info["noise"], info["lens"]["z_l"], info["sources"]["redshift"]
-    values = {
-        "sigma_a": noise["magnitude"],
-        "sigma_b": noise["magnitude"],
-        "sigma_msps": noise["log_msps"],
-        "sigma_re": noise["log_re"],
-    }
-    values |= {"z_l": z_l} if isinstance(z_l, float) else {}
-    values |= {"z_s": z_s} if isinstance(z_s, float) else {}
-    return {
-        "path": _relative(file, root),
-        "sha256": file_hash(file),
-        "kind": given["kind"],
-        "unit": given["unit"],
-        "columns": {key: name for key, name in given["columns"].items() if name is not None},
-        "values": values,
-    }
-
-
-def _relative(file: Path, root: Path) -> str:
-    """Return the path of a file relative to the root if it is below, else the absolute one."""
-    whole, top = file.resolve(), root.resolve()
-    return str(whole.relative_to(top)) if whole.is_relative_to(top) else str(whole)
-
-
 def _root_of(folder: Path) -> Path | None:
     """Return the root above ``inference/<sim_id>/<run_id>``; None of a folder elsewhere."""
     place = folder.resolve()
     return place.parents[2] if place.parents[1].name == INFERENCE else None
-
-
-def _found(record: Mapping[str, Any], root: Path, given: Any) -> Path:
-    """Return the file of the data, which must be the bytes the run was made from."""
-    places = [Path(given)] if given is not None else [root / record["path"], Path(record["path"])]
-    file = next((place for place in places if place.exists()), None)
-    if file is None:
-        problem = "the data of the run are not there; put them back, or say where (--data FILE)"
-        raise FormatError(places[0], "file", problem)
-    found = file_hash(file)
-    if found != record["sha256"]:
-        problem = (
-            f"not the data of the run: its sha256 is {found[:16]}..., that of the run's is "
-            f"{record['sha256'][:16]}..."
-        )
-        raise FormatError(file, "content", problem)
-    return file
-
-
-def _mock_notes(info: InferInfo) -> list[str]:
-    """Return what a mock catalogue says otherwise than the configuration that it is fitted with."""
-    metadata = mock_metadata(info.path(info["data"]["file"]))
-    if metadata is None:
-        return []
-    made, here = metadata["selection"], info["detection"]["selection"]
-    if made == here:
-        return []
-    return [f"the mock was selected {made!r}, the likelihood assumes {here!r}: a bias is expected"]
 
 
 # -- from the configuration to the likelihood ------------------------------------------------------
@@ -303,13 +214,13 @@ def _mock_notes(info: InferInfo) -> list[str]:
 def _likelihood(
     info: InferInfo, record: Mapping[str, Any], tables: Path, n_threads: int, progress: bool
 ) -> FileLikelihood:
-    lenses = read_lenses(record, info.path(info["data"]["file"]))
+    lenses = read_lenses(record, info.path(info["data"]["file"]), info.make_cosmology())
     made = LensPopulationLikelihood(
         lenses,
         make_population(info),
         make_source_population(info),
         free=info["free"],
-        box=_box(info),
+        box={key: (low, high) for key, (low, high) in info["box"].items()},
         selection=info["detection"]["selection"],
         detection=MagnitudeLimit(info["detection"]["limit"]),
         noise=MockNoise(**info["noise"]),
@@ -320,13 +231,6 @@ def _likelihood(
         progress=progress,
     )
     return FileLikelihood(made, record)
-
-
-def _box(info: InferInfo) -> dict[str, tuple[float, float]]:
-    from .population.kernels import DEFAULT_BOX
-
-    given = {name: (low, high) for name, (low, high) in info["box"].items()}
-    return {**DEFAULT_BOX, **given}
 
 
 def _sampler(info: InferInfo) -> tuple[str, dict[str, Any]]:
@@ -344,8 +248,6 @@ def _prior_errors_named(info: InferInfo) -> Iterator[None]:
     try:
         yield
     except ParameterError as error:
-        if not error.name.startswith("priors"):
-            raise
         raise ConfigError(f"{info.file or 'configuration'}: {error}") from error
 
 
@@ -368,13 +270,46 @@ def _figures_wanted(wanted: bool) -> bool:
 
 
 def _finished(
-    folder: Path, chain: Chain, likelihood: FileLikelihood, wanted: bool, notes: list[str]
+    folder: Path,
+    chain: Chain,
+    likelihood: FileLikelihood,
+    wanted: bool,
+    notes: list[str],
+    n_threads: int,
 ) -> InferOutcome:
+    inner = likelihood.inner
     if not chain.converged:
         notes = [*notes, f"sampling stopped early: {'; '.join(chain.attributes['problems'])}"]
-    figures: dict[str, str] = {}
-    if wanted:
-        from .inference_plotting import write_run_figures
+    budget = inner.error_budget(_some(chain.samples, _BUDGET_POINTS))
+    if not budget.worst <= _MOST_ERROR:
+        notes = [*notes, f"numerical errors above {_MOST_ERROR} nat: {'; '.join(budget.lines())}"]
+    run = RunDirectory(folder)
+    for line in budget.lines():
+        run.say(line)
+    if not wanted:
+        return InferOutcome(str(folder), chain, likelihood, budget, warnings=notes)
+    files = _write_figures(folder, chain, inner, n_threads)
+    lines = budget.lines()
+    report = write_infer_report(folder, chain, figures=files, budget=lines, notes=notes)
+    return InferOutcome(str(folder), chain, likelihood, budget, files, report, notes)
 
-        figures = write_run_figures(folder)
-    return InferOutcome(str(folder), chain, likelihood, figures, "", notes)
+
+def _write_figures(
+    folder: Path, chain: Chain, likelihood: LensPopulationLikelihood, n_threads: int
+) -> dict[str, str]:
+    from ._figure_tools import save_figure
+    from .inference_plotting import write_run_figures
+    from .population_plotting import LABELS, predictive_histograms, selection_along
+
+    files = write_run_figures(folder, labels={n: LABELS[n] for n in chain.names if n in LABELS})
+    place = folder / FIGURES
+    figure = selection_along(likelihood, chain.samples)
+    files["Selection along each parameter"] = save_figure(figure, place / "selection.png")
+    predicted = posterior_predictive(likelihood, chain.samples, n_threads=n_threads)
+    figure = predictive_histograms(predicted)
+    files["Data and posterior predictions"] = save_figure(figure, place / "predictive.png")
+    return files
+
+
+def _some(samples: Array, most: int) -> Array:
+    return np.asarray(samples[np.unique(np.linspace(0, len(samples) - 1, most).astype(int))])

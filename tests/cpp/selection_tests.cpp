@@ -107,16 +107,23 @@ void a_population_adds_up_to_one() {
     points[45 + 14] = 0.2;  // sloped mismatch
     std::vector<double> slopes, weights, values;
     std::vector<SelectionRow> rows;
+    std::vector<SelectionStrip> strips;
     for (std::size_t g = 0; g < kSlopeLanes; ++g) {
         // equal steps, half of the support normal away: 1e-4
         slopes.push_back(2.0 * (static_cast<double>(g) + 0.5) / kSlopeLanes);
         weights.push_back(2.0 / kSlopeLanes);
     }
-    for (int i = 0; i < 32; ++i) {
-        const double m = 9.7 + 0.12 * i;
+    constexpr std::size_t kRows = 32, kSizes = 22, kMasses = 120;
+    // every other strip leaves out masses nothing of which is in the population
+    for (std::size_t k = 0; k < kRows * kSizes; ++k) {
+        const std::size_t begin = k % 2 ? 5 : 0, end = kMasses - (k % 2 ? 3 : 0);
+        strips.push_back({begin, end, values.size() / kSlopeLanes});
+        values.resize(values.size() + (end - begin) * kSlopeLanes, 1.0);
+    }
+    for (std::size_t i = 0; i < kRows; ++i) {
+        const double m = 9.7 + 0.12 * static_cast<double>(i);
         rows.push_back(
-            {m, 0.8 + 0.9 * (m - 11.4) - 1.3, 6.0, 22, 120, values.size() / kSlopeLanes});
-        values.resize(values.size() + 22 * 120 * kSlopeLanes, 1.0);
+            {m, 0.8 + 0.9 * (m - 11.4) - 1.3, 6.0, kSizes, kMasses, &strips[i * kSizes]});
     }
     SelectionGrid grid;
     grid.n_rows = rows.size();

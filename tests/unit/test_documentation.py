@@ -21,6 +21,7 @@ from clmassmod.profiles.registry import profile_class, profile_names
 from clmassmod.stronglens.catalogue import UNITS
 
 ROOT = Path(__file__).parents[2]
+NOTES = ROOT / "docs" / "from_the_notes.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 MODULES = sorted(
     name
@@ -83,15 +84,28 @@ def test_links_lead_somewhere(page):
         assert (page.parent / target).exists(), target
 
 
-def test_every_promise_names_a_test_that_exists():
-    rows = re.findall(r"`(tests/\S+)::(\w+)`", (ROOT / "README.md").read_text("utf-8"))
+@pytest.mark.parametrize("page", [ROOT / "README.md", NOTES], ids=identifier)
+def test_every_test_that_is_named_exists(page):
+    rows = re.findall(r"`(tests/\S+)::(\w+)`", page.read_text("utf-8"))
     assert len(rows) >= 8
     for file, name in rows:
         assert re.search(rf"^\s*def {name}\(", (ROOT / file).read_text("utf-8"), re.M), name
 
 
-@pytest.mark.parametrize("name", ["configuration", "mock_configuration", "table_configuration"])
-def test_pages_of_the_configuration_are_current(name):
+def test_every_module_of_the_notes_exists():
+    names = re.findall(
+        r"^\| `\w+\.py` \| `(clmassmod[\w.]*)` \| (.*?) \|", NOTES.read_text("utf-8"), re.M
+    )
+    assert len(names) == 11
+    for name, text in names:
+        module = importlib.import_module(name)
+        public = re.findall(r"`(\w+)`", text.split(":")[0])
+        assert all(hasattr(module, one) for one in public), (name, public)
+
+
+@pytest.mark.parametrize("kind", ["", "mock_", "infer_", "table_"])
+def test_pages_of_the_configuration_are_current(kind):
+    name = f"{kind}configuration"
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)

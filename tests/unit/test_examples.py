@@ -11,12 +11,17 @@ import pytest
 from clmassmod import cli
 from clmassmod.cluster.results import find_profiles, read_profile
 from clmassmod.config import load_config, load_mock_config
+from clmassmod.infer_config import load_infer_config
+from clmassmod.lens_program import make_population
+from clmassmod.population import PARAMETERS, PopulationParameters
 from clmassmod.readers import load_gamma_theta
 from clmassmod.stronglens import LensCatalogue
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MOCKS = sorted(EXAMPLES.glob("mock_*.toml"))
-FITS = sorted(set(EXAMPLES.glob("*.toml")) - set(MOCKS))
+INFERENCES = sorted(EXAMPLES.glob("*_population.toml"))
+INFERENCES = [path for path in INFERENCES if path not in MOCKS]
+FITS = sorted(set(EXAMPLES.glob("*.toml")) - set(MOCKS) - set(INFERENCES))
 
 
 def script(name):
@@ -83,6 +88,26 @@ def test_both_forms_of_the_mock_give_the_same_catalogue(tmp_path, capsys):
 @pytest.mark.parametrize("path", MOCKS, ids=lambda path: path.stem)
 def test_configurations_of_mocks_are_valid(path):
     assert load_mock_config(path)["name"]
+
+
+@pytest.mark.parametrize("path", INFERENCES, ids=lambda path: path.stem)
+def test_configurations_of_inferences_are_valid_and_name_no_place(path):
+    info = load_infer_config(path)
+    assert not Path(info["data"]["file"]).is_absolute()
+    assert info.make_priors().names == tuple(info["free"])
+
+
+def test_the_inference_is_of_the_population_of_the_mock():
+    """What is fixed is what the mock was made with, and the truth of the rest is in the box."""
+    made = make_population(load_mock_config(EXAMPLES / "mock_population.toml"))
+    info = load_infer_config(EXAMPLES / "lens_population.toml")
+    truth = PopulationParameters(made, info["free"])
+    assumed = PopulationParameters(make_population(info), info["free"])
+    for name, one, other in zip(PARAMETERS, truth.fixed, assumed.fixed, strict=True):
+        assert one == other or name in info["free"], name
+    for name, value in zip(truth.free, truth.values, strict=True):
+        low, high = info["box"][name]
+        assert low < value < high
 
 
 @pytest.mark.parametrize("path", FITS, ids=lambda path: path.stem)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from scipy.integrate import quad
 
 from clmassmod.distributions import Normal
 from clmassmod.errors import FormatError, ParameterError
+from clmassmod.population import selection_grid
 from clmassmod.population.cross_section import CrossSection, DetectedCounts, build_cross_section
 from clmassmod.population.parameters import PARAMETERS, PopulationParameters, population_of
 from clmassmod.population.selection import (
@@ -301,6 +303,23 @@ def test_shifted_nodes_agree():
     first, second = (build_selection(box=box, shift=s).log_a(points) for s in (0.0, 0.5))
     assert second - second[0] == pytest.approx(first - first[0], abs=1e-6)
     assert second[0] == pytest.approx(first[0], abs=1e-6)
+
+
+def test_nodes_that_are_left_out_do_not_matter(monkeypatch):
+    """e^-18 of the largest term and less: 1e-7 in all, with sizes and haloes related too."""
+    box = {"mu_h": (12.7, 13.2), "sigma_h": (0.3, 0.5), "xi_h": (-0.5, 0.0), "mu_g": (0.8, 1.2)}
+    parameters = PopulationParameters(LensPopulation(), list(box))
+    corners = np.array(list(itertools.product(*box.values())))
+    points = parameters.vectors(np.vstack([corners, corners.mean(axis=0)]))
+    some = build_selection(box=box)
+    monkeypatch.setattr(selection_grid, "_DROP", 28.0)
+    more = build_selection(box=box)
+    assert some.n_nodes < 0.8 * more.n_nodes
+    lost = more.log_a(points) - some.log_a(points)
+    assert np.all((lost > 0.0) & (lost < 3e-7))
+    monkeypatch.setattr(selection_grid, "_DROP", 12.0)  # the control: 8e-6 and less
+    few = build_selection(box=box)
+    assert np.abs(few.log_a(points) - more.log_a(points)).max() > 3e-6
 
 
 def test_threads_and_batches_give_the_same_bits(selection):

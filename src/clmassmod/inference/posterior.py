@@ -74,7 +74,7 @@ class Posterior:
         self.n_vanishing = 0
         """Points inside the priors at which the likelihood was zero so far."""
         _check_names(self.names)
-        _check_support(self.priors, likelihood)
+        check_support(self.priors, likelihood.support)
 
     def __call__(self, theta: Any) -> Array:
         """Return the log density (n,) at theta (n, d), up to the evidence.
@@ -124,9 +124,10 @@ def _check_names(names: tuple[str, ...]) -> None:
             raise ParameterError("names", name, "printable without '/', and not 'chain' or 'draw'")
 
 
-def _check_support(priors: PriorSet, likelihood: Likelihood) -> None:
+def check_support(priors: PriorSet, support: Mapping[str, tuple[float, float]]) -> None:
+    """Raise ParameterError where a prior reaches outside the support of a likelihood."""
     reached = priors.support
-    for name, (low, high) in likelihood.support.items():
+    for name, (low, high) in support.items():
         if name not in reached:
             continue
         start, end = reached[name]

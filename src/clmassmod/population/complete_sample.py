@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from functools import cached_property
@@ -13,13 +14,16 @@ import numpy.typing as npt
 from ..errors import ParameterError
 from ..provenance import digest
 from ..stronglens.mass_sampler import LensPopulation
+from ..stronglens.mock_generator import MockGenerator
 from ..stronglens.observation import MagnitudeLimit, MockNoise
 from ..stronglens.source_population import SourcePopulation
 from .galaxy_data import GalaxyData
 from .kernels import KernelAccuracy, build_kernels
 from .lens_data import LensData
 from .non_lenses import build_non_lenses
+from .pair_mocks import mock_pairs, observables
 from .pair_sample import check_pairs, check_range, redshift_range
+from .parameters import PARAMETERS, population_of
 
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
@@ -59,6 +63,8 @@ class CompleteSample:
         check_range("non_lenses.z_l", non_lenses.z_l, *redshift_range(population), "the population")
         self.lenses, self.non_lenses = lenses, non_lenses
         self.selection, self.form, self.noise = selection, form, noise
+        self._population, self._sources = population, sources
+        self._detection, self._cosmology = detection, cosmology
         self.kernels = build_kernels(
             lenses,
             population,
@@ -119,6 +125,33 @@ class CompleteSample:
     def log_selection(self, vectors: Array, survey: Array, n_threads: int) -> Array:
         """Return 0 (n, 1): every galaxy is in the sample."""
         return np.zeros((len(vectors), 1))
+
+    def selection_error(
+        self, vectors: Array, survey: Array, box: Mapping[str, tuple[float, float]], n_threads: int
+    ) -> Array:
+        """Return 0 (n,): there is no A."""
+        return np.zeros(len(vectors))
+
+    def observed(self) -> dict[str, Array]:
+        """Return positions, magnitudes, stellar masses and sizes of the lenses."""
+        return observables(self.lenses)
+
+    def mock(
+        self, vector: Array, survey: Array, n_lenses: int, seed: int, n_threads: int
+    ) -> dict[str, Array]:
+        """Return the observables of the lenses among as many galaxies, of the population there."""
+        numbers = dict(zip(PARAMETERS, vector.tolist(), strict=True))
+        generator = MockGenerator(
+            population=population_of(self._population, numbers),
+            sources=self._sources,
+            noise=self.noise,
+            detection=self._detection,
+            selection=self.selection,
+            cosmology=self._cosmology,
+        )
+        share = n_lenses / len(self.lenses)
+        n_galaxies = math.ceil(share * (len(self.lenses) + len(self.non_lenses)))
+        return mock_pairs(generator, n_galaxies, self.form, seed, n_threads)
 
     def log_non_lenses(self, vectors: Array) -> Array:
         """Return ln L of the galaxies without a lens (n,)."""

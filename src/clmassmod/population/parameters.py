@@ -164,7 +164,8 @@ def checked_box(box: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float
 
 def range_text(ranges: Mapping[str, tuple[float, float]]) -> str:
     """Return the ranges that are not single values as text."""
-    return ", ".join(f"{n} {a:g} to {b:g}" for n, (a, b) in ranges.items() if a != b)
+    # sorted, as files keep them: a hash is over this text
+    return ", ".join(f"{n} {a:g} to {b:g}" for n, (a, b) in sorted(ranges.items()) if a != b)
 
 
 def checked_points(vectors: Any) -> Array:
@@ -197,6 +198,11 @@ def population_of(population: LensPopulation, numbers: Mapping[str, float]) -> L
             keys = [f for f in given.__dataclass_fields__ if f != "kind"]
             relations[relation] = type(given)(**({k: getattr(given, k) for k in keys} | fields))
     return population.replace(**relations)
+
+
+def place_of(name: str) -> str:
+    """Return where one of `PARAMETERS` stands in a population, such as ``halo_mass.mu``."""
+    return ".".join(_FIELDS[name])
 
 
 def _value(population: LensPopulation, name: str) -> float:

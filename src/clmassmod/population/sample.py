@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -53,6 +54,25 @@ class LensSample(Protocol):
 
     def log_selection(self, vectors: Array, survey: Array, n_threads: int) -> Array:
         """Return ln A (n, 1), or (n, n_lenses) where lenses have selections of their own."""
+        ...
+
+    def selection_error(
+        self, vectors: Array, survey: Array, box: Mapping[str, tuple[float, float]], n_threads: int
+    ) -> Array:
+        """Return changes (n,) of the sum of ln A over the lenses with all nodes moved.
+
+        The moved nodes need to be good within `box` only.
+        """
+        ...
+
+    def observed(self) -> dict[str, Array]:
+        """Return the observables by name, (n_lenses,) each."""
+        ...
+
+    def mock(
+        self, vector: Array, survey: Array, n_lenses: int, seed: int, n_threads: int
+    ) -> dict[str, Array]:
+        """Return the observables of about `n_lenses` mock lenses of the population at a point."""
         ...
 
     def to_dict(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,7 +27,7 @@ GREATEST_MASS = 19.0
 _REACH = 6.5
 _SIZE_REACH = 5.7
 _MISMATCH_REACH = 5.0
-_DROP = 20.0
+_DROP = 18.0
 _COARSE = 0.25
 _SLACK = 1e-9
 # where nothing is seen
@@ -36,7 +37,7 @@ _LEAST_NUMBER = 1e-300
 class SelectionGrid:
     """Equal steps in log M*, log Re and log Mh, Gauss nodes in the inner slope.
 
-    A row has one log M*, and sizes and masses of its own: those that matter somewhere in the
+    A row has one log M* and sizes of its own, each size the masses that matter somewhere in the
     box. Nodes are numbered by row, size, mass and slope.
 
     Attributes
@@ -54,7 +55,7 @@ class SelectionGrid:
     def __init__(
         self,
         columns: Array,
-        sizes: npt.NDArray[np.uintp],
+        windows: npt.NDArray[np.uintp],
         steps: Array,
         slopes: Array,
         frame: Array,
@@ -62,9 +63,10 @@ class SelectionGrid:
     ) -> None:
         self.support = dict(support)
         self.steps, self.slopes, self.frame = steps, slopes, frame
-        self._columns, self._sizes = columns, sizes
-        self.rows = core.Rows(columns, sizes)
-        self._cells = np.concatenate([[0], np.cumsum(np.prod(sizes.astype(np.intp), axis=0))])
+        self._columns, self._windows = columns, windows
+        self.rows = core.Rows(columns, windows)
+        self._begin, end = windows.astype(np.intp).reshape(2, -1)
+        self._cells = np.concatenate([[0], np.cumsum(end - self._begin)])
 
     @property
     def n_nodes(self) -> int:
@@ -73,9 +75,9 @@ class SelectionGrid:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Rows, and the largest numbers of sizes, masses and slopes."""
-        sizes, masses = self._sizes.max(axis=1)
-        return self._sizes.shape[1], int(sizes), int(masses), self.slopes.shape[1]
+        """Rows, sizes in each, the largest number of masses, slopes."""
+        _, n_rows, n_sizes = self._windows.shape
+        return n_rows, n_sizes, int(self._windows[1].max()), self.slopes.shape[1]
 
     @classmethod
     def of(
@@ -109,29 +111,29 @@ class SelectionGrid:
         frame = np.array([*parameters.pivots, *parameters.gamma_support])
         slopes = _slopes(support, frame, shift)
         log_mstar = _lattice(*_mass_range(support, frame), steps[0], shift)
-        first, last = _size_ranges(support, frame, log_mstar)
-        log_re = [
-            _lattice(low, high, steps[1], shift) for low, high in zip(first, last, strict=True)
-        ]
-        middle = np.array([0.5 * (r[0] + r[-1]) for r in log_re])
-        log_mhalo, begin, end = _mass_windows(
-            training, frame, number, log_mstar, middle, steps[2], shift
+        log_re = _sizes(*_size_ranges(support, frame, log_mstar), steps[1], shift)
+        log_mhalo, windows = _mass_windows(
+            training, frame, number, log_mstar, log_re, steps[2], shift
         )
-        kept = np.flatnonzero(end > begin)
-        columns = np.array([log_mstar[kept], [log_re[i][0] for i in kept], log_mhalo[begin[kept]]])
-        sizes = np.array([[log_re[i].size for i in kept], (end - begin)[kept]], dtype=np.uintp)
-        if sizes[1].max() > core.MOST_MASSES:
+        begin, end = windows
+        kept = np.flatnonzero((end > begin).any(axis=1))
+        first = np.min(begin[kept], axis=1, where=(end > begin)[kept], initial=log_mhalo.size)
+        columns = np.array([log_mstar[kept], log_re[kept, 0], log_mhalo[first]])
+        # of each row from its first mass on
+        windows = np.maximum(windows[:, kept] - first[:, None], 0)
+        if windows.max() > core.MOST_MASSES:
             allowed = f"a box whose halo masses need at most {core.MOST_MASSES} nodes"
-            raise ParameterError("box: nodes of log Mh", int(sizes[1].max()), allowed)
-        return cls(columns, sizes, steps, slopes, frame, support)
+            raise ParameterError("box: nodes of log Mh", int(windows.max()), allowed)
+        return cls(columns, windows.astype(np.uintp, order="C"), steps, slopes, frame, support)
 
     def points(self, first: int, last: int) -> Array:
         """Return psi (n, 4) of nodes `first` to ``last - 1``."""
         n_slopes = self.slopes.shape[1]
         node = np.arange(first, last)
         cell, slope = np.divmod(node, n_slopes)
-        row = np.searchsorted(self._cells, cell, side="right") - 1
-        size, mass = np.divmod(cell - self._cells[row], self._sizes[1].astype(np.intp)[row])
+        strip = np.searchsorted(self._cells, cell, side="right") - 1
+        mass = self._begin[strip] + cell - self._cells[strip]
+        row, size = np.divmod(strip, self._windows.shape[2])
         log_mstar, log_re, log_mhalo = self._columns[:, row]
         return np.stack(
             [
@@ -163,7 +165,7 @@ class SelectionGrid:
         """Return the grid as arrays, without its support."""
         return {
             "rows": self._columns,
-            "row_sizes": self._sizes.astype(np.int64),
+            "windows": self._windows.astype(np.int64),
             "steps": self.steps,
             "slopes": self.slopes,
             "frame": self.frame,
@@ -172,9 +174,9 @@ class SelectionGrid:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], support: Ranges) -> SelectionGrid:
         """Return the grid of `to_arrays`."""
-        sizes = arrays["row_sizes"].astype(np.uintp)
+        windows = arrays["windows"].astype(np.uintp)
         steps, slopes, frame = (arrays[name] for name in ("steps", "slopes", "frame"))
-        return cls(arrays["rows"], sizes, steps, slopes, frame, support)
+        return cls(arrays["rows"], windows, steps, slopes, frame, support)
 
 
 # -- steps and ranges ------------------------------------------------------------------------------
@@ -216,6 +218,13 @@ def _lattice(low: float, high: float, step: float, shift: float) -> Array:
     """Return the multiples of `step`, moved by `shift` steps, from below `low` to above `high`."""
     first, last = math.floor(low / step - shift), math.ceil(high / step - shift)
     return step * (np.arange(first, last + 1, dtype=np.float64) + shift)
+
+
+def _sizes(first: Array, last: Array, step: float, shift: float) -> Array:
+    """Return as many multiples of `step`, moved by `shift` steps, for each range (n, sizes)."""
+    begin = np.floor(first / step - shift)
+    n = int(np.max(np.ceil(last / step - shift) - begin)) + 1
+    return np.asarray(step * (begin[:, None] + np.arange(n) + shift), dtype=np.float64)
 
 
 def _true_mass(x: Any, alpha: float, beta: float, pivot: float) -> Any:
@@ -266,11 +275,11 @@ def _mass_windows(
     log_re: Array,
     step: float,
     shift: float,
-) -> tuple[Array, npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Return a lattice of log Mh and, for each log M*, its first node and the end.
+) -> tuple[Array, npt.NDArray[np.intp]]:
+    """Return a lattice of log Mh and, for each log Re (n, sizes), its first node and the end.
 
-    Nodes matter if, at some point of the box, density times cross-section is above e^-20 of
-    its maximum; the cross-section is taken roughly, at `log_re` and the middle slope.
+    Nodes matter if, at some point of the box, density times cross-section is above e^-18 of
+    its maximum; the cross-section is taken roughly, at the middle size and slope.
     """
     p = dict(zip(PARAMETERS, training.T[:, :, None, None], strict=True))
     centre = p["mu_h"] + p["beta_h"] * (log_mstar[:, None] - p["alpha_sps"] - frame[1])
@@ -278,30 +287,34 @@ def _mass_windows(
     low = float((centre - _REACH * width).min())
     high = float((centre + 2.0 * _REACH * width).max())
     log_mhalo = _lattice(low, min(high, GREATEST_MASS), step, shift)
-    rough = _rough_log_number(number, frame, log_mstar, log_re, log_mhalo)
+    rough = _rough_log_number(number, frame, log_mstar, log_re.mean(axis=1), log_mhalo)
     t = np.array([0.0])
     if training[:, PARAMETERS.index("sigma_sps")].any():
         t = np.linspace(-_MISMATCH_REACH, _MISMATCH_REACH, 11)
-    needed = np.zeros((log_mstar.size, log_mhalo.size), dtype=bool)
+    needed = np.zeros((*log_re.shape, log_mhalo.size), dtype=bool)
     for point in training:
-        weight = np.max([_log_weight(point, frame, log_mstar, log_mhalo, one) for one in t], axis=0)
-        weight += rough
+        weights = (_log_weight(point, frame, log_mstar, log_re, log_mhalo, one) for one in t)
+        weight = functools.reduce(np.maximum, weights) + rough[:, None, :]
         needed |= weight > weight.max() - _DROP
-    begin = np.argmax(needed, axis=1)
-    end = log_mhalo.size - np.argmax(needed[:, ::-1], axis=1)
-    return log_mhalo, begin, np.where(needed.any(axis=1), end, begin)
+    begin = np.argmax(needed, axis=2)
+    end = log_mhalo.size - np.argmax(needed[:, :, ::-1], axis=2)
+    return log_mhalo, np.stack([begin, np.where(needed.any(axis=2), end, begin)])
 
 
-def _log_weight(point: Array, frame: Array, log_mstar: Array, log_mhalo: Array, t: float) -> Array:
-    """Return ln of the density of (log M*, log Mh) at one deviation of the mismatch."""
+def _log_weight(
+    point: Array, frame: Array, log_mstar: Array, log_re: Array, log_mhalo: Array, t: float
+) -> Array:
+    """Return ln of the density (n, sizes, masses) at one deviation of the mismatch."""
     p = dict(zip(PARAMETERS, point.tolist(), strict=True))
     x = log_mstar - p["alpha_sps"] - p["sigma_sps"] * t + p["beta_sps"] * frame[2]
     x /= 1.0 + p["beta_sps"]
     z = (x - p["mu_star"]) / p["sigma_star"]
-    mean = p["mu_h"] + p["beta_h"] * (x - frame[1])
-    halo = (log_mhalo - mean[:, None]) / math.hypot(p["sigma_h"], p["xi_h"] * p["sigma_r"])
     skew = special.log_ndtr(10.0 ** p["shape_star"] * z)
-    return np.asarray((skew - 0.5 * (z * z + t * t))[:, None] - 0.5 * halo * halo)
+    excess = log_re - (p["mu_r"] + p["beta_r"] * (x - frame[0]))[:, None]
+    mean = (p["mu_h"] + p["beta_h"] * (x - frame[1]))[:, None] + p["xi_h"] * excess
+    halo = (log_mhalo - mean[:, :, None]) / p["sigma_h"]
+    rest = (skew - 0.5 * (z * z + t * t))[:, None] - 0.5 * (excess / p["sigma_r"]) ** 2
+    return np.asarray(rest[:, :, None] - 0.5 * halo * halo)
 
 
 def _rough_log_number(

@@ -1,8 +1,9 @@
 // Mean over a population of a function of its lenses: A(eta) = int p(psi | eta) f(psi) dpsi.
 //
-// f is known on a grid: equal steps in log M* (rows), in log Re and in log Mh, each row with sizes
-// and masses of its own, and Gauss nodes in the inner slope. Equal steps converge exponentially for
-// densities that are wide beside them, whatever the correlations. Nodes and f do not depend on eta.
+// f is known on a grid: equal steps in log M* (rows), in log Re (strips of a row) and in log Mh,
+// each strip with halo masses of its own, and Gauss nodes in the inner slope. Equal steps converge
+// exponentially for densities that are wide beside them, whatever the correlations. Nodes and f do
+// not depend on eta.
 #pragma once
 
 #include <algorithm>
@@ -20,13 +21,19 @@ constexpr std::size_t kMostSlopeNodes = 128;
 constexpr std::size_t kMostMasses = 1024;
 constexpr std::size_t kSelectionBlock = 8;  // etas that share a row of the grid in cache
 
+// Halo masses begin .. end - 1 of the row, at one size.
+struct SelectionStrip {
+    std::size_t begin, end;
+    std::size_t start;  // its first cell
+};
+
 struct SelectionRow {
     double log_mstar;
     double first_re;     // log Re of the first size
     double first_mhalo;  // log Mh of the first mass
     std::size_t n_sizes;
-    std::size_t n_masses;
-    std::size_t start;  // its first cell; cells are (n_sizes, n_masses)
+    std::size_t n_masses;          // the largest end of its strips
+    const SelectionStrip* strips;  // (n_sizes,)
 };
 
 struct SelectionGrid {
@@ -99,13 +106,17 @@ CLMASSMOD_INLINE void fill_masses(const SelectionGrid& grid, const SelectionRow&
     }
 }
 
-// sum[g] += factor sum_j density[j] values[j][g].
-CLMASSMOD_INLINE void add_masses(const MassWeights& w, const double* values, std::size_t n_slopes,
-                                 double factor, double* sum) noexcept {
+// sum[g] += factor sum_j density[j] values[j][g], over the masses of a strip that matter.
+CLMASSMOD_INLINE void add_masses(const MassWeights& w, const SelectionStrip& strip,
+                                 const double* values, std::size_t n_slopes, double factor,
+                                 double* sum) noexcept {
+    const std::size_t begin = std::max(w.begin, strip.begin), end = std::min(w.end, strip.end);
+    if (begin >= end) return;
+    const double* first = values + (strip.start + begin - strip.begin) * n_slopes;
     for (std::size_t group = 0; group < n_slopes; group += kSlopeLanes) {
         double lanes[kSlopeLanes] = {};
-        const double* f = values + w.begin * n_slopes + group;
-        for (std::size_t j = w.begin; j < w.end; ++j, f += n_slopes)
+        const double* f = first + group;
+        for (std::size_t j = begin; j < end; ++j, f += n_slopes)
             for (std::size_t g = 0; g < kSlopeLanes; ++g)
                 lanes[g] = mul_add(w.density[j], f[g], lanes[g]);
         for (std::size_t g = 0; g < kSlopeLanes; ++g)
@@ -127,8 +138,8 @@ CLMASSMOD_INLINE void add_row(const SelectionGrid& grid, const SelectionRow& row
         if (exponent < -kSmallest) continue;
         if (p.xi_h != 0.0)
             fill_masses(grid, row, slice.mean_mhalo + p.xi_h * excess, p.sigma_h, masses);
-        add_masses(masses, grid.values + (row.start + r * row.n_masses) * grid.n_slopes,
-                   grid.n_slopes, exp_flushed(exponent) / p.sigma_r, sum);
+        add_masses(masses, row.strips[r], grid.values, grid.n_slopes,
+                   exp_flushed(exponent) / p.sigma_r, sum);
     }
 }
 
