@@ -24,6 +24,14 @@ cdef extern from "clmassmod/kernel_sum.hpp" namespace "clmassmod" nogil:
         const T* log_mhalo
         const T* log_weight
         const uint16_t* gamma
+        const T* ubar
+    cdef struct RatioBatch:
+        size_t n_errors
+        size_t n_intervals
+        double start
+        double inverse_step
+        const double* coefficients
+        const double* weights
     cdef struct PopulationBatch:
         size_t n
         size_t n_gamma
@@ -42,8 +50,9 @@ cdef extern from "clmassmod/kernel_sum.hpp" namespace "clmassmod" nogil:
         const double* log_msps
         const double* sigma_msps
         KernelNodes[float] nodes
+        RatioBatch ratios
     void fill_slope_densities(const PopulationBatch& b, double* out)
-    void sum_kernels "clmassmod::sum_lenses"(
+    Status sum_kernels "clmassmod::sum_lenses"(
         const KernelBatch& k, const PopulationBatch& b, const double* slope_densities, double* out,
         int n_threads)
 
@@ -62,6 +71,8 @@ cdef extern from "clmassmod/lens_ridge.hpp" namespace "clmassmod" nogil:
         UniformCubic log_counts
         double counts_low
         double counts_high
+        size_t n_ratios
+        const UniformCubic* ratios
     cdef struct RidgeRow:
         const double* table
         double slope
@@ -85,6 +96,7 @@ cdef extern from "clmassmod/lens_kernel.hpp" namespace "clmassmod" nogil:
         vector[float] log_mstar
         vector[float] log_mhalo
         vector[float] log_weight
+        vector[float] ubar
         vector[uint16_t] gamma
         double log_scale
         double error

@@ -12,6 +12,7 @@ from batch cimport Status, StatusCode, check
 from lenses cimport (
     GnfwShape,
     SersicShape,
+    UniformCubic,
     build_gnfw_table,
     build_sersic_table,
     kMeanLayout,
@@ -25,6 +26,7 @@ from population cimport (
     PairColumns,
     PairPhotometry,
     PopulationBatch,
+    RatioBatch,
     RidgeRow,
     build_pair_kernels,
     fill_slope_densities,
@@ -109,8 +111,13 @@ cdef class KernelGrid:
         PyMem_Free(self.tables)
 
 
-cdef int fill_photometry(PairPhotometry* out, tuple given) except -1:
-    """(ln F (n, 4), numbers (11,), ln n (n, 4) or None) of one pair of errors."""
+cdef int fill_photometry(
+    PairPhotometry* out, vector[UniformCubic]& ratios, tuple given
+) except -1:
+    """(ln F (n, 4), numbers (14,), ln n (n, 4) or None, ratios or None) of one pair of errors.
+
+    Ratios are ((k, n, 4) cubics, (2,) start and 1 / step).
+    """
     cdef const double[:, ::1] table = given[0]
     cdef const double[::1] numbers = given[1]
     cdef const double[:, ::1] counts
@@ -122,6 +129,7 @@ cdef int fill_photometry(PairPhotometry* out, tuple given) except -1:
     out.table.log_norm = numbers[4]
     out.sigma_a, out.sigma_b = numbers[5], numbers[6]
     out.ubar_low, out.ubar_high = numbers[7], numbers[8]
+    fill_ratios(out, ratios, given[3])
     out.with_detection = given[2] is not None
     if given[2] is None:
         return 0
@@ -131,6 +139,23 @@ cdef int fill_photometry(PairPhotometry* out, tuple given) except -1:
     out.log_counts.n_intervals = counts.shape[0]
     out.log_counts.start, out.log_counts.inverse_step = numbers[10], numbers[11]
     out.counts_low, out.counts_high = numbers[12], numbers[13]
+    return 0
+
+
+cdef int fill_ratios(PairPhotometry* out, vector[UniformCubic]& ratios, given) except -1:
+    cdef const double[:, :, ::1] table
+    cdef const double[::1] axis
+    cdef size_t i
+    if given is None:
+        return 0
+    table, axis = given
+    check(table.shape[0] > 0 and table.shape[1] > 0 and table.shape[2] == 4
+          and axis.shape[0] == 2, "ratios: (k, n, 4)")
+    ratios.resize(table.shape[0])
+    for i in range(ratios.size()):
+        ratios[i].coefficients, ratios[i].n_intervals = &table[i, 0, 0], table.shape[1]
+        ratios[i].start, ratios[i].inverse_step = axis[0], axis[1]
+    out.n_ratios, out.ratios = ratios.size(), ratios.data()
     return 0
 
 
@@ -146,7 +171,7 @@ def build_kernels(
     const double[::1] settings,
     int n_threads,
 ):
-    """Kernels of n parts: a list of (nodes (3, m), slopes (m / 8,), ln scale, error, level) or None.
+    """Kernels of n parts: a list of (nodes (4, m), slopes (m / 8,), ln scale, error, level) or None.
 
     `columns` (17, n) as `PAIR_COLUMNS`; `which` (2, n): photometry and concentration of each;
     `concentrations` (k, terms), `amplitudes` (k, 385); `settings`: scan drop, node drop,
@@ -156,6 +181,7 @@ def build_kernels(
     cdef size_t size = mean_table_size(kMeanLayout)
     cdef size_t i, j, k = concentrations.shape[0]
     cdef vector[PairPhotometry] tables = vector[PairPhotometry](<size_t>len(photometry))
+    cdef vector[vector[UniformCubic]] ratios = vector[vector[UniformCubic]](tables.size())
     cdef vector[Concentration] relations = vector[Concentration](k)
     cdef vector[RidgeRow] rows = vector[RidgeRow](k * kMostSlopes)
     cdef vector[KernelSettings] all_settings = vector[KernelSettings](k)
@@ -170,7 +196,7 @@ def build_kernels(
     check(<size_t>amplitudes.shape[0] == k and <size_t>amplitudes.shape[1] == kMostSlopes
           and training.batch.n_gamma == kMostSlopes and settings.shape[0] == 5, "amplitudes")
     for i in range(tables.size()):
-        fill_photometry(&tables[i], photometry[i])
+        fill_photometry(&tables[i], ratios[i], photometry[i])
     for i in range(k):
         relations[i].coefficient = &concentrations[i, 0]
         relations[i].terms = concentrations.shape[1]
@@ -209,14 +235,14 @@ def build_kernels(
 
 cdef tuple result_arrays(const KernelResult& result):
     cdef size_t n = result.log_mstar.size()
-    nodes = np.empty((3, n), dtype=np.float32)
+    nodes = np.empty((4, n), dtype=np.float32)
     gamma = np.empty(n // kChunk, dtype=np.uint16)
     cdef float[:, ::1] view = nodes
     cdef uint16_t[::1] slopes = gamma
     cdef size_t i
     for i in range(n):
         view[0, i], view[1, i] = result.log_mstar[i], result.log_mhalo[i]
-        view[2, i] = result.log_weight[i]
+        view[2, i], view[3, i] = result.log_weight[i], result.ubar[i]
     for i in range(n // kChunk):
         slopes[i] = result.gamma[i]
     return nodes, gamma, result.log_scale, result.error, result.level
@@ -230,14 +256,21 @@ def sum_lenses(
     const double[:, ::1] parts,
     const double[:, ::1] lenses,
     Points points,
+    tuple ratios,
     double[:, ::1] out,
     int n_threads,
 ):
-    """Fill `out` (points, lenses) with ln L; `parts` (2, n): ln scale, log Re; `lenses` (2, n)."""
+    """Fill `out` (points, lenses) with ln L.
+
+    `nodes` (3, n): log M*, log Mh, ln weight, or (4, n) with the mean magnitude; `parts` (2, n):
+    ln scale, log Re; `lenses` (2, n). `ratios`: None, or cubics (points, errors, n, 4) of the mean
+    magnitude, (2,) start and 1 / step, and weights (lenses, errors).
+    """
     cdef KernelBatch batch
     cdef const double[:, ::1] densities = points.slope_densities()
     cdef size_t n = lenses.shape[1], n_parts = parts.shape[1]
-    check(nodes.shape[0] == 3 and <size_t>nodes.shape[1] == gamma.shape[0] * kChunk
+    cdef Status status
+    check(nodes.shape[0] in (3, 4) and <size_t>nodes.shape[1] == gamma.shape[0] * kChunk
           and n > 0 and n_parts > 0, "nodes: (3, n)")
     check(<size_t>first_part.shape[0] == n + 1 and <size_t>first.shape[0] == n_parts + 1
           and parts.shape[0] == 2 and lenses.shape[0] == 2, "offsets")
@@ -250,5 +283,25 @@ def sum_lenses(
     batch.nodes.n = nodes.shape[1]
     batch.nodes.log_mstar, batch.nodes.log_mhalo = &nodes[0, 0], &nodes[1, 0]
     batch.nodes.log_weight, batch.nodes.gamma = &nodes[2, 0], &gamma[0]
+    if ratios is not None:
+        check(nodes.shape[0] == 4, "nodes: (4, n)")
+        batch.nodes.ubar = &nodes[3, 0]
+        fill_ratio_batch(&batch.ratios, points.batch.n, n, ratios)
     with nogil:
-        sum_kernels(batch, points.batch, &densities[0, 0], &out[0, 0], n_threads)
+        status = sum_kernels(batch, points.batch, &densities[0, 0], &out[0, 0], n_threads)
+    if status.code != StatusCode.ok:
+        raise MemoryError(f"lens {status.index}")
+
+
+cdef int fill_ratio_batch(RatioBatch* out, size_t n, size_t n_lenses, tuple ratios) except -1:
+    cdef const double[:, :, :, ::1] table = ratios[0]
+    cdef const double[::1] axis = ratios[1]
+    cdef const double[:, ::1] weights = ratios[2]
+    check(<size_t>table.shape[0] == n and table.shape[2] > 0 and table.shape[3] == 4
+          and axis.shape[0] == 2, "ratios: (points, errors, n, 4)")
+    check(<size_t>weights.shape[0] == n_lenses and weights.shape[1] == table.shape[1]
+          and weights.shape[1] > 0, "weights: (lenses, errors)")
+    out.n_errors, out.n_intervals = table.shape[1], table.shape[2]
+    out.start, out.inverse_step = axis[0], axis[1]
+    out.coefficients, out.weights = &table[0, 0, 0, 0], &weights[0, 0]
+    return 0

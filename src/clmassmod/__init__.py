@@ -37,6 +37,8 @@ _PUBLIC = {
     "BetaMoments": ".sources",
     "GammaTheta": ".observables",
     "DeltaSigma": ".observables",
+    "MassMap": ".maps.containers",
+    "KappaMap": ".maps.containers",
     "CLMassMod": ".cluster.massmod",
     "FitInfo": ".cluster.massmod",
     "MassProfile": ".cluster.results",
@@ -46,12 +48,12 @@ _PUBLIC = {
     "load_reference": ".cluster.reference",
 }
 # modules that are reached as attributes of the package
-_MODULES = ("errors", "inference", "population", "stronglens", "utils")
+_MODULES = ("errors", "galaxies", "inference", "maps", "population", "stronglens", "utils")
 
 __all__ = ["__version__", *_PUBLIC, *_MODULES]
 
 if TYPE_CHECKING:
-    from . import errors, inference, population, stronglens, utils
+    from . import errors, galaxies, inference, maps, population, stronglens, utils
     from .cluster.comparison import compare_models
     from .cluster.massmod import CLMassMod, FitInfo
     from .cluster.program import run_fit
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from .cluster.results import MassProfile
     from .cluster.simulation import simulate_sample
     from .cosmology import MassDef, critical_surface_density
+    from .maps.containers import KappaMap, MassMap
     from .observables import DeltaSigma, GammaTheta
     from .power import LinearPower
     from .profiles.composite import Composite

@@ -21,18 +21,18 @@ _SYMMETRY = 1e-6
 
 def vector(name: str, values: Any, unit: str, shape: tuple[int, ...] | None = None) -> Array:
     """Return a finite, read-only (n,) float copy of `values` in `unit` ("" is none)."""
-    array = _numbers(name, values, unit)
+    array = numbers(name, values, unit)
     if array.ndim != 1 or array.size == 0:
         raise ParameterError(name, f"array of shape {array.shape}", "one-dimensional, not empty")
     if shape is not None and array.shape != shape:
         raise ParameterError(name, f"array of {array.size}", f"of {shape[0]} numbers, as values")
-    _require(name, array, np.isfinite(array), "finite")
+    require(name, array, np.isfinite(array), "finite")
     return frozen(array)
 
 
 def scalar(name: str, value: Any, unit: str) -> float:
     """Return `value` in `unit` as a float, finite and >= 0."""
-    array = _numbers(name, value, unit)
+    array = numbers(name, value, unit)
     if array.ndim != 0 or not (np.isfinite(array) and array >= 0.0):
         raise ParameterError(name, value, f"one number, finite and >= 0{f' [{unit}]' * bool(unit)}")
     return float(array)
@@ -48,12 +48,12 @@ def checked_covariance(covariance: Any, n: int, unit: str) -> Array:
         ``sqrt(C_ii C_jj)``, or not positive definite. Smaller asymmetries, as rounding
         in a text file leaves, are averaged out.
     """
-    matrix = _numbers("covariance", covariance, unit)
+    matrix = numbers("covariance", covariance, unit)
     if matrix.shape != (n, n):
         raise ParameterError(
             "covariance", f"array of shape {matrix.shape}", f"of shape {(n, n)}, as values"
         )
-    _require("covariance", matrix, np.isfinite(matrix), "finite")
+    require("covariance", matrix, np.isfinite(matrix), "finite")
     diagonal = np.diag(matrix)
     good = (diagonal > 0.0) & (diagonal < MAX_VALUE**2)
     if not good.all():
@@ -76,7 +76,8 @@ def checked_covariance(covariance: Any, n: int, unit: str) -> Array:
     return frozen(0.5 * (matrix + matrix.T))
 
 
-def _numbers(name: str, values: Any, unit: str) -> Array:
+def numbers(name: str, values: Any, unit: str) -> Array:
+    """Return a float copy of `values` in `unit`, of any shape; text and masks are errors."""
     if values is None:
         raise ParameterError(name, None, f"given{f' [{unit}]' * bool(unit)}")
     if np.ma.is_masked(values):
@@ -96,7 +97,8 @@ def _numbers(name: str, values: Any, unit: str) -> Array:
     return np.array(array, dtype=np.float64)
 
 
-def _require(name: str, array: Array, good: Any, allowed: str) -> None:
+def require(name: str, array: Array, good: Any, allowed: str) -> None:
+    """Raise ParameterError for the first entry that is not `good`."""
     if not np.all(good):
         index = np.unravel_index(np.argmin(good), array.shape)
         where = ", ".join(str(i) for i in index)
@@ -105,28 +107,28 @@ def _require(name: str, array: Array, good: Any, allowed: str) -> None:
 
 def bounded(name: str, array: Array) -> Array:
     """Return `array`, whose squares must not overflow."""
-    _require(name, array, np.abs(array) < MAX_VALUE, f"below {MAX_VALUE:g} in size")
+    require(name, array, np.abs(array) < MAX_VALUE, f"below {MAX_VALUE:g} in size")
     return array
 
 
 def positive(name: str, array: Array) -> Array:
     """Return `array`, which must be > 0 with squares that neither over- nor underflow."""
     allowed = f"> 0 (and within {1 / MAX_VALUE:g} to {MAX_VALUE:g})"
-    _require(name, array, (array > 1 / MAX_VALUE) & (array < MAX_VALUE), allowed)
+    require(name, array, (array > 1 / MAX_VALUE) & (array < MAX_VALUE), allowed)
     return array
 
 
 def not_negative(name: str, array: Array) -> Array:
     """Return `array`, which must be >= 0."""
-    _require(name, array, array >= 0.0, ">= 0")
+    require(name, array, array >= 0.0, ">= 0")
     return array
 
 
 def increasing(name: str, array: Array, limit: float) -> Array:
     """Return `array`, which must be > 0, at most `limit`, strictly increasing."""
-    _require(name, array, (array > 0.0) & (array <= limit), f"> 0 and <= {limit:.6g}")
+    require(name, array, (array > 0.0) & (array <= limit), f"> 0 and <= {limit:.6g}")
     steps = np.diff(array, prepend=-math.inf) > 0.0
-    _require(name, array, steps, "greater than the one before: strictly increasing")
+    require(name, array, steps, "greater than the one before: strictly increasing")
     return array
 
 

@@ -7,7 +7,6 @@ Quantities are accepted for every argument with a unit and converted.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -29,6 +28,7 @@ from ._checks import (
     scalar,
     vector,
 )
+from ._immutable import ImmutableObservable
 from .cosmology import Array, angular_diameter_distance
 from .errors import ParameterError, nearest
 from .provenance import atomic_path
@@ -42,10 +42,9 @@ KINDS = ("reduced_shear", "shear")
 """What the values of a `GammaTheta` can be."""
 
 
-class RadialObservable:
+class RadialObservable(ImmutableObservable):
     """What `GammaTheta` and `DeltaSigma` share; not made by itself."""
 
-    _fields: ClassVar[tuple[str, ...]]
     _columns: ClassVar[dict[str, str]]
     _units: ClassVar[dict[str, str]]
     _kind: ClassVar[str]
@@ -59,10 +58,6 @@ class RadialObservable:
     redshift: float
     id: str
     file: str | None
-    _metadata: str
-
-    def _set(self, **content: Any) -> None:
-        self.__dict__.update(content)
 
     def _set_common(
         self,
@@ -103,12 +98,6 @@ class RadialObservable:
             file=None if file is None else os.fspath(file),
             _metadata=metadata_text(metadata),
         )
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """A copy of the metadata: how the file was read, and what the user added."""
-        content: dict[str, Any] = json.loads(self._metadata)
-        return content
 
     def __len__(self) -> int:
         return int(self.values.size)
@@ -168,14 +157,6 @@ class RadialObservable:
             content["covariance"] = self.covariance[np.ix_(keep, keep)]
         return type(self)(**content)
 
-    def replace(self, **changes: Any) -> Self:
-        """Return a new object with some constructor arguments changed, checked again."""
-        unknown = next((name for name in changes if name not in self._fields), None)
-        if unknown is not None:
-            allowed = f"one of {', '.join(self._fields)}"
-            raise ParameterError("field", unknown, allowed, nearest(unknown, self._fields))
-        return type(self)(**{**self._content(), **changes})
-
     def to_table(self) -> Table:
         """Return an `astropy.table.Table` with units, and all else in its metadata.
 
@@ -220,30 +201,6 @@ class RadialObservable:
 
     def _header(self) -> dict[str, Any]:
         raise NotImplementedError
-
-    def _content(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self._fields}
-
-    def __eq__(self, other: object) -> bool:
-        """Same type and content; the file it was read from does not count."""
-        if not isinstance(other, type(self)):
-            return NotImplemented
-        names = [name for name in self._fields if name not in ("file", "metadata")]
-        same = all(_same(getattr(self, name), getattr(other, name)) for name in names)
-        return same and self._metadata == other._metadata
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(
-            f"{type(self).__name__} is immutable; use .replace({name}=...) to make a new one"
-        )
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"{type(self).__name__} is immutable; cannot delete {name!r}")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self._content())
 
     def _summary(self, axis: Array, unit: str) -> str:
         name = f" {self.id!r}" if self.id else ""
@@ -535,13 +492,3 @@ class DeltaSigma(RadialObservable):
 
     def __repr__(self) -> str:
         return self._summary(self.radius, "Mpc")
-
-
-def _same(a: Any, b: Any) -> bool:
-    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        return np.array_equal(a, b)
-    return type(a) is type(b) and bool(a == b)
-
-
-def _rebuild(cls: type[RadialObservable], content: dict[str, Any]) -> RadialObservable:
-    return cls(**content)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .config import describe_config, describe_mock_config, load_config, load_mock_config
-from .readers import load_delta_sigma, load_gamma_theta
+from .readers import load_delta_sigma, load_gamma_theta, load_kappa_map, load_mass_map
 from .table_config import describe_table_config, load_table_config
 
 __all__ = [
@@ -13,6 +13,8 @@ __all__ = [
     "load_config",
     "load_delta_sigma",
     "load_gamma_theta",
+    "load_kappa_map",
+    "load_mass_map",
     "load_mock_config",
     "load_table_config",
 ]

@@ -31,6 +31,7 @@ class BruteForce:
     """Cells of a grid that all lenses at 0.3 with sources at 2 share."""
 
     support = (0.0, 2.0)
+    counts = COUNTS
 
     def __init__(self, slopes, log_mhalo):
         self.gamma, self.weight = slopes
@@ -45,7 +46,7 @@ class BruteForce:
 
     def cells(self, data):
         """Return the valid cells of the only lens of `data`: log M*, log Mh, gamma, ln weight."""
-        photometry = ImagePhotometry(COUNTS, float(data.sigma_a[0]), float(data.sigma_b[0]))
+        photometry = ImagePhotometry(self.counts, float(data.sigma_a[0]), float(data.sigma_b[0]))
         found = self.grid.invert_images(
             data.x_a, data.x_b, data.log_re, m_a=data.m_a, m_b=data.m_b, photometry=photometry
         )
@@ -60,7 +61,7 @@ class BruteForce:
             * found.jacobian[0][valid]
         )
         # counts per arcmin^2 -> per kpc^2
-        per_area = SourcePopulation(COUNTS).density_per_kpc2(0.3) / COUNTS.density
+        per_area = SourcePopulation().density_per_kpc2(0.3) / SourcePopulation().density
         log_weight += math.log(float(per_area))
         kept = log_weight > log_weight.max() - 400.0
         columns = found.log_mstar[0][valid], self.log_mhalo[mass], self.gamma[slope], log_weight

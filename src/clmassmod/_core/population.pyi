@@ -39,6 +39,7 @@ def sum_lenses(
     parts: _Array,
     lenses: _Array,
     points: Points,
+    ratios: tuple[_Array, _Array, _Array] | None,
     out: _Array,
     n_threads: int,
 ) -> None: ...

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._config_schema import NEED_POWER
 from ..config import ModelInfo
 from ..errors import ClmassmodError, ConfigError, FitError, ParameterError
+from ..maps.containers import KappaMap, MassMap
 from ..observables import DeltaSigma, GammaTheta
 from ..parallel import map_tasks
 from ..provenance import digest, exclusive_folder, provenance
@@ -31,6 +32,10 @@ from .results import (
     write_profile,
 )
 from .sample_likelihood import SampleLikelihood
+
+if TYPE_CHECKING:
+    from ..galaxies.catalogue import GalaxyCatalogue
+    from ..galaxies.mock import MockGalaxies
 
 # sections that describe the data, which are in the key of a result by themselves
 _DATA_SECTIONS = ("data", "sources", "simulation", "noise", "binning")
@@ -107,6 +112,12 @@ class CLMassMod:
         self.parameters = ParameterSet.from_priors(self.model_info["priors"])
         self._gamma_theta: tuple[GammaTheta, ...] = ()
         self._delta_sigma: tuple[DeltaSigma, ...] = ()
+        self._mass_map: tuple[MassMap, ...] = ()
+        self._kappa_map: tuple[KappaMap, ...] = ()
+        self.allow_same_data = False
+        """Whether mass map and convergence map of one halo may count as independent data."""
+        self._catalogs: dict[str, tuple[GalaxyCatalogue, ...]] = {}
+        self._map_profiles: dict[str, tuple[GammaTheta, ...]] = {}
         self.out_data_profiles: list[MassProfile] = []
         self.fit_info: FitInfo | None = None
 
@@ -132,27 +143,123 @@ class CLMassMod:
         self._delta_sigma = _observables("obs_delta_sigma", value, DeltaSigma)
         self._clear()
 
+    @property
+    def obs_mass_map(self) -> tuple[MassMap, ...]:
+        """Maps of projected mass; assign one or a sequence, which clears the results."""
+        return self._mass_map
+
+    @obs_mass_map.setter
+    def obs_mass_map(self, value: MassMap | Iterable[MassMap] | None) -> None:
+        self._mass_map = _observables("obs_mass_map", value, MassMap)
+        self._clear()
+
+    @property
+    def obs_kappa_map(self) -> tuple[KappaMap, ...]:
+        """Convergence maps; assign one or a sequence, which clears the results."""
+        return self._kappa_map
+
+    @obs_kappa_map.setter
+    def obs_kappa_map(self, value: KappaMap | Iterable[KappaMap] | None) -> None:
+        self._kappa_map = _observables("obs_kappa_map", value, KappaMap)
+        self._clear()
+
     def _clear(self) -> None:
         self.out_data_profiles = []
         self.fit_info = None
+        self._catalogs = {}
+        self._map_profiles = {}
 
     def objects(self) -> dict[str, tuple[Observable, ...]]:
         """Return the observables of each object by id, as they were assigned.
 
         Several observables of one object join by its id and are fitted together, as
-        independent data. An observable without an id is called by its place.
+        independent data. An observable without an id is called by its place. Where there are
+        maps alone, the observables are the shear profiles of mock galaxies behind them, those
+        of `make_catalog`.
         """
-        joined: dict[str, list[Observable]] = {}
-        groups: tuple[Sequence[Observable], ...] = (self._gamma_theta, self._delta_sigma)
-        for group in groups:
-            seen: set[str] = set()
-            for place, observable in enumerate(group):
-                name = observable.id or f"halo_{place:05d}"
-                if name in seen:
-                    raise ParameterError("id", name, "different for every object of one observable")
-                seen.add(name)
-                joined.setdefault(name, []).append(observable)
-        return {name: tuple(parts) for name, parts in joined.items()}
+        if (self._mass_map or self._kappa_map) and not (self._gamma_theta or self._delta_sigma):
+            if not self._map_profiles:
+                self.make_catalog()
+            return dict(self._map_profiles)
+        return _by_id((self._gamma_theta, self._delta_sigma))
+
+    def make_catalog(
+        self, seed: int | None = None, *, mock: MockGalaxies | None = None
+    ) -> dict[str, tuple[GalaxyCatalogue, ...]]:
+        """Make mock galaxies behind the maps of every object; clears the results.
+
+        A fit of maps alone calls it; call it first for another seed or another mock.
+
+        Parameters
+        ----------
+        seed : int, optional
+            That of the configuration by default. The galaxies of an object are keyed by it and
+            by the id of the object.
+        mock : MockGalaxies, optional
+            How galaxies are made; by default as the sections noise, sources, binning and
+            cosmology of the configuration say, out to the outermost edge of the bins. The
+            sources may be left to convergence maps that name theirs.
+
+        Returns
+        -------
+        dict
+            Id -> catalogues, one for each map of the object.
+
+        Raises
+        ------
+        FitError
+            There are no maps.
+        ConfigError
+            There are no source redshifts to draw from.
+        ParameterError
+            A map is smaller than the field of view.
+        """
+        from .map_catalogues import (
+            catalogue_profile,
+            checked_mock,
+            map_catalogue,
+            mock_of_configuration,
+        )
+
+        maps = self.maps()
+        if not maps:
+            raise FitError("there are no maps: assign obs_mass_map or obs_kappa_map")
+        info = self.model_info
+        made = mock_of_configuration(info, maps) if mock is None else checked_mock(mock)
+        key = info["seed"] if seed is None else seed
+        catalogs = {
+            name: tuple(map_catalogue(one, name, made, key) for one in parts)
+            for name, parts in maps.items()
+        }
+        profiles = {
+            name: tuple(catalogue_profile(one, info, made) for one in parts)
+            for name, parts in catalogs.items()
+        }
+        self._clear()
+        self._catalogs, self._map_profiles = catalogs, profiles
+        return dict(catalogs)
+
+    def maps(self) -> dict[str, tuple[MassMap | KappaMap, ...]]:
+        """Return the maps of each object by id, named as the observables of `objects` are.
+
+        Raises
+        ------
+        ParameterError
+            A mass map and a convergence map of one object: two views of the same data, which
+            would count twice. Clear one of them (``massmod.obs_kappa_map = None``), or set
+            `allow_same_data`.
+        """
+        joined: dict[str, tuple[MassMap | KappaMap, ...]]
+        joined = _by_id((self._mass_map, self._kappa_map))
+        twice = [name for name, parts in joined.items() if len(parts) > 1]
+        if twice and not self.allow_same_data:
+            raise ParameterError(
+                "obs_kappa_map",
+                ", ".join(twice),
+                "of other haloes than obs_mass_map: two views of the same data count twice",
+                "Clear one of them, or set massmod.allow_same_data = True.",
+            )
+        return joined
 
     def likelihood(self, halo_id: str | None = None) -> ClusterLikelihood:
         """Return the likelihood of one object (the only one if `halo_id` is None)."""
@@ -219,11 +326,15 @@ class CLMassMod:
         ParameterError
             The method or one of its parameters is unknown or out of range.
         """
+        self.maps()  # refuses the same data twice
         method = method_name(calc_method or self.model_info["fit"]["method"])
         settings = method_parameters(method, self._settings(method, calc_params))
         tasks = list(self._tasks(method, settings, save_loc, executor is None))
         if not tasks:
-            raise FitError("there is nothing to fit: assign obs_gamma_theta or obs_delta_sigma")
+            raise FitError(
+                "there is nothing to fit: assign obs_gamma_theta, obs_delta_sigma, obs_mass_map or "
+                "obs_kappa_map"
+            )
         info = FitInfo(method)
         done = {task.halo_id: result for task in tasks if (result := _resumable(task))}
         info.resumed = list(done)
@@ -359,6 +470,7 @@ class CLMassMod:
             f"<CLMassMod {name} "
             f"{self.model.mass_def}, free {', '.join(self.parameters.names)}: "
             f"{len(self._gamma_theta)} gamma_theta, {len(self._delta_sigma)} delta_sigma, "
+            f"{len(self._mass_map)} mass_map, {len(self._kappa_map)} kappa_map, "
             f"{len(self.out_data_profiles)} results>"
         )
 
@@ -413,6 +525,20 @@ def _check_truth(truth: Any) -> None:
     for halo_id, mass in truth.items():
         if not (math.isfinite(mass) and mass > 0.0):
             raise ParameterError(f"truth[{halo_id!r}]", mass, "finite and > 0 Msun")
+
+
+def _by_id(groups: Sequence[Sequence[Any]]) -> dict[str, tuple[Any, ...]]:
+    """Join the observables of each group by id; one without an id is called by its place."""
+    joined: dict[str, list[Any]] = {}
+    for group in groups:
+        seen: set[str] = set()
+        for place, observable in enumerate(group):
+            name = observable.id or f"halo_{place:05d}"
+            if name in seen:
+                raise ParameterError("id", name, "different for every object of one observable")
+            seen.add(name)
+            joined.setdefault(name, []).append(observable)
+    return {name: tuple(parts) for name, parts in joined.items()}
 
 
 def _observables(name: str, value: Any, kind: type[Any]) -> tuple[Any, ...]:

@@ -23,13 +23,17 @@ _PUBLIC = {
     "CrossSection": ".cross_section",
     "build_cross_section": ".cross_section",
     "DetectedCounts": ".detected_counts",
+    "FieldCounts": ".field_counts",
+    "count_family": ".count_families",
 }
 
 __all__ = list(_PUBLIC)
 
 if TYPE_CHECKING:
+    from .count_families import count_family
     from .cross_section import CrossSection, build_cross_section
     from .detected_counts import DetectedCounts
+    from .field_counts import FieldCounts
     from .kernels import DEFAULT_BOX, KernelAccuracy, LensKernels, build_kernels
     from .lens_data import LensData
     from .likelihood import ErrorBudget, LensPopulationLikelihood

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -83,17 +84,7 @@ class DetectedCounts:
         self.sigma = _checked_noise(sigma)
         self._low = min(one.m_min for one in self.counts)
         self._high = max(one.m_max for one in self.counts)
-        bright, faint = self._edges()
-        step = (faint - bright) / _STEPS
-        n = math.ceil((self._high - self._low) / step) + _STEPS
-        # of the fainter image: from where nothing is seen to where everything is
-        start, apart = self._low - faint, _STEPS * step
-        n_means = n + math.ceil(0.5 * _STEPS)
-        values = self._values(start, step, n_means + 4, _STEPS + _BEYOND)
-        self.core_table = core.DetectionTable(
-            _spline_coefficients(values),
-            np.array([start, start + n * step, apart, step]),
-        )
+        self._bright, self._faint = self._edges()
 
     def __call__(self, mu_a: Any, mu_b: Any) -> Array:
         """Return N (...), or (..., K) for several counts, at magnifications of one shape."""
@@ -103,6 +94,18 @@ class DetectedCounts:
         self.core_table.counts(np.ravel(log_a), np.ravel(log_b), out)
         result = out.reshape(*log_a.shape, -1)
         return result if self.several else result[..., 0]
+
+    @cached_property
+    def core_table(self) -> core.DetectionTable:
+        """The table, as the core takes it; made when it is first needed."""
+        step = (self._faint - self._bright) / _STEPS
+        n = math.ceil((self._high - self._low) / step) + _STEPS
+        # of the fainter image: from where nothing is seen to where everything is
+        start, apart = self._low - self._faint, _STEPS * step
+        n_means = n + math.ceil(0.5 * _STEPS)
+        values = self._values(start, step, n_means + 4, _STEPS + _BEYOND)
+        numbers = np.array([start, start + n * step, apart, step])
+        return core.DetectionTable(_spline_coefficients(values), numbers)
 
     @property
     def n_counts(self) -> int:

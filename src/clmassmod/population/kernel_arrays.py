@@ -41,7 +41,11 @@ def concatenated(blocks: Sequence[Arrays]) -> Arrays:
 
 
 def sum_lenses(
-    arrays: Mapping[str, npt.NDArray[Any]], points: core.Points, out: Array, n_threads: int
+    arrays: Mapping[str, npt.NDArray[Any]],
+    points: core.Points,
+    out: Array,
+    n_threads: int,
+    ratios: tuple[Array, Array, Array] | None = None,
 ) -> None:
     core.sum_lenses(
         arrays["nodes"],
@@ -51,6 +55,7 @@ def sum_lenses(
         arrays["parts"],
         arrays["lenses"],
         points,
+        ratios,
         out,
         n_threads,
     )

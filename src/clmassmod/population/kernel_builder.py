@@ -18,6 +18,7 @@ from ..errors import ParameterError
 from ..provenance import digest
 from ..stronglens.observation import MagnitudeLimit
 from ..table.store import write_content
+from .count_families import count_family
 from .kernel_arrays import (
     Arrays,
     concatenated,
@@ -98,13 +99,17 @@ class KernelBuilder:
         cosmology: FLRW | None,
         accuracy: KernelAccuracy,
         form: KernelForm | None,
+        counts_box: dict[str, tuple[float, float]],
     ) -> None:
-        self.data, self.box, self.accuracy, self.form = data, box, accuracy, form
+        self.data, self.accuracy, self.form = data, accuracy, form
+        self.box = {**box, **counts_box}
+        self._n_rows = 4 if counts_box else 3  # of nodes: the mean magnitude too
         universe = resolve_cosmology(cosmology)
         steps = BoxSteps(parameters, box)
         self.steepest = steps.steepest
         node_steps = steps.node_steps(data.sigma_msps, accuracy.step)
-        self.inputs = PairInputs(data, parameters, counts, detection, universe, node_steps)
+        other = count_family(counts).training(counts_box) if counts_box else None
+        self.inputs = PairInputs(data, parameters, counts, detection, universe, node_steps, other)
         points = steps.training()
         self.n_training = len(points)
         self.training = core_points(points, self.inputs.slopes, parameters)
@@ -121,6 +126,7 @@ class KernelBuilder:
             repr(universe),
             accuracy,
             *(() if form is None else (form.to_dict(data.z_l),)),
+            *((sorted(counts_box.items()),) if counts_box else ()),
         )
 
     def build(self, n_threads: int, progress: bool, folder: Path | None) -> Arrays:
@@ -204,9 +210,9 @@ class KernelBuilder:
                 self._apply_form(
                     self.form, int(lens[i]), float(log_re[i]), int(which[1, i]), result
                 )
-        weight = inputs.log_weight_c[node] + inputs.log_area[lens]
+        weight, rows = inputs.log_weight_c[node] + inputs.log_area[lens], self._n_rows
         return [
-            KernelPart(int(i), s, re, w + r[2], r[0], r[1], r[3], r[4])
+            KernelPart(int(i), s, re, w + r[2], r[0][:rows], r[1], r[3], r[4])
             for i, s, re, w, r in zip(
                 lens, t[shift].tolist(), log_re.tolist(), weight.tolist(), results, strict=True
             )

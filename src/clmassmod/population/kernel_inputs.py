@@ -18,6 +18,8 @@ from ..stronglens.inversion_grid import ImagePhotometry
 from ..stronglens.lens import Geometry
 from ..stronglens.lens_model import reference_density, unit_star_amplitude
 from ..stronglens.relations import ConcentrationRelation, Constant
+from .count_families import count_family
+from .free_counts import CountRatios, mean_magnitude_error
 from .parameters import PARAMETERS, PopulationParameters
 
 if TYPE_CHECKING:
@@ -126,6 +128,8 @@ class PairInputs:
     cosmology : astropy cosmology
     steps : (n,) ndarray
         Distances of nodes.
+    other_counts : (k, p) ndarray or None
+        Parameters of other counts that nodes have to be good for.
     """
 
     def __init__(
@@ -136,9 +140,10 @@ class PairInputs:
         detection: MagnitudeLimit | None,
         cosmology: FLRW,
         steps: Array,
+        other_counts: Array | None,
     ) -> None:
         n, population = len(data), parameters.population
-        self.photometry, self._table_of = _photometry(data, counts, detection)
+        self.photometry, self._table_of = _photometry(data, counts, detection, other_counts)
         self.relations, self._relation_of, self.log_weight_c = _concentrations(
             population.concentration, data.z_l
         )
@@ -208,7 +213,10 @@ def _grid(low: float, high: float, sersic_n: float, b: float) -> core.KernelGrid
 
 
 def _photometry(
-    data: LensData, counts: SourceCounts, detection: MagnitudeLimit | None
+    data: LensData,
+    counts: SourceCounts,
+    detection: MagnitudeLimit | None,
+    other_counts: Array | None,
 ) -> tuple[tuple[Any, ...], npt.NDArray[np.intp]]:
     """Return tables for each pair of errors, and which each lens uses."""
     pairs = np.stack([data.sigma_a, data.sigma_b], axis=1)
@@ -218,12 +226,16 @@ def _photometry(
     if detection is not None:
         log_counts, start, step = _log_counts(counts)
         extra = [detection.limit, start, 1.0 / step, first, last]
+    others: list[Any] = [None] * len(unique)
+    if other_counts is not None:
+        ratios = CountRatios(count_family(counts), mean_magnitude_error(*unique.T))
+        others = [(ratios.mixed(other_counts, i), ratios.axis) for i in range(len(unique))]
     tables = []
-    for a, b in unique:
+    for (a, b), other in zip(unique, others, strict=True):
         table, numbers = ImagePhotometry(counts, float(a), float(b)).core_tables
         reach = _SOFT_EDGE * a * b / math.hypot(a, b)
         edges = [first - reach, last + reach]
-        tables.append((table, np.array([*numbers, a, b, *edges, *extra]), log_counts))
+        tables.append((table, np.array([*numbers, a, b, *edges, *extra]), log_counts, other))
     return tuple(tables), table_of.reshape(-1)
 
 

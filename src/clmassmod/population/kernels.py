@@ -19,7 +19,9 @@ from ..stronglens.mass_sampler import LensPopulation
 from ..stronglens.observation import MagnitudeLimit, MockNoise
 from ..stronglens.source_population import SourcePopulation
 from ..table.store import Content, content_hash, write_content
+from .count_families import count_family
 from .cross_section import DetectedCounts
+from .free_counts import CountRatios, check_free_counts, mean_magnitude_error
 from .kept_tables import kept, table_path
 from .kernel_arrays import core_points, kernel_content, offsets, read_arrays, sum_lenses
 from .kernel_builder import KernelAccuracy, KernelBuilder
@@ -73,10 +75,12 @@ class LensKernels:
         parameters: PopulationParameters,
         support: Mapping[str, tuple[float, float]],
         identity: str,
+        ratios: CountRatios | None = None,
     ) -> None:
         self.parameters = parameters
         self.support = {name: (float(a), float(b)) for name, (a, b) in support.items()}
         self.identity = identity
+        self._ratios = ratios
         self._arrays = dict(arrays)
         self.errors = self._arrays["errors"]
         self.n_slopes = self._arrays["n_slopes"]
@@ -95,13 +99,15 @@ class LensKernels:
         """Memory of the nodes."""
         return int(self._arrays["nodes"].nbytes + self._arrays["gamma"].nbytes)
 
-    def log_likelihood(self, vectors: Any, *, n_threads: int = 1) -> Array:
+    def log_likelihood(self, vectors: Any, counts: Any = None, *, n_threads: int = 1) -> Array:
         """Return ln L of the sample at points of the population.
 
         Parameters
         ----------
         vectors : (n, 15) array
             `PopulationParameters.vectors`.
+        counts : (n, p) array, optional
+            Values of all parameters of the counts, of kernels for which some are free.
         n_threads : int, >= 0
 
         Returns
@@ -109,22 +115,38 @@ class LensKernels:
         (n,) ndarray
         """
         points = np.atleast_2d(np.asarray(vectors, dtype=np.float64))
+        rows = [slice(i, i + _BATCH) for i in range(0, len(points), _BATCH)]
+        given = [None if counts is None else np.atleast_2d(counts)[one] for one in rows]
         parts = [
-            self.per_lens(points[i : i + _BATCH], n_threads=n_threads).sum(axis=1)
-            for i in range(0, len(points), _BATCH)
+            self.per_lens(points[one], values, n_threads=n_threads).sum(axis=1)
+            for one, values in zip(rows, given, strict=True)
         ]
         return np.concatenate(parts) if parts else np.empty(0)
 
-    def per_lens(self, vectors: Any, *, n_threads: int = 1) -> Array:
-        """Return ln L of every lens, (n, n_lenses), at points (n, 15).
+    def per_lens(self, vectors: Any, counts: Any = None, *, n_threads: int = 1) -> Array:
+        """Return ln L of every lens, (n, n_lenses), at points (n, 15) and counts (n, p).
 
         Per kpc^2 (of x_A and x_B), mag^2 and dex (of the observed stellar mass and size).
         """
         checked_threads(n_threads)
         points = checked_points(vectors)
         out = np.empty((len(points), self.n_lenses))
-        sum_lenses(self._arrays, core_points(points, self._gamma, self.parameters), out, n_threads)
+        ratios = self._core_ratios(counts, len(points))
+        of = core_points(points, self._gamma, self.parameters)
+        sum_lenses(self._arrays, of, out, n_threads, ratios)
         return out
+
+    def _core_ratios(self, counts: Any, n: int) -> tuple[Array, Array, Array] | None:
+        if counts is None:
+            return None
+        if self._ratios is None:
+            hint = "Name them in counts_box of build_kernels."
+            raise ParameterError("counts", counts, "None: the kernels are of fixed counts", hint)
+        values = np.asarray(counts, dtype=np.float64)
+        names = self._ratios.family.names
+        if values.shape != (n, len(names)):
+            raise ParameterError("counts.shape", values.shape, f"({n}, {len(names)}): {names}")
+        return self._ratios.tables(values), self._ratios.axis, self._ratios.weights
 
     def __getitem__(self, index: Any) -> LensKernels:
         """Return the kernels of a slice, a mask or an array of indices of lenses."""
@@ -145,7 +167,8 @@ class LensKernels:
             "n_slopes": self.n_slopes[rows],
         }
         identity = digest(self.identity, rows)
-        return LensKernels(chosen, self.parameters, self.support, identity)
+        ratios = None if self._ratios is None else self._ratios[rows]
+        return LensKernels(chosen, self.parameters, self.support, identity, ratios)
 
     def save(self, path: str | os.PathLike[str]) -> str:
         """Write the kernels to an HDF5 file, whole or not at all; return its root hash."""
@@ -161,7 +184,11 @@ class LensKernels:
 
     @classmethod
     def load(
-        cls, path: str | os.PathLike[str], parameters: PopulationParameters, identity: str
+        cls,
+        path: str | os.PathLike[str],
+        parameters: PopulationParameters,
+        identity: str,
+        ratios: CountRatios | None = None,
     ) -> LensKernels:
         """Return the kernels of a file, which must be those of `identity`.
 
@@ -171,7 +198,7 @@ class LensKernels:
             Damaged, not kernels, or of other data or settings.
         """
         arrays, support = read_arrays(path, identity)
-        return cls(arrays, parameters, support, identity)
+        return cls(arrays, parameters, support, identity, ratios)
 
     def __repr__(self) -> str:
         mean = self.n_nodes.mean()
@@ -184,6 +211,7 @@ def build_kernels(
     sources: SourcePopulation | None = None,
     box: Mapping[str, tuple[float, float]] | None = None,
     *,
+    counts_box: Mapping[str, tuple[float, float]] | None = None,
     selection: str = "on_data",
     form: str = "lenses",
     detection: MagnitudeLimit | None = None,
@@ -206,6 +234,9 @@ def build_kernels(
     box : mapping of name to (low, high)
         Ranges of the parameters, out of `PARAMETERS`, that will be varied: `DEFAULT_BOX` by
         default.
+    counts_box : mapping of name to (low, high), optional
+        Ranges of the parameters of the counts that will be varied, out of
+        ``count_family(sources.counts).names``.
     selection : {"on_data", "independent"}
         Whether the data themselves decided on the detection. If another draw of the noise
         did, the integral over source magnitudes carries the probability of detection.
@@ -229,7 +260,8 @@ def build_kernels(
     Raises
     ------
     ParameterError
-        An argument out of range, or a pair that no lens of the population can make.
+        An argument out of range, a pair that no lens of the population can make, or counts
+        that are varied with ``selection="independent"`` or another form.
     FormatError
         A damaged file in `tables`.
     FitError
@@ -258,16 +290,24 @@ def build_kernels(
         detected = DetectedCounts(behind, limit, (noise or MockNoise()).magnitude)
         n = parameters.population.sersic_n
         factor = KernelForm(form, detected, behind, n, cosmology)
+    varied = dict(counts_box or {})
+    ratios = None
+    if varied:
+        check_free_counts(varied, selection, form)
+        family = count_family(behind.counts)
+        varied = family.checked_box(varied)
+        ratios = CountRatios(family, mean_magnitude_error(data.sigma_a, data.sigma_b))
     builder = KernelBuilder(
-        data, parameters, behind.counts, ranges, other_draw, cosmology, fine, factor
+        data, parameters, behind.counts, ranges, other_draw, cosmology, fine, factor, varied
     )
     identity = builder.identity
 
     def build(parts: Path | None) -> LensKernels:
         arrays = builder.build(n_threads, progress, parts)
-        return LensKernels(arrays, parameters, ranges, identity)
+        return LensKernels(arrays, parameters, builder.box, identity, ratios)
 
     if tables is None:
         return build(None)
     path = table_path(tables, "kernels", identity)
-    return kept(path, build, partial(LensKernels.load, parameters=parameters, identity=identity))
+    load = partial(LensKernels.load, parameters=parameters, identity=identity, ratios=ratios)
+    return kept(path, build, load)

@@ -18,6 +18,8 @@ from ..stronglens.mass_sampler import LensPopulation
 from ..stronglens.observation import MagnitudeLimit, MockNoise
 from ..stronglens.source_population import SourcePopulation
 from .complete_sample import CompleteSample
+from .count_families import count_family
+from .field_counts import FieldCounts
 from .galaxy_data import GalaxyData
 from .kernel_forms import checked_form
 from .kernels import DEFAULT_BOX, KernelAccuracy
@@ -111,6 +113,8 @@ class LensPopulationLikelihood:
         ``ln L = sum_i ln L_i + sum_j ln p(log Re_j, log Msps_j, no lens | eta)``.
     n_galaxies : float, optional
         Number of galaxies searched, if the number of lenses is to constrain eta.
+    field_counts : FieldCounts, optional
+        Sources counted in a field, if they are to constrain free counts.
     cosmology : astropy cosmology, optional
     accuracy : KernelAccuracy, optional
     tables : path, optional
@@ -154,6 +158,7 @@ class LensPopulationLikelihood:
         noise: MockNoise | None = None,
         non_lenses: GalaxyData | None = None,
         n_galaxies: float | None = None,
+        field_counts: FieldCounts | None = None,
         cosmology: FLRW | None = None,
         accuracy: KernelAccuracy | None = None,
         tables: str | os.PathLike[str] | None = None,
@@ -174,6 +179,9 @@ class LensPopulationLikelihood:
         self.cosmology = resolve_cosmology(cosmology)
         self.form = checked_form(form)
         self.n_galaxies = _checked_galaxies(n_galaxies, self.form, len(lenses))
+        self.field_counts = field_counts
+        self._family = count_family(self.sources.counts)
+        self._check_counts()
         self.n_threads = n_threads
         self.lenses = lenses
         ranges = {name: self.support[name] for name in self.parameters.free}
@@ -189,16 +197,21 @@ class LensPopulationLikelihood:
             "progress": progress,
         }
         given = self.population, self.sources, ranges
+        survey = {n: ends for n, ends in self.support.items() if n not in PARAMETERS}
         self.sample: LensSample
         if non_lenses is None:
-            self.sample = PairSample(lenses, *given, **common)
+            self.sample = PairSample(lenses, *given, counts_box=survey, **common)
+        elif survey:
+            allowed = "parameters of the population, with non_lenses"
+            raise ParameterError("free", next(iter(survey)), allowed)
         elif n_galaxies is None:
             self.sample = CompleteSample(lenses, non_lenses, *given, **common)
         else:
             allowed = "left out with non_lenses: each of them counts"
             raise ParameterError("n_galaxies", n_galaxies, allowed)
         self._check_names()
-        self.identity = digest(self.sample.identity, self.names, self.n_galaxies)
+        field = () if field_counts is None else (field_counts.to_dict(),)
+        self.identity = digest(self.sample.identity, self.names, self.n_galaxies, *field)
 
     @property
     def versions(self) -> dict[str, str]:
@@ -232,6 +245,9 @@ class LensPopulationLikelihood:
                 result[rows] = total - (len(self.sample.names) / log_a.shape[1]) * log_a.sum(axis=1)
             else:
                 result[rows] = total + self._log_rate(np.exp(log_a).mean(axis=1))
+            if self.field_counts is not None:
+                survey = self._split(points[rows])[1]
+                result[rows] += self.field_counts.log_likelihood(self._family, survey)
         return result
 
     def _log_non_lenses(self, points: Array) -> Array | float:
@@ -293,8 +309,17 @@ class LensPopulationLikelihood:
             "box": {name: list(ends) for name, ends in self.support.items()},
             "detection": self.detection.to_dict(),
             "n_galaxies": self.n_galaxies,
+            "field_counts": None if self.field_counts is None else self.field_counts.to_dict(),
             "cosmology": cosmology_to_dict(self.cosmology),
         }
+
+    def _check_counts(self) -> None:
+        """What is free of the counts is what some data depend on."""
+        if self.field_counts is not None:
+            self.field_counts.check(self._family, self.names)
+        elif self.n_galaxies is None and "source_density" in self.names:
+            hint = "The number of sources cancels without n_galaxies or field_counts."
+            raise ParameterError("free", "source_density", "what the data depend on", hint)
 
     def _check_names(self) -> None:
         known = (*PARAMETERS, *self.sample.survey)

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ParameterError
+from ..errors import ParameterError, nearest
 from ..provenance import digest
 from ..stronglens.mass_sampler import LensPopulation
 from ..stronglens.mock_generator import MockGenerator
 from ..stronglens.observation import MagnitudeLimit, MockNoise
 from ..stronglens.relations import Constant
 from ..stronglens.source_population import SourcePopulation
+from .count_families import count_family
 from .kernels import KernelAccuracy, build_kernels
 from .lens_data import LensData
 from .pair_mocks import mock_pairs, observables
 from .parameters import PARAMETERS, population_of
-from .selection import build_selection
+from .selection import SelectionNormalisation, build_selection
 
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
@@ -33,8 +35,6 @@ Array = npt.NDArray[np.float64]
 class PairSample:
     """Terms of the likelihood of image pairs; arguments as for `LensPopulationLikelihood`."""
 
-    survey: tuple[str, ...] = ()
-
     def __init__(
         self,
         lenses: LensData,
@@ -42,6 +42,7 @@ class PairSample:
         sources: SourcePopulation,
         box: Mapping[str, tuple[float, float]],
         *,
+        counts_box: Mapping[str, tuple[float, float]],
         selection: str,
         form: str,
         detection: MagnitudeLimit,
@@ -56,11 +57,16 @@ class PairSample:
         self.lenses, self.selection, self.form, self.noise = lenses, selection, form, noise
         self._population, self._sources = population, sources
         self._detection, self._cosmology = detection, cosmology
+        self.family = count_family(sources.counts)
+        self.survey = self.family.names
+        _check_names(counts_box, self.survey)
+        self._basis = self.family.basis(self.family.checked_box(counts_box)) if counts_box else None
         self.kernels = build_kernels(
             lenses,
             population,
             sources,
             box,
+            counts_box=counts_box,
             selection=selection,
             form=form,
             detection=detection,
@@ -79,6 +85,7 @@ class PairSample:
             box,
             form=form,
             cosmology=cosmology,
+            counts=None if self._basis is None else self._basis.members,
             n_threads=n_threads,
             progress=progress,
             tables=tables,
@@ -91,8 +98,8 @@ class PairSample:
 
     @property
     def survey_values(self) -> Array:
-        """None."""
-        return np.empty(0)
+        """Parameters of the counts of the sources."""
+        return self.family.values
 
     @property
     def errors(self) -> Array:
@@ -111,11 +118,12 @@ class PairSample:
 
     def log_numerators(self, vectors: Array, survey: Array, n_threads: int) -> Array:
         """Return ln L_i (n, n_lenses)."""
-        return self.kernels.per_lens(vectors, n_threads=n_threads)
+        counts = None if self._basis is None else survey
+        return self.kernels.per_lens(vectors, counts, n_threads=n_threads)
 
     def log_selection(self, vectors: Array, survey: Array, n_threads: int) -> Array:
         """Return ln A (n, 1)."""
-        return self.normalisation.log_a(vectors, n_threads=n_threads)[:, None]
+        return self._log_a(self.normalisation, vectors, survey, n_threads)[:, None]
 
     def selection_error(
         self, vectors: Array, survey: Array, box: Mapping[str, tuple[float, float]], n_threads: int
@@ -131,12 +139,23 @@ class PairSample:
             box,
             form=self.form,
             cosmology=self._cosmology,
+            counts=None if self._basis is None else self._basis.members,
             shift=0.5,
             n_threads=n_threads,
         )
-        change = moved.log_a(vectors, n_threads=n_threads)
-        change -= self.normalisation.log_a(vectors, n_threads=n_threads)
+        change = self._log_a(moved, vectors, survey, n_threads)
+        change -= self._log_a(self.normalisation, vectors, survey, n_threads)
         return np.asarray(len(self.lenses) * change)
+
+    def _log_a(
+        self, of: SelectionNormalisation, vectors: Array, survey: Array, n_threads: int
+    ) -> Array:
+        """Return ln A (n,), with free counts as a sum over those of a basis."""
+        log_a = of.log_a(vectors, n_threads=n_threads)
+        if self._basis is None:
+            return log_a
+        coefficients = self._basis.coefficients(self.family, survey)
+        return np.asarray(np.log(np.sum(coefficients * np.exp(log_a), axis=1)))
 
     def observed(self) -> dict[str, Array]:
         """Return positions, magnitudes, stellar masses and sizes."""
@@ -147,15 +166,18 @@ class PairSample:
     ) -> dict[str, Array]:
         """Return the observables of about `n_lenses` mock lenses of the population at a point."""
         numbers = dict(zip(PARAMETERS, vector.tolist(), strict=True))
+        sources = self._sources
+        if self._basis is not None:
+            sources = replace(sources, counts=self.family.counts(survey))
         generator = MockGenerator(
             population=population_of(self._population, numbers),
-            sources=self._sources,
+            sources=sources,
             noise=self.noise,
             detection=self._detection,
             selection=self.selection,
             cosmology=self._cosmology,
         )
-        a = float(np.exp(self.normalisation.log_a(vector, n_threads=n_threads)[0]))
+        a = float(np.exp(self.log_selection(vector[None], survey[None], n_threads)[0, 0]))
         return mock_pairs(generator, math.ceil(n_lenses / a), self.form, seed, n_threads)
 
     def to_dict(self) -> dict[str, Any]:
@@ -167,6 +189,14 @@ class PairSample:
             "form": self.form,
             "noise": self.noise.to_dict(),
         }
+
+
+def _check_names(names: Iterable[str], survey: Sequence[str]) -> None:
+    known = (*PARAMETERS, *survey)
+    for name in names:
+        if name not in known:
+            hint = nearest(str(name), known)
+            raise ParameterError("free", name, f"among {', '.join(known)}", hint)
 
 
 def check_pairs(lenses: Any, population: LensPopulation, sources: SourcePopulation) -> None:

@@ -11,6 +11,7 @@ from ..errors import FitError
 from ..stronglens.mass_sampler import LensPopulation
 from ..stronglens.observation import MagnitudeLimit, MockNoise, detection_from_dict
 from ..stronglens.source_population import SourcePopulation
+from .field_counts import FieldCounts
 from .galaxy_data import GalaxyData
 from .lens_data import LensData
 from .likelihood import LensPopulationLikelihood
@@ -60,6 +61,7 @@ def likelihood_from_dict(
         )
     detection = detection_from_dict(content["detection"])
     assert isinstance(detection, MagnitudeLimit)  # the only one that plain values describe
+    field = content.get("field_counts")
     return LensPopulationLikelihood(
         lenses,
         LensPopulation.from_dict(content["population"]),
@@ -72,6 +74,7 @@ def likelihood_from_dict(
         noise=MockNoise.from_dict(content["noise"]),
         non_lenses=non_lenses,
         n_galaxies=content["n_galaxies"],
+        field_counts=None if field is None else FieldCounts.from_dict(field),
         cosmology=cosmology_from_dict(content["cosmology"]),
         tables=tables,
         n_threads=n_threads,

@@ -11,20 +11,23 @@ row; rows with the same entry of an id column are one object; so is every HDF5 g
 
 from __future__ import annotations
 
-import glob
-import os
-import re
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 from ..config import ModelInfo
-from ..errors import ConfigError, FormatError, ParameterError
+from ..errors import ConfigError
 from ..observables import DeltaSigma, GammaTheta
 from ._fields import SYNONYMS
+from ._location import PathLike, load_located
+from ._maps import load_kappa_map, load_mass_map
 from ._objects import Request, read_objects
-from ._tables import load_covariance, load_redshifts, load_source_distribution
-from ._units import COMOVING_FIELDS, Conversion
+from ._tables import (
+    load_covariance,
+    load_redshifts,
+    load_source_distribution,
+    redshifts_of,
+)
+from ._units import COMOVING_FIELDS, conversion_of
 
 __all__ = [
     "SYNONYMS",
@@ -32,11 +35,11 @@ __all__ = [
     "load_data",
     "load_delta_sigma",
     "load_gamma_theta",
+    "load_kappa_map",
+    "load_mass_map",
     "load_redshifts",
     "load_source_distribution",
 ]
-
-PathLike = str | os.PathLike[str]
 
 
 def load_gamma_theta(
@@ -66,9 +69,9 @@ def load_gamma_theta(
         what the file states.
     sources : float, SourceDistribution, BetaMoments, path or mapping, optional
         The sources; by default the number that the metadata of the file (ECSV, FITS header,
-        HDF5 attributes) states as ``source_redshift``, ``z_source``, ``z_s`` or ``zs``. A
-        path is read by `load_source_distribution` and may contain
-        ``{id}``; a mapping gives any of these by id.
+        HDF5 attributes) states as ``source_redshift``, ``z_source``, ``zsource``, ``z_s`` or
+        ``zs``. A path is read by `load_source_distribution` and may contain ``{id}``; a mapping
+        gives any of these by id.
     kind : {"reduced_shear", "shear"}, optional
         What the values are; by default what our own ECSV states, else reduced shear.
     columns : mapping, optional
@@ -108,14 +111,15 @@ def load_gamma_theta(
         "gamma_theta",
         columns=columns or {},
         units=units or {},
-        conversion=_conversion(little_h, comoving, ("radius",)),
-        redshift=_redshifts(redshift),
+        conversion=conversion_of(little_h, comoving, ("radius",)),
+        redshift=redshifts_of(redshift),
         covariance=covariance,
         sources=sources,
         shear_kind=kind,
         group=group,
     )
-    return cast("GammaTheta | list[GammaTheta]", _load(location, request, id))
+    objects = load_located(location, lambda path, names: read_objects(path, request, names), id)
+    return cast("GammaTheta | list[GammaTheta]", objects)
 
 
 def load_delta_sigma(
@@ -161,13 +165,14 @@ def load_delta_sigma(
         "delta_sigma",
         columns=columns or {},
         units=units or {},
-        conversion=_conversion(little_h, comoving, COMOVING_FIELDS),
-        redshift=_redshifts(redshift),
+        conversion=conversion_of(little_h, comoving, COMOVING_FIELDS),
+        redshift=redshifts_of(redshift),
         covariance=covariance,
         inverse_critical_surface_density=inverse_critical_surface_density,
         group=group,
     )
-    return cast("DeltaSigma | list[DeltaSigma]", _load(location, request, id))
+    objects = load_located(location, lambda path, names: read_objects(path, request, names), id)
+    return cast("DeltaSigma | list[DeltaSigma]", objects)
 
 
 def load_data(model_info: Mapping[str, Any]) -> list[GammaTheta] | list[DeltaSigma]:
@@ -209,75 +214,3 @@ def load_data(model_info: Mapping[str, Any]) -> list[GammaTheta] | list[DeltaSig
         return shear if isinstance(shear, list) else [shear]
     excess = load_delta_sigma(location, inverse_critical_surface_density=inverse, **common)
     return excess if isinstance(excess, list) else [excess]
-
-
-def expand_location(location: PathLike | Sequence[PathLike]) -> tuple[list[tuple[str, str]], bool]:
-    """Return (path, id or "") of every file of `location`, and whether it is a list.
-
-    Raises
-    ------
-    FormatError
-        If a glob or a pattern with ``{id}`` matches no file, or a list is empty.
-    """
-    if not isinstance(location, str | os.PathLike):
-        files = [(os.fspath(path), "") for path in location]
-        if not files:
-            raise ParameterError("location", location, "a path, or a list that is not empty")
-        return files, True
-    text = os.fspath(location)
-    if "{id}" in text:
-        found = _by_pattern(text)
-    elif any(character in text for character in "*?[") and not Path(text).exists():
-        found = [(path, "") for path in sorted(glob.glob(text, recursive=True))]
-    else:
-        return [(text, "")], False
-    if not found:
-        raise FormatError(text, "location", "no file matches")
-    return found, True
-
-
-def _by_pattern(text: str) -> list[tuple[str, str]]:
-    first, *others = text.split("{id}")
-    expression = _as_regex(first) + r"(?P<id>[^/\\]+)" + r"(?P=id)".join(map(_as_regex, others))
-    found = []
-    for path in sorted(glob.glob(text.replace("{id}", "*"), recursive=True)):
-        match = re.fullmatch(expression, path)
-        if match:
-            found.append((path, match["id"]))
-    return found
-
-
-def _as_regex(piece: str) -> str:
-    return re.escape(piece).replace(r"\*", r"[^/\\]*").replace(r"\?", r"[^/\\]")
-
-
-def _load(
-    location: PathLike | Sequence[PathLike], request: Request, ids: str | Sequence[str] | None
-) -> GammaTheta | DeltaSigma | list[GammaTheta | DeltaSigma]:
-    files, several = expand_location(location)
-    if ids is not None:
-        names = [ids] if isinstance(ids, str) else [str(name) for name in ids]
-        if len(names) != len(files):
-            raise ParameterError("id", ids, f"one id for each of {len(files)} files")
-        files = [(path, name) for (path, _), name in zip(files, names, strict=True)]
-    objects: list[GammaTheta | DeltaSigma] = []
-    for path, name in files:
-        objects.extend(read_objects(path, request, {"id": name} if name else {}))
-    return objects if several or len(objects) > 1 else objects[0]
-
-
-def _conversion(
-    little_h: float | None, comoving: bool | Collection[str], fields: tuple[str, ...]
-) -> Conversion:
-    if little_h is not None and not 0.1 < little_h < 10.0:
-        raise ParameterError("little_h", little_h, "between 0.1 and 10 (0.7, say)")
-    if isinstance(comoving, bool):
-        return Conversion(little_h, fields if comoving else ())
-    names = (comoving,) if isinstance(comoving, str) else tuple(comoving)
-    if not set(names) <= set(fields):
-        raise ParameterError("comoving", comoving, f"True, False or some of {', '.join(fields)}")
-    return Conversion(little_h, names)
-
-
-def _redshifts(redshift: Any) -> Any:
-    return load_redshifts(redshift) if isinstance(redshift, str | os.PathLike) else redshift

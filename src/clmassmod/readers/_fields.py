@@ -38,6 +38,18 @@ _EXCESS = (
     "excess_surface_density",
 )
 _CROSS_EXCESS = ("delta_sigma_x", "deltasigma_x", "dsigma_x", "dsig_x", "ds_x", "esd_x")
+_DENSITY = (
+    "surface_density",
+    "surface_mass_density",
+    "projected_density",
+    "sigma",
+    "sigma_map",
+    "mass_map",
+    "massmap",
+    "projected_mass",
+    "mass",
+)
+_CONVERGENCE = ("kappa", "convergence", "kappa_map", "convergence_map", "kappa_e")
 _ERROR_NAMES = ("err", "error", "errors", "std", "uncertainty")
 
 
@@ -52,6 +64,12 @@ _COMMON = {
     "covariance": ("covariance", "cov"),
     "redshift": ("redshift", "z_lens", "z_l", "z_cl", "lens_redshift", "cluster_redshift"),
     "id": ("id", "name", "cluster_id", "halo_id", "object_id", "cluster", "halo"),
+}
+_GRID = {
+    "x": ("x", "dx", "x_offset", "delta_x"),
+    "y": ("y", "dy", "y_offset", "delta_y"),
+    "mask": ("mask", "masked", "bad"),
+    "redshift": _COMMON["redshift"],
 }
 SYNONYMS: dict[str, dict[str, tuple[str, ...]]] = {
     "gamma_theta": {
@@ -70,6 +88,16 @@ SYNONYMS: dict[str, dict[str, tuple[str, ...]]] = {
         "cross_errors": _error_names(_CROSS_EXCESS),
         "boost": ("boost", "boost_factor"),
     },
+    "mass_map": {
+        **_GRID,
+        "values": _DENSITY,
+        "errors": (*_error_names(_DENSITY), *_ERROR_NAMES),
+    },
+    "kappa_map": {
+        **_GRID,
+        "values": _CONVERGENCE,
+        "errors": (*_error_names(_CONVERGENCE), *_ERROR_NAMES),
+    },
     "redshifts": {
         "id": _COMMON["id"],
         "redshift": (*_COMMON["redshift"], "z"),
@@ -84,11 +112,12 @@ SYNONYMS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """Names by which a field is recognised, for each kind of file, in lower case.
 
-Blanks and dashes count as underscores. A radius may end in its unit (``r_mpc``,
+Blanks and dashes count as underscores. A radius or a position may end in its unit (``r_mpc``,
 ``R_kpc``, ``theta_arcmin``), which is then taken as stated.
 """
 
-_SUFFIX_UNITS = {
+_LENGTHS = ("radius", "theta", "x", "y")
+SUFFIX_UNITS = {
     "mpc": "Mpc",
     "kpc": "kpc",
     "deg": "deg",
@@ -96,7 +125,7 @@ _SUFFIX_UNITS = {
     "arcsec": "arcsec",
     "rad": "rad",
 }
-_WITH_UNIT = re.compile(rf"^(.+)_({'|'.join(_SUFFIX_UNITS)})$")
+_WITH_UNIT = re.compile(rf"^(.+)_({'|'.join(SUFFIX_UNITS)})$")
 
 
 def find_columns(
@@ -180,12 +209,12 @@ def _normal(name: str) -> str:
 
 
 def _plain_name(field: str, name: str) -> str:
-    match = _WITH_UNIT.match(_normal(name)) if field in ("radius", "theta") else None
+    match = _WITH_UNIT.match(_normal(name)) if field in _LENGTHS else None
     return match[1] if match else _normal(name)
 
 
 def _with_unit(field: str, column: Column) -> Column:
-    match = _WITH_UNIT.match(_normal(column.name)) if field in ("radius", "theta") else None
+    match = _WITH_UNIT.match(_normal(column.name)) if field in _LENGTHS else None
     if match and column.unit is None:
-        return replace(column, unit=_SUFFIX_UNITS[match[2]])
+        return replace(column, unit=SUFFIX_UNITS[match[2]])
     return column

@@ -43,7 +43,7 @@ _TARGETS: dict[str, dict[str, str]] = {
     },
 }
 _UNIT_OF_VALUES = ("errors", "cross", "cross_errors")
-_SOURCE_KEYS = ("source_redshift", "z_source", "z_s", "zs")
+SOURCE_KEYS = ("source_redshift", "z_source", "zsource", "z_s", "zs")
 _REDSHIFT_KEYS = ("redshift", "z", "z_lens", "z_cl", "zlens")
 _HEADER_KEYS = {"observable", "n_points", "redshift", "id", "metadata"}
 
@@ -188,7 +188,7 @@ def _make(
     table: RawTable, content: Mapping[str, Column], request: Request, name: str
 ) -> GammaTheta | DeltaSigma:
     file = table.file
-    redshift = _redshift(table, content, request, name)
+    redshift = redshift_of(table, content, request.redshift, name)
     arguments: dict[str, Any] = {}
     units: dict[str, str] = {}
     targets, conversion = _TARGETS[request.kind], request.conversion
@@ -211,7 +211,7 @@ def _make(
     arguments["metadata"] = _how_it_was_read(content, units, conversion)
     arguments |= {"redshift": redshift, "id": name}
     if request.kind == "gamma_theta":
-        arguments["sources"] = _stated(table, _SOURCE_KEYS)
+        arguments["sources"] = stated_in(table, SOURCE_KEYS)
     return _build(file, request, arguments, name, content)
 
 
@@ -226,7 +226,7 @@ def _build(
     try:
         if request.kind == "gamma_theta":
             if request.sources is not None:
-                arguments["sources"] = _sources(request.sources, name, file)
+                arguments["sources"] = sources_of(request.sources, name, file)
             if request.shear_kind is not None:
                 arguments["kind"] = request.shear_kind
             return GammaTheta(**arguments, file=file)
@@ -246,14 +246,15 @@ def _build(
         raise FormatError(file, key, problem) from error
 
 
-def _stated(table: RawTable, known: tuple[str, ...]) -> Any:
+def stated_in(table: RawTable, known: tuple[str, ...]) -> Any:
     """Return the entry of the metadata that goes by one of the names, or None."""
     keys = {str(key).lower(): key for key in table.meta}
     return next((table.meta[keys[k]] for k in known if k in keys), None)
 
 
-def _redshift(table: RawTable, content: Mapping[str, Column], request: Request, name: str) -> float:
-    value = request.redshift
+def redshift_of(table: RawTable, content: Mapping[str, Column], given: Any, name: str) -> float:
+    """Return the redshift of the object `name`: the one given, else what the file states."""
+    value = given
     if value is not None:
         value = per_object(value, name, table.file, "redshift")
     elif "redshift" in content:
@@ -263,7 +264,7 @@ def _redshift(table: RawTable, content: Mapping[str, Column], request: Request, 
             raise FormatError(table.file, "redshift", problem)
         value = data[0]
     else:
-        value = _stated(table, _REDSHIFT_KEYS)
+        value = stated_in(table, _REDSHIFT_KEYS)
     if value is None:
         problem = (
             f"the file states none; pass redshift= (a number, a mapping from the id, here "
@@ -318,7 +319,8 @@ def _covariance_file(request: Request, name: str) -> str | None:
     return given if isinstance(given, str) else None
 
 
-def _sources(sources: Any, name: str, file: str) -> Any:
+def sources_of(sources: Any, name: str, file: str) -> Any:
+    """Return the sources of the object `name`, from a file where a path was given."""
     given = _filled(per_object(sources, name, file, "sources"), name)
     if isinstance(given, SourceDistribution | BetaMoments):
         return given

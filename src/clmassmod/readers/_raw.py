@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ def read_tables(path: str | os.PathLike[str], group: str | int | None = None) ->
         If the file is missing, empty, a directory, or not of its format.
     """
     file = os.fspath(path)
-    kind = _kind_of(file)
+    kind = kind_of(file)
     if group is not None and kind not in ("hdf5", "fits"):
         raise FormatError(file, "group", "only HDF5 and FITS files have groups")
     readers: dict[str, Callable[[], list[RawTable]]] = {
@@ -96,16 +97,24 @@ def read_tables(path: str | os.PathLike[str], group: str | int | None = None) ->
         "ecsv": lambda: _read_ecsv(file),
         "text": lambda: _read_text(file),
     }
-    try:
+    with parsing(file, kind):
         return readers[kind]()
+
+
+@contextmanager
+def parsing(file: str, kind: str) -> Iterator[None]:
+    """Turn whatever a parser raises on a damaged file into a `FormatError`."""
+    try:
+        yield
     except FormatError:
         raise
-    except Exception as error:  # parsers raise anything on a damaged file
+    except Exception as error:
         problem = f"cannot be read as {kind} ({type(error).__name__}: {error})"
         raise FormatError(file, "content", problem) from error
 
 
-def _kind_of(file: str) -> str:
+def kind_of(file: str) -> str:
+    """Return the format of a file, by its first bytes."""
     path = Path(file)
     if path.is_dir():
         raise FormatError(file, "file", "is a directory; give a file, a list of files or a glob")
@@ -153,6 +162,18 @@ def _read_ecsv(file: str) -> list[RawTable]:
 
 
 def _read_fits(file: str, group: str | int | None) -> list[RawTable]:
+    with opened_fits(file) as hdus:
+        hdu = _fits_table(file, hdus, group)
+        columns = tuple(
+            Column(c.name, _plain(file, c.name, hdu.data[c.name]), c.unit or None)
+            for c in hdu.columns
+        )
+        return [RawTable(file, columns, fits_header(hdu), hdu.name)]
+
+
+@contextmanager
+def opened_fits(file: str) -> Iterator[Any]:
+    """Give the HDUs of a FITS file; damage that the library only warns of is an error."""
     from astropy.io import fits
 
     with warnings.catch_warnings(record=True) as caught:
@@ -161,18 +182,16 @@ def _read_fits(file: str, group: str | int | None) -> list[RawTable]:
             open(file, "rb") as stream,
             fits.open(stream, memmap=False, checksum=True) as hdus,
         ):
-            hdu = _fits_table(file, hdus, group)
-            columns = tuple(
-                Column(c.name, _plain(file, c.name, hdu.data[c.name]), c.unit or None)
-                for c in hdu.columns
-            )
-            meta = {key.lower(): value for key, value in hdu.header.items() if key}
-            name = hdu.name
+            yield hdus
     for warning in caught:
         text = str(warning.message)
         if any(word in text.lower() for word in ("truncat", "checksum", "datasum", "corrupt")):
-            raise FormatError(file, name or "table", f"is damaged: {text}")
-    return [RawTable(file, columns, meta, name)]
+            raise FormatError(file, "content", f"is damaged: {text}")
+
+
+def fits_header(hdu: Any) -> dict[str, Any]:
+    """Return the header of an HDU by its keys in lower case."""
+    return {key.lower(): value for key, value in hdu.header.items() if key}
 
 
 def _fits_table(file: str, hdus: Any, group: str | int | None) -> Any:
@@ -217,7 +236,7 @@ def _read_hdf5(file: str, group: str | int | None) -> list[RawTable]:
         start = root if group is None else root.get(str(group))
         if not isinstance(start, h5py.Group):
             raise FormatError(file, "group", f"no group {group!r}")
-        table = _hdf5_table(file, start)
+        table = _hdf5_table(file, start, _hdf5_above(start))
         if table.columns:
             return [table]
         found = [
@@ -227,6 +246,30 @@ def _read_hdf5(file: str, group: str | int | None) -> list[RawTable]:
         ]
     if not found:
         raise FormatError(file, "content", "holds no arrays")
+    return found
+
+
+def _hdf5_above(group: Any) -> dict[str, Any]:
+    """Attributes and single numbers of the groups that hold `group`, the nearest first."""
+    known: dict[str, Any] = {}
+    parts = str(group.name).strip("/").split("/")[:-1] if group.name != "/" else []
+    for depth in range(len(parts) + (group.name != "/")):
+        parent = group.file["/".join(parts[:depth]) or "/"]
+        known |= {key: parent.attrs[key] for key in parent.attrs} | _hdf5_single(parent)
+    return known
+
+
+def _hdf5_single(group: Any) -> dict[str, Any]:
+    """Numbers that are no arrays, by name; a name with a unit, ``length [kpc/h]``, is a path."""
+    import h5py
+
+    found: dict[str, Any] = {}
+    for key, item in group.items():
+        name = _text_of(key)
+        if isinstance(item, h5py.Dataset) and item.ndim == 0:
+            found[name] = item[()]
+        elif isinstance(item, h5py.Group) and "[" in name and "]" not in name:
+            found |= {f"{name}/{rest}": value for rest, value in _hdf5_single(item).items()}
     return found
 
 
@@ -245,9 +288,10 @@ def _hdf5_table(file: str, group: Any, inherited: Mapping[str, Any] | None = Non
     import h5py
 
     arrays, units = {}, {}
-    for name, item in group.items():
+    for key, item in group.items():
         if not isinstance(item, h5py.Dataset):
             continue
+        name = _text_of(key)
         if item.nbytes > MAX_BYTES:
             raise FormatError(file, name, f"holds {item.nbytes:.3g} bytes: damaged, or no profile")
         arrays[name] = item[()]
@@ -255,6 +299,7 @@ def _hdf5_table(file: str, group: Any, inherited: Mapping[str, Any] | None = Non
         if unit is not None:
             units[name] = _text_of(unit)
     meta = {**(inherited or {}), **{key: group.attrs[key] for key in group.attrs}}
+    meta |= {key: value for key, value in _hdf5_single(group).items() if "[" in key}
     return _table_of_arrays(file, arrays, units, str(group.name).rsplit("/", 1)[-1], meta)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -144,3 +145,8 @@ def _only_table(path: str | os.PathLike[str]) -> RawTable:
     if len(tables) != 1:
         raise FormatError(path, "content", f"holds {len(tables)} tables, one is needed")
     return tables[0]
+
+
+def redshifts_of(redshift: Any) -> Any:
+    """Return the redshifts that a reader was given, those of a table if it was a path."""
+    return load_redshifts(redshift) if isinstance(redshift, str | os.PathLike) else redshift

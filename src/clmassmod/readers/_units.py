@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..cosmology import Array
-from ..errors import FormatError
+from ..errors import FormatError, ParameterError
 
 _COMOVING_POWER = {
     "radius": -1,
+    "pixel_scale": -1,
+    "depth": -1,
     "values": 2,
     "errors": 2,
     "cross": 2,
@@ -69,6 +71,20 @@ class Conversion:
         return scale
 
 
+def conversion_of(
+    little_h: float | None, comoving: bool | Collection[str], fields: tuple[str, ...]
+) -> Conversion:
+    """Return what a reader was told of h and of comoving `fields`."""
+    if little_h is not None and not 0.1 < little_h < 10.0:
+        raise ParameterError("little_h", little_h, "between 0.1 and 10 (0.7, say)")
+    if isinstance(comoving, bool):
+        return Conversion(little_h, fields if comoving else ())
+    names = (comoving,) if isinstance(comoving, str) else tuple(comoving)
+    if not set(names) <= set(fields):
+        raise ParameterError("comoving", comoving, f"True, False or some of {', '.join(fields)}")
+    return Conversion(little_h, names)
+
+
 def split_little_h(file: str, field: str, unit: str) -> tuple[Any, int]:
     """Return the astropy unit without h, and the power of h in it.
 
@@ -107,8 +123,8 @@ def scaled(file: str, field: str, data: Any, factor: float) -> Array:
             bad = next((i for i, cell in enumerate(cells) if not _is_number(cell)), 0)
             raise FormatError(file, field, f"entry {bad} is {cells[bad]!r}, not a number")
         raise FormatError(file, field, f"is of type {array.dtype}, not real numbers")
-    numbers = array.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
+        numbers = array.astype(np.float64)
         return numbers if factor == 1.0 else numbers * factor
 
 

@@ -9,8 +9,11 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <new>
+#include <vector>
 
 #include "clmassmod/population_density.hpp"
+#include "clmassmod/spline.hpp"
 #include "clmassmod/targets.hpp"
 #include "clmassmod/threads.hpp"
 
@@ -27,6 +30,8 @@ struct KernelNodes {
     const T* log_mhalo = nullptr;          // (n,)
     const T* log_weight = nullptr;         // (n,) those that only fill a chunk: -1e30
     const std::uint16_t* gamma = nullptr;  // (n / kChunk,) index of the inner slope
+    const T* ubar = nullptr;               // (n,) mean magnitude of the source, if counts are free
+    UniformCubic ratio;                    // of it: ln of counts over those in log_weight
 };
 
 // What is summed: factor[k] exp(e[k]) N_T(gamma_k), with ln Phi(s) of the skew normal split into
@@ -36,6 +41,21 @@ struct KernelTerms {
     alignas(64) float s[kSumBlock];
     alignas(64) float factor[kSumBlock];
 };
+
+// e[k] += ratio(ubar[k]).
+template <class T>
+CLMASSMOD_INLINE void add_ratios(const UniformCubic& ratio, const T* __restrict ubar,
+                                 std::size_t count, double* __restrict e) noexcept {
+    const double* __restrict coefficients = ratio.coefficients;
+    const double start = ratio.start, inverse_step = ratio.inverse_step;
+    for (std::size_t k = 0; k < count; ++k) {
+        const double position = (static_cast<double>(ubar[k]) - start) * inverse_step;
+        const int i = static_cast<int>(position);
+        const double t = position - i;
+        const double* c = coefficients + 4 * i;
+        e[k] += mul_add(mul_add(mul_add(c[3], t, c[2]), t, c[1]), t, c[0]);
+    }
+}
 
 // e and s of nodes begin .. begin + count.
 template <class T>
@@ -59,6 +79,7 @@ CLMASSMOD_INLINE void fill_exponents(const GalaxyTerms& given, const KernelNodes
         e[k] = mul_add(-0.5, square, rest + static_cast<double>(log_weight[k]));
         s[k] = static_cast<float>(skew);
     }
+    if (nodes.ubar != nullptr) add_ratios(nodes.ratio, nodes.ubar + begin, count, e);
 }
 
 // The terms of nodes begin .. begin + count.
@@ -155,6 +176,16 @@ inline void fill_slope_densities(const PopulationBatch& b, double* out) noexcept
     }
 }
 
+// Other counts at every eta: cubics in the mean magnitude, at a few errors of it. The first
+// interval to the last hold all nodes.
+struct RatioBatch {
+    std::size_t n_errors = 0;  // 0: counts are those of the kernels
+    std::size_t n_intervals = 0;
+    double start = 0.0, inverse_step = 1.0;
+    const double* coefficients = nullptr;  // (n etas, n_errors, n_intervals, 4)
+    const double* weights = nullptr;       // (n_lenses, n_errors) that interpolate between errors
+};
+
 // Parts of lenses: part k has chunks first[k] .. first[k + 1].
 struct KernelBatch {
     std::size_t n_lenses = 0;
@@ -165,7 +196,39 @@ struct KernelBatch {
     const double* log_msps = nullptr;         // (n_lenses,)
     const double* sigma_msps = nullptr;       // (n_lenses,)
     KernelNodes<float> nodes;                 // of all parts
+    RatioBatch ratios;
 };
+
+// Intervals of the ratios that nodes lie in.
+struct IntervalRange {
+    std::size_t first = 0, last = 0;
+};
+
+inline IntervalRange interval_range(const RatioBatch& r, const float* ubar,
+                                    std::size_t n) noexcept {
+    float low = ubar[0], high = ubar[0];
+    for (std::size_t k = 1; k < n; ++k) {
+        low = ubar[k] < low ? ubar[k] : low;
+        high = ubar[k] > high ? ubar[k] : high;
+    }
+    const auto at = [&](float u) {
+        return static_cast<std::size_t>((static_cast<double>(u) - r.start) * r.inverse_step);
+    };
+    return {at(low), at(high)};
+}
+
+// The ratios of one eta at a lens's error of the mean magnitude, where its nodes lie.
+inline void mix_ratios(const RatioBatch& r, std::size_t eta, std::size_t lens,
+                       const IntervalRange& range, double* out) noexcept {
+    const std::size_t size = 4 * r.n_intervals;
+    const double* all = r.coefficients + eta * r.n_errors * size;
+    const double* weight = r.weights + lens * r.n_errors;
+    const std::size_t begin = 4 * range.first, end = 4 * (range.last + 1);
+    for (std::size_t k = begin; k < end; ++k) out[k] = weight[0] * all[k];
+    for (std::size_t s = 1; s < r.n_errors; ++s)
+        for (std::size_t k = begin; k < end; ++k)
+            out[k] = mul_add(weight[s], all[s * size + k], out[k]);
+}
 
 CLMASSMOD_INLINE double log_add(double a, double b) noexcept {
     const double top = a > b ? a : b;
@@ -175,16 +238,28 @@ CLMASSMOD_INLINE double log_add(double a, double b) noexcept {
 
 // ln L of one lens at all points: out[i * stride].
 inline void sum_lens(const KernelBatch& k, const PopulationBatch& b, const double* slope_densities,
-                     std::size_t lens, double* out, std::size_t stride) noexcept {
+                     std::size_t lens, double* out, std::size_t stride) {
+    const RatioBatch& ratios = k.ratios;
+    const std::size_t first_node = k.first[k.first_part[lens]] * kChunk;
+    const std::size_t last_node = k.first[k.first_part[lens + 1]] * kChunk;
+    std::vector<double> mixed(ratios.n_errors > 0 ? 4 * ratios.n_intervals : 0);
+    IntervalRange range;
+    if (ratios.n_errors > 0)
+        range = interval_range(ratios, k.nodes.ubar + first_node, last_node - first_node);
     for (std::size_t i = 0; i < b.n; ++i) {
         const PopulationPoint p = population_point(b.points + i * kPopulationNumbers);
+        if (ratios.n_errors > 0) mix_ratios(ratios, i, lens, range, mixed.data());
         double total = -kInfinity;
         for (std::size_t part = k.first_part[lens]; part < k.first_part[lens + 1]; ++part) {
             const std::size_t begin = k.first[part], end = k.first[part + 1];
             const KernelNodes<float> nodes{
-                (end - begin) * kChunk, k.nodes.log_mstar + begin * kChunk,
-                k.nodes.log_mhalo + begin * kChunk, k.nodes.log_weight + begin * kChunk,
-                k.nodes.gamma + begin};
+                (end - begin) * kChunk,
+                k.nodes.log_mstar + begin * kChunk,
+                k.nodes.log_mhalo + begin * kChunk,
+                k.nodes.log_weight + begin * kChunk,
+                k.nodes.gamma + begin,
+                ratios.n_errors > 0 ? k.nodes.ubar + begin * kChunk : nullptr,
+                {mixed.data(), ratios.n_intervals, ratios.start, ratios.inverse_step}};
             const GalaxyData galaxy{k.log_msps[lens], k.sigma_msps[lens], k.log_re[part]};
             const std::size_t n_t = p.sigma_sps > 0.0 ? b.n_mismatch : 1;
             for (std::size_t j = 0; j < n_t; ++j) {
@@ -201,10 +276,14 @@ inline void sum_lens(const KernelBatch& k, const PopulationBatch& b, const doubl
 }
 
 // out (n, n_lenses) = ln L.
-inline void sum_lenses(const KernelBatch& k, const PopulationBatch& b,
-                       const double* slope_densities, double* out, int n_threads) noexcept {
-    for_each_block(k.n_lenses, n_threads, [&](std::size_t lens) {
-        sum_lens(k, b, slope_densities, lens, out + lens, k.n_lenses);
+inline Status sum_lenses(const KernelBatch& k, const PopulationBatch& b,
+                         const double* slope_densities, double* out, int n_threads) noexcept {
+    return for_each_block(k.n_lenses, n_threads, [&](std::size_t lens) {
+        try {
+            sum_lens(k, b, slope_densities, lens, out + lens, k.n_lenses);
+        } catch (const std::bad_alloc&) {
+            return Status{StatusCode::no_memory, lens};
+        }
         return Status{};
     });
 }

@@ -36,7 +36,7 @@ struct KernelSettings {
 };
 
 struct KernelResult {
-    std::vector<float> log_mstar, log_mhalo, log_weight;
+    std::vector<float> log_mstar, log_mhalo, log_weight, ubar;
     std::vector<std::uint16_t> gamma;  // of chunks
     double log_scale = 0.0;            // to be added to log_weight
     double error = 0.0;                // largest change of ln L from the level to the next
@@ -64,18 +64,22 @@ inline double slope_weight(const KernelSettings& s, int level, std::size_t row) 
 
 // -- the likelihood of one lens at the training points -------------------------------------------
 
-inline KernelNodes<double> nodes_of(const RidgeColumns& c) noexcept {
-    return {c.size(), c.log_mstar.data(), c.log_mhalo.data(), c.log_weight.data(), nullptr};
+// As training point i sees them: where counts are free, points take turns at the counts.
+inline KernelNodes<double> nodes_of(const RidgeColumns& c, std::size_t i) noexcept {
+    const std::vector<double>& weight =
+        c.varied.empty() ? c.log_weight : c.varied[i % c.varied.size()];
+    return {c.size(), c.log_mstar.data(), c.log_mhalo.data(), weight.data(), nullptr};
 }
 
 // Over the nodes of one slope: the largest exponent at each training point.
 CLMASSMOD_TARGETS
-inline void raise_largest(const std::vector<GalaxyTerms>& points, const KernelNodes<double>& nodes,
+inline void raise_largest(const std::vector<GalaxyTerms>& points, const RidgeColumns& columns,
                           double* largest) noexcept {
     KernelTerms terms;
-    for (std::size_t begin = 0; begin < nodes.n; begin += kSumBlock) {
-        const std::size_t count = std::min(kSumBlock, nodes.n - begin);
+    for (std::size_t begin = 0; begin < columns.size(); begin += kSumBlock) {
+        const std::size_t count = std::min(kSumBlock, columns.size() - begin);
         for (std::size_t i = 0; i < points.size(); ++i) {
+            const KernelNodes<double> nodes = nodes_of(columns, i);
             fill_exponents(points[i], nodes, begin, count, terms);
             for (std::size_t k = 0; k < count; ++k)
                 largest[i] = terms.e[k] > largest[i] ? terms.e[k] : largest[i];
@@ -85,12 +89,13 @@ inline void raise_largest(const std::vector<GalaxyTerms>& points, const KernelNo
 
 // Sum of the shares at each training point, times e^-reference.
 CLMASSMOD_TARGETS
-inline void add_sums(const std::vector<GalaxyTerms>& points, const KernelNodes<double>& nodes,
+inline void add_sums(const std::vector<GalaxyTerms>& points, const RidgeColumns& columns,
                      const double* reference, double* sum) noexcept {
     KernelTerms terms;
-    for (std::size_t begin = 0; begin < nodes.n; begin += kSumBlock) {
-        const std::size_t count = std::min(kSumBlock, nodes.n - begin);
+    for (std::size_t begin = 0; begin < columns.size(); begin += kSumBlock) {
+        const std::size_t count = std::min(kSumBlock, columns.size() - begin);
         for (std::size_t i = 0; i < points.size(); ++i) {
+            const KernelNodes<double> nodes = nodes_of(columns, i);
             fill_terms(points[i], nodes, begin, count, terms);
             double lane[kChunk] = {};
             const std::size_t whole = count / kChunk * kChunk;
@@ -109,12 +114,13 @@ inline void add_sums(const std::vector<GalaxyTerms>& points, const KernelNodes<d
 // Largest ln of the share of each node in e^log_total, over the training points; the factor of the
 // skew normal, at most 1, left out.
 CLMASSMOD_TARGETS
-inline void raise_shares(const std::vector<GalaxyTerms>& points, const KernelNodes<double>& nodes,
+inline void raise_shares(const std::vector<GalaxyTerms>& points, const RidgeColumns& columns,
                          const double* log_total, double* share) noexcept {
     KernelTerms terms;
-    for (std::size_t begin = 0; begin < nodes.n; begin += kSumBlock) {
-        const std::size_t count = std::min(kSumBlock, nodes.n - begin);
+    for (std::size_t begin = 0; begin < columns.size(); begin += kSumBlock) {
+        const std::size_t count = std::min(kSumBlock, columns.size() - begin);
         for (std::size_t i = 0; i < points.size(); ++i) {
+            const KernelNodes<double> nodes = nodes_of(columns, i);
             fill_exponents(points[i], nodes, begin, count, terms);
             double* best = share + begin;
             for (std::size_t k = 0; k < count; ++k) {
@@ -175,6 +181,7 @@ class KernelBuilder {
         r.scanned = true;
         scan_row(lens_, settings_.rows[row], r.scan);
         scanned_columns(lens_, r.scan, r.seen, r.place);
+        r.seen.vary(lens_.photometry);
     }
 
     double density(std::size_t i, std::size_t row) const noexcept {
@@ -189,12 +196,12 @@ class KernelBuilder {
         for (std::size_t row = 0; row < kMostSlopes; row += stride) {
             scan_one(row);
             any = any || rows_[row].seen.size() > 0;
-            raise_largest(points_, nodes_of(rows_[row].seen), reference_.data());
+            raise_largest(points_, rows_[row].seen, reference_.data());
         }
         if (!any) return false;
         for (std::size_t row = 0; row < kMostSlopes; row += stride) {
             rows_[row].sums.assign(points_.size(), 0.0);
-            add_sums(points_, nodes_of(rows_[row].seen), reference_.data(), rows_[row].sums.data());
+            add_sums(points_, rows_[row].seen, reference_.data(), rows_[row].sums.data());
         }
         scanned_ = log_likelihoods(level);
         return true;
@@ -224,7 +231,7 @@ class KernelBuilder {
             if (r.summed) continue;
             r.summed = true;
             r.sums.assign(points_.size(), 0.0);
-            add_sums(points_, nodes_of(r.nodes), reference_.data(), r.sums.data());
+            add_sums(points_, r.nodes, reference_.data(), r.sums.data());
         }
     }
 
@@ -236,8 +243,7 @@ class KernelBuilder {
         const double weight =
             settings_.slope_step * static_cast<double>(level_stride(settings_.first_level));
         std::vector<double> best(r.seen.size(), -kInfinity);
-        raise_shares(points_, nodes_of(r.seen), log_totals(scanned_, weight, row).data(),
-                     best.data());
+        raise_shares(points_, r.seen, log_totals(scanned_, weight, row).data(), best.data());
         double from = kInfinity, to = -kInfinity;
         for (std::size_t k = 0; k < best.size(); ++k) {
             if (!(best[k] > -settings_.scan_drop)) continue;
@@ -246,12 +252,13 @@ class KernelBuilder {
             to = std::max(to, v + kScanStep);
         }
         add_row(lens_, settings_.rows[row], step_, r.scan, from, to, r.nodes);
+        r.nodes.vary(lens_.photometry);
     }
 
     void raise_reference(std::size_t stride) {
         reference_.assign(points_.size(), -kInfinity);
         for (std::size_t row = 0; row < kMostSlopes; row += stride)
-            raise_largest(points_, nodes_of(rows_[row].nodes), reference_.data());
+            raise_largest(points_, rows_[row].nodes, reference_.data());
     }
 
     // ln L at the training points by the slopes of a level.
@@ -287,7 +294,7 @@ class KernelBuilder {
             const RidgeColumns& nodes = rows_[row].nodes;
             const double weight = slope_weight(settings_, level, row);
             std::vector<double> best(nodes.size(), -kInfinity);
-            raise_shares(points_, nodes_of(nodes), log_totals(log_likelihood, weight, row).data(),
+            raise_shares(points_, nodes, log_totals(log_likelihood, weight, row).data(),
                          best.data());
             for (std::size_t k = 0; k < best.size(); ++k) {
                 if (!(best[k] > -settings_.node_drop)) continue;
@@ -310,6 +317,7 @@ class KernelBuilder {
             const std::size_t k = kept[std::min(i, kept.size() - 1)];
             result.log_mstar.push_back(static_cast<float>(nodes.log_mstar[k]));
             result.log_mhalo.push_back(static_cast<float>(nodes.log_mhalo[k]));
+            result.ubar.push_back(static_cast<float>(nodes.ubar[k]));
             const double weight = i < kept.size() ? nodes.log_weight[k] + extra : -1e30;
             result.log_weight.push_back(static_cast<float>(weight));
         }

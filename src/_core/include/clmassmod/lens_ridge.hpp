@@ -46,6 +46,8 @@ struct PairPhotometry {
     double limit = 0.0;           // mag
     UniformCubic log_counts;      // ln n(m), with_detection only
     double counts_low = 0.0, counts_high = 0.0;
+    std::size_t n_ratios = 0;              // other counts that nodes have to be good for
+    const UniformCubic* ratios = nullptr;  // (n_ratios,) ln of their F over that of `table`
 };
 
 struct RidgeLens {
@@ -82,6 +84,7 @@ struct RidgePoint {
     int fault = kNotSolved;
     double log_mstar = 0.0;   // log10
     double log_weight = 0.0;  // ln of 2 pi beta |J| Phi dlog Mh/dv, without the delay
+    double ubar = 0.0;        // mean magnitude of the source by both images
     double delay = 0.0;       // of B after A, where one is observed
 };
 
@@ -191,6 +194,7 @@ CLMASSMOD_INLINE void weigh(const RidgeLens& lens, const RidgeRow& row, const Ha
     const double gain_b = 2.5 / kLn10 * std::log(lens.b / (beta * radial_b));
     const double gap = lens.m_a + gain_a - lens.m_b - gain_b;
     const double ubar = lens.m_b + gain_b + p.table.weight_a * gap;
+    point.ubar = ubar;
     if (!(ubar < p.ubar_high)) point.fault |= kTooFaint;
     if (!(ubar > p.ubar_low)) point.fault |= kTooBright;
     if (point.fault != 0) return;

@@ -23,12 +23,19 @@ constexpr int kHalvings = 30;
 
 // Points of one inner slope, as separate columns.
 struct RidgeColumns {
-    std::vector<double> log_mstar, log_mhalo, log_weight;
+    std::vector<double> log_mstar, log_mhalo, log_weight, ubar;
+    std::vector<std::vector<double>> varied;  // log_weight by other counts
 
     void add(const RidgePoint& point, double extra) {
         log_mstar.push_back(point.log_mstar);
         log_mhalo.push_back(point.log_mass / kLn10);
         log_weight.push_back(point.log_weight + extra);
+        ubar.push_back(point.ubar);
+    }
+    void vary(const PairPhotometry& photometry) {
+        varied.assign(photometry.n_ratios, log_weight);
+        for (std::size_t c = 0; c < varied.size(); ++c)
+            for (std::size_t k = 0; k < size(); ++k) varied[c][k] += photometry.ratios[c](ubar[k]);
     }
     std::size_t size() const noexcept { return log_mstar.size(); }
 };
