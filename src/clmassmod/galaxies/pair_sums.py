@@ -145,24 +145,33 @@ class GalaxyPairs:
         self._start = np.zeros(int(self._first_cell[-1]) + 1, dtype=np.int64)
         order = np.empty(len(catalogue), dtype=np.int64)
         sort_galaxies(self._bounds, self._first_cell, u, v, order, self._start)
-        places = np.empty((4, len(catalogue)))
-        if self.frame == "sphere":
-            a, d = u[order], v[order]
-            places[:] = np.cos(a), np.sin(a), np.cos(d), np.sin(d)
-        else:
-            places[:2] = (np.mod(u, 2.0 * math.pi) if catalogue.on_sky else u)[order], v[order]
-            places[2:] = 0.0
         weight = 1.0 / self.variance
         if "weight" in catalogue:
             weight = weight * catalogue["weight"]
-        content = (
-            catalogue["e1"][order],
-            self._sign * catalogue["e2"][order],
-            weight[order],
-            (weight**2 * self.variance)[order],
-            self._distance_terms()[order],
+        self._galaxies = np.zeros((9, len(catalogue)))
+        self._fill_places(u, v, order)
+        terms = (
+            catalogue["e1"],
+            self._sign * catalogue["e2"],
+            weight,
+            weight**2 * self.variance,
+            self._distance_terms(),
         )
-        self._galaxies = np.ascontiguousarray([*places, *content])
+        for row, values in zip(self._galaxies[4:], terms, strict=True):
+            np.take(values, order, out=row, mode="clip")  # a check would cost a copy
+
+    def _fill_places(self, u: Array, v: Array, order: Integers) -> None:
+        """Fill the first rows of the galaxies: see PairGalaxies of pair_sums.hpp."""
+        places = self._galaxies
+        first, second = u[order], v[order]
+        if self.frame == "sphere":
+            np.cos(first, out=places[0])
+            np.sin(first, out=places[1])
+            np.cos(second, out=places[2])
+            np.sin(second, out=places[3])
+        else:
+            places[0] = np.mod(first, 2.0 * math.pi) if self.catalogue.on_sky else first
+            places[1] = second
 
     def _distance_terms(self) -> Array:
         if "z" in self.catalogue:
