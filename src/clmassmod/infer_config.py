@@ -14,6 +14,7 @@ from .config import LensInfo
 from .errors import ParameterError, nearest
 from .inference.posterior import check_support
 from .inference.prior_set import PriorSet
+from .population.count_families import SchechterFamily
 from .population.finding import FIND_NAMES
 from .population.kernels import DEFAULT_BOX
 from .population.parameters import DEFAULT_FREE, PARAMETERS
@@ -76,14 +77,13 @@ class InferInfo(LensInfo):
         missing = [key for key in _NEEDED if not result[key]]
         if missing:
             place.fail(f"{' and '.join(missing)} must be given: each run has its own")
-        if result["form"] != "lenses":
-            place.fail(f"form = {result['form']!r} cannot be inferred yet, 'lenses' can")
         if result["data"]["file"] is None:
             place.inside("data").fail("file must be given: the sample of lenses")
         if result["free"] is None:
             result["free"] = list(DEFAULT_FREE)
         rings = result["data"]["kind"] == "einstein_radius"
-        _check_free(result["free"], (*PARAMETERS, *FIND_NAMES) if rings else PARAMETERS, place)
+        survey = FIND_NAMES if rings else SchechterFamily.names
+        _check_free(result["free"], (*PARAMETERS, *survey), place)
         for section in ("box", "priors"):
             content = {} if given.get(section) is None else given[section]
             if not isinstance(content, Mapping):
@@ -91,6 +91,7 @@ class InferInfo(LensInfo):
             result[section] = dict(content)
         result["box"] = _completed_box(result["box"], result["free"], place.inside("box"))
         _check_priors(result["priors"], result["free"], place.inside("priors"))
+        _check_field(result["field_counts"], place.inside("field_counts"))
         return result
 
 
@@ -122,6 +123,13 @@ def _check_free(free: list[str], known: Sequence[str], place: Place) -> None:
             place.fail(f"free: {name!r} is not a parameter. {hint}")
     if len(set(free)) != len(free) or not free:
         place.fail(f"free = {free!r}: at least one, each once")
+
+
+def _check_field(given: Mapping[str, Any], place: Place) -> None:
+    needed = ("edges", "numbers", "area")
+    missing = [name for name in needed if given[name] is None]
+    if 0 < len(missing) < len(needed):
+        place.fail(f"{' and '.join(missing)} must be given with the others")
 
 
 def _completed_box(

@@ -13,6 +13,7 @@ _PUBLIC = {
     "LensData": ".lens_data",
     "RingData": ".ring_data",
     "FindingProbability": ".finding",
+    "GalaxyData": ".galaxy_data",
     "PopulationParameters": ".parameters",
     "PARAMETERS": ".parameters",
     "DEFAULT_FREE": ".parameters",
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from .detected_counts import DetectedCounts
     from .field_counts import FieldCounts
     from .finding import FindingProbability
+    from .galaxy_data import GalaxyData
     from .kernels import DEFAULT_BOX, KernelAccuracy, LensKernels, build_kernels
     from .lens_data import LensData
     from .likelihood import ErrorBudget, LensPopulationLikelihood
