@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import NumericalError
-from ..stronglens.mass_sampler import LensPopulation
+from ..stronglens.mass_sampler import GalaxySample, LensPopulation
 from .cross_section import CrossSection, DetectedCounts
 from .finding import FindingProbability
 from .ring_data import RingData
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
-_GALAXIES = 4000
+# drawn for the lenses at one pair of redshifts
+_GALAXIES_PER_LENS, _LEAST_GALAXIES, _MOST_GALAXIES = 100, 400, 20_000
 _MOST_DRAWS = 1000
 
 
@@ -38,9 +39,9 @@ def mock_rings(
 ) -> RingData:
     """Return a mock sample of lenses with redshifts and errors of a survey.
 
-    Lenses of the survey lend their redshifts and errors, in turn; galaxies are drawn from the
-    population with a probability proportional to Lambda, observed with these errors, and found
-    with that of their observed radius.
+    Lenses of the survey lend their redshifts and errors, in turn. Of some hundred galaxies of
+    the population for each lens, one is drawn with a probability proportional to Lambda and
+    observed with these errors, until one is found, by its observed radius.
 
     Parameters
     ----------
@@ -60,23 +61,15 @@ def mock_rings(
         A population whose lenses are next to never found.
     """
     random = np.random.default_rng(seed)
-    galaxies = population.sample(np.arange(_GALAXIES), seed, n_threads)
-    columns = np.array(
-        [
-            galaxies.log_mstar,
-            galaxies.log_re,
-            galaxies.log_mhalo,
-            galaxies.gamma_in,
-            galaxies.c200,
-        ]
-    )
     of = np.arange(n_lenses) % len(survey)
     drawn = np.empty((3, n_lenses))
     for like in np.unique(of):
         rows = np.flatnonzero(of == like)
         z_l, z_s = float(survey.z_l[like]), float(survey.z_s[like])
         section = CrossSection(detected, sources, z_l, population.sersic_n, cosmology, [(z_s, 1.0)])
-        number, ring = section.by_plane(columns, n_threads=n_threads)
+        n = min(_MOST_GALAXIES, max(_LEAST_GALAXIES, _GALAXIES_PER_LENS * rows.size))
+        galaxies = population.sample(like * _MOST_GALAXIES + np.arange(n), seed, n_threads)
+        number, ring = section.by_plane(_columns(galaxies), n_threads=n_threads)
         chance = number[0, :, 0] / number[0, :, 0].sum()
         errors = [float(column[like]) for column in _errors(survey)]
         for row in rows:
@@ -92,6 +85,12 @@ def mock_rings(
         log_msps=drawn[2],
         **{name: column[of] for name, column in columns_of.items()},
     )
+
+
+def _columns(galaxies: GalaxySample) -> Array:
+    """Return what `CrossSection` takes, (5, n)."""
+    g = galaxies
+    return np.array([g.log_mstar, g.log_re, g.log_mhalo, g.gamma_in, g.c200])
 
 
 def _errors(survey: RingData) -> tuple[Array, Array, Array]:
