@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +24,9 @@ from .kept_tables import kept, table_path
 from .kernel_arrays import Arrays, concatenated, core_points, offsets, sum_lenses
 from .kernel_inputs import BoxSteps, normal_rule
 from .kernels import LensKernels
-from .parameters import PopulationParameters
-from .point_choice import interpolation, polynomial_features
+from .parameters import PARAMETERS, PopulationParameters
 from .ring_data import RingData
+from .ring_numbers import log_numbers
 from .ring_ridge import RidgeLattice, RingLens, ridge_lattice, ring_masses
 
 if TYPE_CHECKING:
@@ -44,10 +44,6 @@ _DEPTH = 15.0
 _EMPTY = -1e30
 # ln L of a lens below which no galaxy of the box explains it
 _LEAST = -60.0
-# degrees of polynomials of ln Lambda that are tried, and the error that is small enough
-_DEGREES = (9, 12)
-_SECTION_ERROR = 3e-4
-_CHECKED = 8
 
 
 @dataclass(frozen=True)
@@ -157,8 +153,6 @@ class RingBuilder:
         return 0.4 * float(self.steps[index]) / _STEP * max(1.0, 1.0 / self.r)
 
     def _range(self, name: str) -> float:
-        from .parameters import PARAMETERS
-
         value = float(self.parameters.fixed[PARAMETERS.index(name)])
         return self.box.get(name, (value, value))[0]
 
@@ -198,60 +192,23 @@ class RingBuilder:
             log_mstar, stretch = ring_masses(part.lens, mass, slopes)
             # at the very end of a line the halo alone may be too much for the rounded spline
             good = np.isfinite(log_mstar)
-            number = self._log_number(part.lens, log_mstar, mass, slopes, good, n_threads)
-            with np.errstate(invalid="ignore"):
-                weight = nodes[2][on] + np.log(stretch) + number
+            number = np.full(mass.size, -np.inf)
+            number[good] = log_numbers(
+                self._section(part.lens),
+                part.lens,
+                log_mstar[good],
+                mass[good],
+                slopes[good],
+                n_threads,
+            )
+            weight = nodes[2][on] + np.log(stretch) + number
             nodes[0][on] = np.where(good, log_mstar, 0.0)
-            nodes[2][on] = np.where(good, weight, _EMPTY)
+            nodes[2][on] = np.where(np.isfinite(weight), weight, _EMPTY)
         return {"nodes": nodes.reshape(3, -1), "gamma": gamma}
 
-    def _log_number(
-        self,
-        lens: RingLens,
-        log_mstar: Array,
-        log_mhalo: Array,
-        slopes: Array,
-        good: npt.NDArray[np.bool_],
-        n_threads: int,
-    ) -> Array:
-        """Return ln Lambda (n,): a polynomial through a few nodes where that is good enough."""
-        planes = [(lens.z_s, 1.0)]
-        section = CrossSection(
-            self.detected,
-            self.sources,
-            lens.z_l,
-            lens.population.sersic_n,
-            lens.cosmology,
-            planes,
-        )
-
-        def exact(rows: Any) -> Array:
-            mass = log_mhalo[rows]
-            found = section(
-                log_mstar[rows],
-                lens.log_re,
-                mass,
-                slopes[rows],
-                lens.c200(mass),
-                n_threads=n_threads,
-            )
-            with np.errstate(divide="ignore"):
-                return np.asarray(np.log(found))
-
-        result = np.full(log_mstar.size, np.nan)
-        at = np.flatnonzero(good)
-        checked = at[:: max(1, at.size // _CHECKED)]
-        for degree in _DEGREES:
-            features = polynomial_features(np.stack([log_mstar, slopes], axis=1)[at], degree)
-            if features.shape[1] * 2 > at.size:
-                break
-            rows, weights = interpolation(features)
-            with np.errstate(invalid="ignore"):
-                result[at] = weights @ exact(at[rows])
-            if np.abs(result[checked] - exact(checked)).max() < _SECTION_ERROR:
-                return result
-        result[at] = exact(at)
-        return result
+    def _section(self, lens: RingLens) -> CrossSection:
+        index, planes = lens.population.sersic_n, [(lens.z_s, 1.0)]
+        return CrossSection(self.detected, self.sources, lens.z_l, index, self.cosmology, planes)
 
     def _joined(self, index: int, parts: list[_Part], made: list[Arrays]) -> Arrays:
         """Return the arrays of one lens."""
@@ -305,8 +262,6 @@ def _slope_rule(
     parameters: PopulationParameters, box: Mapping[str, tuple[float, float]], more: int
 ) -> Array:
     """Return Gauss-Legendre nodes and weights (2, n) that resolve the narrowest distribution."""
-    from .parameters import PARAMETERS
-
     low, high = parameters.gamma_support
     value = float(parameters.fixed[PARAMETERS.index("sigma_g")])
     sigma = box.get("sigma_g", (value, value))[0]
