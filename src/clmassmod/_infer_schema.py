@@ -28,8 +28,10 @@ def _column(doc: str) -> Key:
 
 
 _LENS = MOCK_SCHEMA["lens"]
+_NOISE = MOCK_SCHEMA["noise"]
 _DETECTION = MOCK_SCHEMA["detection"]
 assert not isinstance(_LENS, Key)
+assert not isinstance(_NOISE, Key)
 assert not isinstance(_DETECTION, Key)
 
 INFER_SCHEMA: Schema = {
@@ -77,8 +79,9 @@ INFER_SCHEMA: Schema = {
             "time_delay": _column("image_pairs: delay of B after A in days; NaN for none."),
             "sigma_delay": _column("Error of the delay; [noise] time_delay without it."),
             "theta_e": _column("einstein_radius: Einstein radius in arcsec."),
-            "sigma_theta": _column("Error of the Einstein radius in arcsec."),
+            "sigma_theta": _column("Error of theta_e; [noise] theta_e without it."),
             "log_re": _column("log10 of the half-light radius in kpc."),
+            "r_e": _column("einstein_radius: half-light radius in kpc, in place of log_re."),
             "sigma_re": _column("Error of log_re; [noise] log_re without it."),
             "log_msps": _column("log10 of the stellar mass of synthesis in Msun."),
             "sigma_msps": _column("Error of log_msps; [noise] log_msps without it."),
@@ -98,7 +101,21 @@ INFER_SCHEMA: Schema = {
         "sigma": not_negative_key(0.0, "Error of the field's magnitudes.", "mag"),
         "completeness": Key(("list of floats",), None, "Fraction found in each bin; 1."),
     },
-    "noise": MOCK_SCHEMA["noise"],
+    "noise": {
+        **_NOISE,
+        "theta_e": not_negative_key(0.0, "Error of the Einstein radius.", "arcsec"),
+    },
+    "finding": {
+        "slope": Key(
+            ("float",),
+            0.0,
+            "einstein_radius: find_slope where it is not free; 0 finds every radius alike.",
+            "1/arcsec",
+        ),
+        "radius": Key(
+            ("float",), 1.0, "einstein_radius: find_radius where it is not free.", "arcsec"
+        ),
+    },
     "detection": {
         "limit": _DETECTION["limit"],
         "selection": text_key(

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from ._config_base import Place, as_kind, markdown
 from ._config_files import read_mapping
 from ._config_schema import Schema
-from ._infer_schema import INFER_SCHEMA, KINDS
+from ._infer_schema import INFER_SCHEMA
 from .config import LensInfo
 from .errors import ParameterError, nearest
 from .inference.posterior import check_support
 from .inference.prior_set import PriorSet
 from .population.count_families import SchechterFamily
+from .population.finding import FIND_NAMES
 from .population.kernels import DEFAULT_BOX
 from .population.parameters import DEFAULT_FREE, PARAMETERS
 
@@ -23,7 +24,8 @@ _FREE_SECTIONS = """\
 
 `name = [low, high]`: walls of a free parameter, inside which the tables are accurate. Those that
 are not named: alpha_sps -0.2 to 0.4, mu_h 12 to 14, beta_h 0.5 to 3, sigma_h 0.1 to 0.6,
-mu_g 0.5 to 1.5, sigma_g 0.1 to 0.5; others have none and must be given.
+mu_g 0.5 to 1.5, sigma_g 0.1 to 0.5; others have none and must be given. With
+`kind = "einstein_radius"`, `find_slope` (1/arcsec) and `find_radius` (arcsec) can be free too.
 
 ### [priors.<name>]
 
@@ -75,14 +77,13 @@ class InferInfo(LensInfo):
         missing = [key for key in _NEEDED if not result[key]]
         if missing:
             place.fail(f"{' and '.join(missing)} must be given: each run has its own")
-        kind = result["data"]["kind"]
-        if kind != KINDS[0]:
-            place.inside("data").fail(f"kind = {kind!r} cannot be inferred yet, {KINDS[0]!r} can")
         if result["data"]["file"] is None:
             place.inside("data").fail("file must be given: the sample of lenses")
         if result["free"] is None:
             result["free"] = list(DEFAULT_FREE)
-        _check_free(result["free"], place)
+        rings = result["data"]["kind"] == "einstein_radius"
+        survey = FIND_NAMES if rings else SchechterFamily.names
+        _check_free(result["free"], (*PARAMETERS, *survey), place)
         for section in ("box", "priors"):
             content = {} if given.get(section) is None else given[section]
             if not isinstance(content, Mapping):
@@ -115,8 +116,7 @@ def describe_infer_config() -> str:
     return "\n".join([*markdown(INFER_SCHEMA), _FREE_SECTIONS]).rstrip() + "\n"
 
 
-def _check_free(free: list[str], place: Place) -> None:
-    known = (*PARAMETERS, *SchechterFamily.names)
+def _check_free(free: list[str], known: Sequence[str], place: Place) -> None:
     for name in free:
         if name not in known:
             hint = nearest(name, known) or f"Parameters are {', '.join(known)}."

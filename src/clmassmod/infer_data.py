@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING, Any
 from .errors import FormatError
 from .infer_config import InferInfo
 from .inference.run_directory import differences
-from .population.data_files import file_hash, load_image_pairs, mock_metadata
+from .population.data_files import (
+    file_hash,
+    load_einstein_radii,
+    load_image_pairs,
+    mock_metadata,
+)
 from .population.lens_data import LensData
 from .population.likelihood import LensPopulationLikelihood
 from .population.parameters import place_of
+from .population.ring_data import RingData
 
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
@@ -67,14 +73,16 @@ def data_record(info: InferInfo, root: Path) -> dict[str, Any]:
     file = Path(info.path(given["file"]))
     noise, z_l, z_s = info["noise"], info["lens"]["z_l"], info["sources"]["redshift"]
     values = {
-        "sigma_a": noise["magnitude"],
-        "sigma_b": noise["magnitude"],
         "sigma_msps": noise["log_msps"],
         "sigma_re": noise["log_re"],
-        "sigma_delay": noise["time_delay"],
         "z_l": z_l if isinstance(z_l, float) else None,
         "z_s": z_s,
     }
+    if given["kind"] == "einstein_radius":
+        values |= {"sigma_theta": noise["theta_e"]}
+    else:
+        values |= {"sigma_a": noise["magnitude"], "sigma_b": noise["magnitude"]}
+        values |= {"sigma_delay": noise["time_delay"]}
     columns = {key: name for key, name in given["columns"].items() if name is not None}
     if mock_metadata(file) is None:  # catalogues have their own redshifts
         # where they differ between lenses, the table must say them
@@ -91,8 +99,10 @@ def data_record(info: InferInfo, root: Path) -> dict[str, Any]:
 
 def read_lenses(
     record: Mapping[str, Any], file: str | os.PathLike[str], cosmology: FLRW
-) -> LensData:
+) -> LensData | RingData:
     """Return the lenses of a file, as a run keeps how it read them."""
+    if record["kind"] == "einstein_radius":
+        return load_einstein_radii(file, record["columns"], **record["values"])
     return load_image_pairs(
         file, record["columns"], unit=record["unit"], cosmology=cosmology, **record["values"]
     )

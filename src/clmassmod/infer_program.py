@@ -26,6 +26,7 @@ from .inference.run_directory import FIGURES, INFERENCE, RunDirectory, run_folde
 from .inference.samplers import run_mcmc, sampler_options
 from .lens_program import errors_named, make_population, make_source_population
 from .population.field_counts import FieldCounts
+from .population.finding import FindingProbability
 from .population.likelihood import ErrorBudget, LensPopulationLikelihood
 from .population.predictive import posterior_predictive
 from .population.rebuilding import likelihood_from_dict
@@ -216,16 +217,21 @@ def _likelihood(
     info: InferInfo, record: Mapping[str, Any], tables: Path, n_threads: int, progress: bool
 ) -> FileLikelihood:
     lenses = read_lenses(record, info.path(info["data"]["file"]), info.make_cosmology())
+    kind = info["data"]["kind"]
+    noise = {key: value for key, value in info["noise"].items() if key != "theta_e"}
+    finding = FindingProbability(**info["finding"]) if kind == "einstein_radius" else None
     made = LensPopulationLikelihood(
         lenses,
         make_population(info),
         make_source_population(info),
+        data=kind,
+        finding=finding,
         free=info["free"],
         box={key: (low, high) for key, (low, high) in info["box"].items()},
         selection=info["detection"]["selection"],
         form=info["form"],
         detection=MagnitudeLimit(info["detection"]["limit"]),
-        noise=MockNoise(**info["noise"]),
+        noise=MockNoise(**noise),
         n_galaxies=info["n_galaxies"],
         field_counts=_field_counts(info),
         cosmology=info.make_cosmology(),

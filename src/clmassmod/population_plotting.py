@@ -24,6 +24,9 @@ LABELS = {
     "xi_h": r"$\xi_{\rm h}$",
     "mu_g": r"$\mu_\gamma$",
     "sigma_g": r"$\sigma_\gamma$",
+    "mu_star": r"$\mu_*$",
+    "find_slope": r"$a_{\rm find}$ [arcsec$^{-1}$]",
+    "find_radius": r"$\theta_{\rm find}$ [arcsec]",
 }
 """Names of parameters as mathematics."""
 

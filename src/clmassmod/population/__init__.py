@@ -12,6 +12,8 @@ _PUBLIC = {
     "ErrorBudget": ".likelihood",
     "LensData": ".lens_data",
     "GalaxyData": ".galaxy_data",
+    "RingData": ".ring_data",
+    "FindingProbability": ".finding",
     "PopulationParameters": ".parameters",
     "PARAMETERS": ".parameters",
     "DEFAULT_FREE": ".parameters",
@@ -34,12 +36,14 @@ if TYPE_CHECKING:
     from .count_families import count_family
     from .cross_section import CrossSection, build_cross_section
     from .detected_counts import DetectedCounts
-    from .galaxy_data import GalaxyData
     from .field_counts import FieldCounts
+    from .finding import FindingProbability
+    from .galaxy_data import GalaxyData
     from .kernels import DEFAULT_BOX, KernelAccuracy, LensKernels, build_kernels
     from .lens_data import LensData
     from .likelihood import ErrorBudget, LensPopulationLikelihood
     from .parameters import DEFAULT_FREE, PARAMETERS, PopulationParameters
+    from .ring_data import RingData
     from .selection import SelectionNormalisation, build_selection
 
 __getattr__, __dir__ = lazy_names(__name__, _PUBLIC)

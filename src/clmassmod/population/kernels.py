@@ -86,7 +86,9 @@ class LensKernels:
         self.n_slopes = self._arrays["n_slopes"]
         self.n_lenses = int(self._arrays["lenses"].shape[1])
         low, high = parameters.gamma_support
-        self._gamma = np.linspace(low, high, core.MOST_SLOPES)
+        # those of Einstein radii are at slopes of their own
+        slopes = self._arrays.get("slopes")
+        self._gamma = np.linspace(low, high, core.MOST_SLOPES) if slopes is None else slopes
 
     @property
     def n_nodes(self) -> npt.NDArray[np.intp]:
@@ -165,6 +167,7 @@ class LensKernels:
             "lenses": np.ascontiguousarray(a["lenses"][:, rows]),
             "errors": self.errors[rows],
             "n_slopes": self.n_slopes[rows],
+            **{name: a[name] for name in ("slopes",) if name in a},
         }
         identity = digest(self.identity, rows)
         ratios = None if self._ratios is None else self._ratios[rows]

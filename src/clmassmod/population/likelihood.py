@@ -20,12 +20,15 @@ from ..stronglens.source_population import SourcePopulation
 from .complete_sample import CompleteSample
 from .count_families import count_family
 from .field_counts import FieldCounts
+from .finding import FindingProbability
 from .galaxy_data import GalaxyData
 from .kernel_forms import checked_form
 from .kernels import DEFAULT_BOX, KernelAccuracy
 from .lens_data import LensData
 from .pair_sample import PairSample
 from .parameters import DEFAULT_FREE, PARAMETERS, PopulationParameters, range_text
+from .ring_data import RingData
+from .ring_sample import RingSample
 from .sample import LensSample
 
 if TYPE_CHECKING:
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
-DATA = ("image_pairs",)
+DATA = ("image_pairs", "einstein_radius")
 """Kinds of data."""
 _BATCH = 64
 
@@ -85,8 +88,8 @@ class LensPopulationLikelihood:
 
     Parameters
     ----------
-    lenses : LensData
-        At redshifts of the population and of the sources.
+    lenses : LensData or RingData
+        Image pairs at redshifts of the population and of the sources; Einstein radii at any.
     population : LensPopulation, optional
         Values of what is not free. ``LensPopulation()`` by default.
     sources : SourcePopulation, optional
@@ -95,7 +98,7 @@ class LensPopulationLikelihood:
     box : mapping of name to (low, high), optional
         Walls of the free parameters: kernels and A are accurate inside, and ln L is -inf
         outside. Those of `DEFAULT_BOX` by default.
-    data : {"image_pairs"}
+    data : {"image_pairs", "einstein_radius"}
         What was observed of the lenses.
     selection : {"on_data", "independent"}
         Whether the data that are fitted decided on the detection, or another draw of the
@@ -115,6 +118,9 @@ class LensPopulationLikelihood:
         Number of galaxies searched, if the number of lenses is to constrain eta.
     field_counts : FieldCounts, optional
         Sources counted in a field, if they are to constrain free counts.
+    finding : FindingProbability, optional
+        Of lenses with ``data="einstein_radius"``, where ``find_slope`` and ``find_radius`` are
+        not free: every radius alike by default.
     cosmology : astropy cosmology, optional
     accuracy : KernelAccuracy, optional
     tables : path, optional
@@ -141,11 +147,16 @@ class LensPopulationLikelihood:
     A&A 651, A18) for lens populations. The data per lens are x_A, x_B, m_A, m_B and
     log Msps. Where redshifts have distributions, A is the mean over them; those of a lens are
     known, and their densities do not depend on eta.
+
+    With Einstein radii the data per lens are theta_E, log Re and log Msps, and A is that at the
+    redshifts of each lens: ``ln L = sum_i (ln L_i - ln A_i)``. That asks nothing of how many
+    lenses there are at which redshifts, as long as a lens was not looked for the more eagerly
+    at its redshifts the heavier it is.
     """
 
     def __init__(
         self,
-        lenses: LensData,
+        lenses: LensData | RingData,
         population: LensPopulation | None = None,
         sources: SourcePopulation | None = None,
         *,
@@ -159,6 +170,7 @@ class LensPopulationLikelihood:
         non_lenses: GalaxyData | None = None,
         n_galaxies: float | None = None,
         field_counts: FieldCounts | None = None,
+        finding: FindingProbability | None = None,
         cosmology: FLRW | None = None,
         accuracy: KernelAccuracy | None = None,
         tables: str | os.PathLike[str] | None = None,
@@ -196,16 +208,23 @@ class LensPopulationLikelihood:
             "n_threads": n_threads,
             "progress": progress,
         }
-        given = self.population, self.sources, ranges
+        given: tuple[Any, ...] = (lenses, self.population, self.sources, ranges)
         survey = {n: ends for n, ends in self.support.items() if n not in PARAMETERS}
         self.sample: LensSample
-        if non_lenses is None:
-            self.sample = PairSample(lenses, *given, counts_box=survey, **common)
+        if data == "einstein_radius":
+            _refuse_of_rings(
+                non_lenses=non_lenses, n_galaxies=n_galaxies, field_counts=field_counts
+            )
+            self.sample = RingSample(*given, find_box=survey, finding=finding, **common)
+        elif finding is not None:
+            raise ParameterError("finding", finding, "None, but with data='einstein_radius'")
+        elif non_lenses is None:
+            self.sample = PairSample(*given, counts_box=survey, **common)
         elif survey:
             allowed = "parameters of the population, with non_lenses"
             raise ParameterError("free", next(iter(survey)), allowed)
         elif n_galaxies is None:
-            self.sample = CompleteSample(lenses, non_lenses, *given, **common)
+            self.sample = CompleteSample(given[0], non_lenses, *given[1:], **common)
         else:
             allowed = "left out with non_lenses: each of them counts"
             raise ParameterError("n_galaxies", n_galaxies, allowed)
@@ -384,6 +403,13 @@ class LensPopulationLikelihood:
     def __repr__(self) -> str:
         free = ", ".join(self.names)
         return f"<LensPopulationLikelihood: {len(self.sample.names)} lenses, free {free}>"
+
+
+def _refuse_of_rings(**given: Any) -> None:
+    """Refuse what Einstein radii do not come with: A is that at the redshifts of each lens."""
+    for name, value in given.items():
+        if value is not None:
+            raise ParameterError(name, value, "None with data='einstein_radius'")
 
 
 def _box_of(

@@ -87,6 +87,7 @@ class SelectionGrid:
         number: Number,
         training: Array,
         shift: float,
+        widest: float = math.inf,
     ) -> SelectionGrid:
         """Return the grid for a box of parameters.
 
@@ -101,6 +102,9 @@ class SelectionGrid:
             Points for which they are to matter.
         shift : float
             Steps by which all nodes are moved.
+        widest : float, dex
+            Step of log M* at most: where what is averaged changes within less than the
+            scatter of masses.
         """
         fixed = dict(zip(PARAMETERS, parameters.fixed.tolist(), strict=True))
         support = {name: box.get(name, (value, value)) for name, value in fixed.items()}
@@ -108,6 +112,7 @@ class SelectionGrid:
             if not support[name][0] > 0.0:
                 raise ParameterError(f"population: {name}", support[name][0], "> 0: a scatter")
         steps = _steps(support)
+        steps[0] = min(steps[0], widest)
         frame = np.array([*parameters.pivots, *parameters.gamma_support])
         slopes = _slopes(support, frame, shift)
         log_mstar = _lattice(*_mass_range(support, frame), steps[0], shift)
@@ -125,6 +130,13 @@ class SelectionGrid:
             allowed = f"a box whose halo masses need at most {core.MOST_MASSES} nodes"
             raise ParameterError("box: nodes of log Mh", int(windows.max()), allowed)
         return cls(columns, windows.astype(np.uintp, order="C"), steps, slopes, frame, support)
+
+    def cells(self, first: int, last: int) -> Array:
+        """Return log M*, log Re and log Mh (3, n) of cells, each with nodes of all slopes."""
+        n_slopes = self.slopes.shape[1]
+        return np.ascontiguousarray(
+            self.points(first * n_slopes, last * n_slopes)[::n_slopes, :3].T
+        )
 
     def points(self, first: int, last: int) -> Array:
         """Return psi (n, 4) of nodes `first` to ``last - 1``."""
