@@ -14,10 +14,22 @@ from .config import LensInfo
 from .errors import ParameterError, nearest
 from .inference.posterior import check_support
 from .inference.prior_set import PriorSet
+from .population.count_families import SchechterFamily
 from .population.kernels import DEFAULT_BOX
 from .population.parameters import DEFAULT_FREE, PARAMETERS
 
 _FREE_SECTIONS = """\
+### Parameters that can be free
+
+| relation | parameters |
+|---|---|
+| stellar_mass | `mu_star`, `sigma_star`, `shape_star` (location, scale, log10_shape) |
+| size | `mu_r`, `beta_r`, `sigma_r` (intercept, slope, scatter) |
+| halo_mass | `mu_h`, `beta_h`, `xi_h`, `sigma_h` |
+| inner_slope | `mu_g`, `sigma_g` (mean, sd) |
+| mismatch | `alpha_sps`, `sigma_sps`, `beta_sps` (alpha, scatter, slope) |
+| sources | `source_slope`, `source_m_star`; with n_galaxies also `source_density` |
+
 ### [box]
 
 `name = [low, high]`: walls of a free parameter, inside which the tables are accurate. Those that
@@ -37,6 +49,7 @@ Without one, a parameter is uniform in its box. A prior that reaches outside the
 a normal one without `low` and `high` too.
 """
 _NEEDED = ("sim_id", "run_id")
+_KNOWN = (*PARAMETERS, *SchechterFamily.names)
 
 
 class InferInfo(LensInfo):
@@ -115,8 +128,8 @@ def describe_infer_config() -> str:
 
 def _check_free(free: list[str], place: Place) -> None:
     for name in free:
-        if name not in PARAMETERS:
-            hint = nearest(name, PARAMETERS) or f"Parameters are {', '.join(PARAMETERS)}."
+        if name not in _KNOWN:
+            hint = nearest(name, _KNOWN) or f"Parameters are {', '.join(_KNOWN)}."
             place.fail(f"free: {name!r} is not a parameter. {hint}")
     if len(set(free)) != len(free) or not free:
         place.fail(f"free = {free!r}: at least one, each once")

@@ -24,6 +24,9 @@ LABELS = {
     "xi_h": r"$\xi_{\rm h}$",
     "mu_g": r"$\mu_\gamma$",
     "sigma_g": r"$\sigma_\gamma$",
+    "source_slope": r"$a_{\rm s}$",
+    "source_m_star": r"$m_{\ast}$",
+    "source_density": r"$n_{\rm s}$ [arcmin$^{-2}$]",
 }
 """Names of parameters as mathematics."""
 
