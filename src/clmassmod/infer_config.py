@@ -28,7 +28,7 @@ _FREE_SECTIONS = """\
 | halo_mass | `mu_h`, `beta_h`, `xi_h`, `sigma_h` |
 | inner_slope | `mu_g`, `sigma_g` (mean, sd) |
 | mismatch | `alpha_sps`, `sigma_sps`, `beta_sps` (alpha, scatter, slope) |
-| sources | `source_slope`, `source_m_star`; with n_galaxies also `source_density` |
+| sources | `source_slope`, `source_m_star`; with n_galaxies or field_counts also `source_density` |
 
 ### [box]
 
@@ -49,7 +49,6 @@ Without one, a parameter is uniform in its box. A prior that reaches outside the
 a normal one without `low` and `high` too.
 """
 _NEEDED = ("sim_id", "run_id")
-_KNOWN = (*PARAMETERS, *SchechterFamily.names)
 
 
 class InferInfo(LensInfo):
@@ -102,6 +101,7 @@ class InferInfo(LensInfo):
             result[section] = dict(content)
         result["box"] = _completed_box(result["box"], result["free"], place.inside("box"))
         _check_priors(result["priors"], result["free"], place.inside("priors"))
+        _check_field(result["field_counts"], place.inside("field_counts"))
         return result
 
 
@@ -127,12 +127,20 @@ def describe_infer_config() -> str:
 
 
 def _check_free(free: list[str], place: Place) -> None:
+    known = (*PARAMETERS, *SchechterFamily.names)
     for name in free:
-        if name not in _KNOWN:
-            hint = nearest(name, _KNOWN) or f"Parameters are {', '.join(_KNOWN)}."
+        if name not in known:
+            hint = nearest(name, known) or f"Parameters are {', '.join(known)}."
             place.fail(f"free: {name!r} is not a parameter. {hint}")
     if len(set(free)) != len(free) or not free:
         place.fail(f"free = {free!r}: at least one, each once")
+
+
+def _check_field(given: Mapping[str, Any], place: Place) -> None:
+    needed = ("edges", "numbers", "area")
+    missing = [name for name in needed if given[name] is None]
+    if 0 < len(missing) < len(needed):
+        place.fail(f"{' and '.join(missing)} must be given with the others")
 
 
 def _completed_box(
