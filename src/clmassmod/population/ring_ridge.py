@@ -60,7 +60,8 @@ class RingLens:
     def c200(self, log_mhalo: Array) -> Array:
         """Return concentrations (n,) of haloes."""
         every = concentrations(self.population.concentration, log_mhalo, self.z_l)
-        return np.asarray(list(every)[self.concentration][1])
+        c200: Array = list(every)[self.concentration][1]
+        return c200
 
     def halo_shares(self, log_mhalo: Array, gamma: Array) -> Array:
         """Return the shares (n,) of haloes in the deflection: their mean convergence."""
