@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from ._config_schema import Key, Schema, count_key, path_key, positive_key, text_key
+from ._config_schema import (
+    Key,
+    Schema,
+    count_key,
+    not_negative_key,
+    path_key,
+    positive_key,
+    text_key,
+)
 from ._mock_schema import MOCK_SCHEMA, SELECTIONS
 
 KINDS = ("image_pairs", "einstein_radius")
@@ -31,9 +39,17 @@ INFER_SCHEMA: Schema = {
     ),
     "seed": Key(("integer",), 1, "Seed of the sampler.", low=0, high=2**64 - 1),
     "free": Key(
-        ("list of text",), None, "Free parameters; alpha_sps, mu_h, beta_h, sigma_h, mu_g, sigma_g."
+        ("list of text",),
+        None,
+        "Free parameters; alpha_sps, mu_h, beta_h, sigma_h, mu_g, sigma_g. Counts of the sources "
+        "too: source_slope, source_m_star, source_density.",
     ),
-    "form": text_key("lenses", "What a galaxy counts for in the selection.", FORMS),
+    "form": text_key(
+        "lenses",
+        "What the sample has of a galaxy with several detected sources: all of them, one of them, "
+        "or nothing.",
+        FORMS,
+    ),
     "n_galaxies": positive_key(
         None, "Number of galaxies searched; given, the number of lenses counts too."
     ),
@@ -73,6 +89,15 @@ INFER_SCHEMA: Schema = {
     "population": MOCK_SCHEMA["population"],
     "lens": {name: _LENS[name] for name in ("z_l", "sersic_n")},
     "sources": MOCK_SCHEMA["sources"],
+    "field_counts": {
+        "edges": Key(
+            ("list of floats",), None, "Bins of a field's sources, for free counts.", "mag"
+        ),
+        "numbers": Key(("list of floats",), None, "Sources in each bin."),
+        "area": positive_key(None, "Area of the field.", "arcmin^2"),
+        "sigma": not_negative_key(0.0, "Error of the field's magnitudes.", "mag"),
+        "completeness": Key(("list of floats",), None, "Fraction found in each bin; 1."),
+    },
     "noise": MOCK_SCHEMA["noise"],
     "detection": {
         "limit": _DETECTION["limit"],

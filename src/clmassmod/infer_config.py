@@ -14,6 +14,7 @@ from .config import LensInfo
 from .errors import ParameterError, nearest
 from .inference.posterior import check_support
 from .inference.prior_set import PriorSet
+from .population.count_families import SchechterFamily
 from .population.kernels import DEFAULT_BOX
 from .population.parameters import DEFAULT_FREE, PARAMETERS
 
@@ -74,9 +75,9 @@ class InferInfo(LensInfo):
         missing = [key for key in _NEEDED if not result[key]]
         if missing:
             place.fail(f"{' and '.join(missing)} must be given: each run has its own")
-        for where, key, done in ((result, "form", "lenses"), (result["data"], "kind", KINDS[0])):
-            if where[key] != done:
-                place.fail(f"{key} = {where[key]!r} cannot be inferred yet, {done!r} can")
+        kind = result["data"]["kind"]
+        if kind != KINDS[0]:
+            place.inside("data").fail(f"kind = {kind!r} cannot be inferred yet, {KINDS[0]!r} can")
         if result["data"]["file"] is None:
             place.inside("data").fail("file must be given: the sample of lenses")
         if result["free"] is None:
@@ -89,6 +90,7 @@ class InferInfo(LensInfo):
             result[section] = dict(content)
         result["box"] = _completed_box(result["box"], result["free"], place.inside("box"))
         _check_priors(result["priors"], result["free"], place.inside("priors"))
+        _check_field(result["field_counts"], place.inside("field_counts"))
         return result
 
 
@@ -114,12 +116,20 @@ def describe_infer_config() -> str:
 
 
 def _check_free(free: list[str], place: Place) -> None:
+    known = (*PARAMETERS, *SchechterFamily.names)
     for name in free:
-        if name not in PARAMETERS:
-            hint = nearest(name, PARAMETERS) or f"Parameters are {', '.join(PARAMETERS)}."
+        if name not in known:
+            hint = nearest(name, known) or f"Parameters are {', '.join(known)}."
             place.fail(f"free: {name!r} is not a parameter. {hint}")
     if len(set(free)) != len(free) or not free:
         place.fail(f"free = {free!r}: at least one, each once")
+
+
+def _check_field(given: Mapping[str, Any], place: Place) -> None:
+    needed = ("edges", "numbers", "area")
+    missing = [name for name in needed if given[name] is None]
+    if 0 < len(missing) < len(needed):
+        place.fail(f"{' and '.join(missing)} must be given with the others")
 
 
 def _completed_box(

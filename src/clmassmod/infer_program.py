@@ -25,6 +25,7 @@ from .inference.reproduction import Reproduction, reproduce, resume
 from .inference.run_directory import FIGURES, INFERENCE, RunDirectory, run_folder
 from .inference.samplers import run_mcmc, sampler_options
 from .lens_program import errors_named, make_population, make_source_population
+from .population.field_counts import FieldCounts
 from .population.likelihood import ErrorBudget, LensPopulationLikelihood
 from .population.predictive import posterior_predictive
 from .population.rebuilding import likelihood_from_dict
@@ -222,15 +223,25 @@ def _likelihood(
         free=info["free"],
         box={key: (low, high) for key, (low, high) in info["box"].items()},
         selection=info["detection"]["selection"],
+        form=info["form"],
         detection=MagnitudeLimit(info["detection"]["limit"]),
         noise=MockNoise(**info["noise"]),
         n_galaxies=info["n_galaxies"],
+        field_counts=_field_counts(info),
         cosmology=info.make_cosmology(),
         tables=tables,
         n_threads=n_threads,
         progress=progress,
     )
     return FileLikelihood(made, record)
+
+
+def _field_counts(info: InferInfo) -> FieldCounts | None:
+    given = info["field_counts"]
+    if given["edges"] is None:
+        return None
+    with errors_named(info, "field_counts"):
+        return FieldCounts(**given)
 
 
 def _sampler(info: InferInfo) -> tuple[str, dict[str, Any]]:

@@ -68,6 +68,20 @@ def test_priors_are_those_given_and_uniform_ones():
     assert priors.to_dict()["priors"]["sigma_h"] == Uniform(0.1, 0.6).to_dict()
 
 
+def test_counts_of_the_sources_can_be_free():
+    field = {"edges": [22.0, 23.0, 24.0], "numbers": [2, 90], "area": 500.0}
+    given = {
+        "free": ["mu_h", "source_slope"],
+        "box": {"source_slope": [-1.6, -1.0]},
+        "field_counts": field,
+    }
+    info = InferInfo.from_dict({**NEEDED, **given})
+    assert info["box"]["source_slope"] == [-1.6, -1.0]
+    assert info["field_counts"] == field | {"sigma": 0.0, "completeness": None}
+    wrong("no default walls", free=["source_slope"])
+    wrong(r"field_counts.*area must be given", field_counts=field | {"area": None})
+
+
 @pytest.mark.parametrize("key", ["sim_id", "run_id"])
 def test_names_of_the_run_must_be_given(key):
     content = {k: v for k, v in NEEDED.items() if k != key}
@@ -96,8 +110,8 @@ def test_the_data_must_be_given():
         ({"free": ["mu_h", "mu_h"]}, "each once"),
         ({"free": []}, "at least one"),
         ({"free": ["xi_h"]}, r"\[box\] xi_h must be given"),
-        ({"form": "any_lens"}, "form = 'any_lens' cannot be inferred yet"),
-        ({"data": {"file": "x", "kind": "einstein_radius"}}, "kind = 'einstein_radius' cannot"),
+        ({"form": "anylens"}, "any_lens"),
+        ({"data": {"file": "x", "kind": "einstein_radius"}}, r"\[data\] kind = 'ein.* cannot"),
         ({"priors": {"mu_g": 3}}, "mu_g.*distribution"),
         ({"priors": {"mu_gg": {"distribution": "uniform", "low": 0, "high": 1}}}, "mu_g"),
         ({"priors": {"mu_g": {"distribution": "unifrom", "low": 0, "high": 1}}}, "uniform"),

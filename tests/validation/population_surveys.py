@@ -253,7 +253,8 @@ def best_fit(likelihood: Any, start: Any) -> tuple[np.ndarray, np.ndarray]:
         # along directions that rise or are flat, no further than the box
         move = axes @ ((axes.T @ (slope * step)) / np.maximum(np.abs(values), 1e-3)) * step
         move /= max(1.0, np.abs(move / (high - low)).max() / 0.25)
-        trial = np.clip(centre + move * 0.5 ** np.arange(6)[:, None], low, high)
+        trial = np.clip(centre + move * 0.5 ** np.arange(8)[:, None], low, high)
+        trial = np.vstack([trial, x])
         new = trial[int(np.argmax(likelihood.log_likelihood(trial)))]
         moved = np.abs((new - x) / (high - low)).max()
         x = new

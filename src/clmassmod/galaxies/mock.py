@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +24,7 @@ from .catalogue import GalaxyCatalogue
 from .contamination import CentreOffset, MemberContamination, PhotoZ
 from .ellipticity import Complex, IntrinsicShapes, lensed_ellipticity, magnification
 from .field_of_view import FieldOfView
+from .mock_draws import Galaxies, Setting, draws, halo_number, poisson_quantile
 from .sky_places import on_sky
 
 if TYPE_CHECKING:
@@ -46,42 +46,6 @@ class Lens(Protocol):
 
     def convergence_shear(self, x: Any, y: Any) -> tuple[Array, Array, Array]:
         """Return kappa, gamma1, gamma2 for sources at infinity, at offsets [physical Mpc]."""
-
-
-class _Setting(NamedTuple):
-    """One halo: what its draws are keyed by and its distances."""
-
-    seed: int
-    halo: int
-    redshift: float
-    distance: float  # angular diameter distance [Mpc]
-    unit: float  # of the field of view [Mpc]
-    density: float  # of galaxies per Mpc^2, without a lens
-    n_threads: int
-
-
-class _Galaxies(NamedTuple):
-    """Galaxies before they are measured; x, y [Mpc] from the centre of the catalogue."""
-
-    part: npt.NDArray[np.int64]
-    x: Array
-    y: Array
-    z_true: Array
-    apparent: Array  # redshift before the scatter of photometric redshifts
-    kappa: Array
-    gamma: Complex
-    member: bool
-
-    def select(self, keep: npt.NDArray[np.bool_]) -> _Galaxies:
-        return self._replace(
-            part=self.part[keep],
-            x=self.x[keep],
-            y=self.y[keep],
-            z_true=self.z_true[keep],
-            apparent=self.apparent[keep],
-            kappa=self.kappa[keep],
-            gamma=self.gamma[keep],
-        )
 
 
 @dataclass(frozen=True)
@@ -276,66 +240,66 @@ class MockGalaxies:
 
     # -- draws -----------------------------------------------------------------------------------
 
-    def _setting(self, lens: Lens, seed: int, halo_id: int | str, n_threads: int) -> _Setting:
+    def _setting(self, lens: Lens, seed: int, halo_id: int | str, n_threads: int) -> Setting:
         redshift = lens_redshift(lens.redshift)
         distance = float(angular_diameter_distance(redshift, self.cosmology))
         arcmin = distance * _ARCMIN
         unit = arcmin if self.field_of_view.unit == "arcmin" else 1.0
         density = self.density / arcmin**2
-        return _Setting(
+        return Setting(
             checked_seed(seed), halo_number(halo_id), redshift, distance, unit, density, n_threads
         )
 
-    def _number(self, setting: _Setting, mean: float, which: int) -> npt.NDArray[np.int64]:
+    def _number(self, setting: Setting, mean: float, which: int) -> npt.NDArray[np.int64]:
         """Return 0, 1, ... for a Poisson number of galaxies."""
         if mean > _LARGEST_NUMBER:
             raise ParameterError("density", self.density, f"below {_LARGEST_NUMBER:g} galaxies")
         chance = keyed_uniforms(setting.seed, "number of galaxies", [setting.halo], 2)[0, which]
         return np.arange(poisson_quantile(float(chance), mean))
 
-    def _sources_behind(self, lens: Lens, setting: _Setting, offset: Array) -> _Galaxies:
+    def _sources_behind(self, lens: Lens, setting: Setting, offset: Array) -> Galaxies:
         view, counts = self.field_of_view, self.count_slope is not None
         mean = setting.density * view.area * setting.unit**2
         part = self._number(setting, mean * (self.largest_factor if counts else 1.0), 0)
-        draws = _draws(setting, "places of galaxies", part, 4)
-        x, y = view.place(draws[:, 0], draws[:, 1])
-        kept = view.kept(x, y, draws[:, 2])
+        chance = draws(setting, "places of galaxies", part, 4)
+        x, y = view.place(chance[:, 0], chance[:, 1])
+        kept = view.kept(x, y, chance[:, 2])
         part, x, y = part[kept], setting.unit * x[kept], setting.unit * y[kept]
-        node = self._nodes(draws[kept, 3])
+        node = self._nodes(chance[kept, 3])
         kappa, gamma1, gamma2 = lens.convergence_shear(x + offset[0], y + offset[1])
         beta_s = self._beta_s(setting.redshift)[node]
         gamma: Complex = np.asarray(beta_s * (gamma1 + 1j * gamma2))
         z = self.sources.redshift[node]
-        sample = _Galaxies(part, x, y, z, z, beta_s * kappa, gamma, False)
+        sample = Galaxies(part, x, y, z, z, beta_s * kappa, gamma, False)
         return self._magnified(sample, setting) if counts else sample
 
-    def _magnified(self, sample: _Galaxies, setting: _Setting) -> _Galaxies:
+    def _magnified(self, sample: Galaxies, setting: Setting) -> Galaxies:
         """Return the galaxies that are left of `largest_factor` times as many."""
         assert self.count_slope is not None
         mu = magnification(sample.kappa, sample.gamma)
         with np.errstate(divide="ignore"):
             factor = np.minimum(mu ** (2.5 * self.count_slope - 1.0), self.largest_factor)
-        chance = _draws(setting, "magnified counts", sample.part, 1)[:, 0]
+        chance = draws(setting, "magnified counts", sample.part, 1)[:, 0]
         return sample.select(chance * self.largest_factor < factor)
 
-    def _members(self, setting: _Setting, offset: Array) -> _Galaxies:
+    def _members(self, setting: Setting, offset: Array) -> Galaxies:
         """Return members of the cluster around its true centre, which is at -offset."""
         assert self.members is not None
         view = self.field_of_view
         outermost = view.reach * setting.unit + math.hypot(*offset)
         mean = setting.density * float(self.members.enclosed(outermost))
         part = self._number(setting, mean, 1)
-        draws = _draws(setting, "places of members", part, 4)
-        radius = self.members.radius_of(draws[:, 0], outermost)
-        angle = 2.0 * math.pi * draws[:, 1]
+        chance = draws(setting, "places of members", part, 4)
+        radius = self.members.radius_of(chance[:, 0], outermost)
+        angle = 2.0 * math.pi * chance[:, 1]
         x, y = radius * np.cos(angle) - offset[0], radius * np.sin(angle) - offset[1]
-        kept = view.kept(x / setting.unit, y / setting.unit, draws[:, 2])
+        kept = view.kept(x / setting.unit, y / setting.unit, chance[:, 2])
         part, x, y = part[kept], x[kept], y[kept]
-        apparent = self.sources.redshift[self._nodes(draws[kept, 3])]
+        apparent = self.sources.redshift[self._nodes(chance[kept, 3])]
         zero = np.zeros(x.size)
         none = np.zeros(x.size, dtype=np.complex128)
         true = np.full(x.size, setting.redshift)
-        return _Galaxies(part, x, y, true, apparent, zero, none, True)
+        return Galaxies(part, x, y, true, apparent, zero, none, True)
 
     def _nodes(self, chance: Array) -> npt.NDArray[np.int64]:
         """Return a node of the redshift distribution for each random number."""
@@ -351,16 +315,16 @@ class MockGalaxies:
 
     # -- measurement -----------------------------------------------------------------------------
 
-    def _measured(self, sample: _Galaxies, setting: _Setting) -> dict[str, Array]:
+    def _measured(self, sample: Galaxies, setting: Setting) -> dict[str, Array]:
         """Return the columns of a catalogue other than positions."""
         kind = "members" if sample.member else "galaxies"
-        shapes = _draws(setting, f"shapes of {kind}", sample.part, 4)
+        shapes = draws(setting, f"shapes of {kind}", sample.part, 4)
         intrinsic = self._shapes.draw(shapes[:, 0], shapes[:, 1])
         e = lensed_ellipticity(intrinsic, sample.kappa, sample.gamma)
         m, c = self.multiplicative_bias, self.additive_bias
         e1, e2 = (1.0 + m[0]) * e.real + c[0], (1.0 + m[1]) * e.imag + c[1]
         columns = {"e1": e1, "e2": e2, "z": sample.apparent}
-        known = _draws(setting, f"measurement of {kind}", sample.part, 4)
+        known = draws(setting, f"measurement of {kind}", sample.part, 4)
         error = self._errors(known[:, 0])
         if error is not None:
             from scipy import special
@@ -385,32 +349,6 @@ class MockGalaxies:
         if self.measurement_noise == 0.0:
             return None
         return np.full_like(chance, self.measurement_noise)
-
-
-def halo_number(halo_id: int | str) -> int:
-    """Return what random numbers of a halo are keyed by: an integer itself, a name's sha256."""
-    if isinstance(halo_id, str):
-        return int.from_bytes(hashlib.sha256(halo_id.encode()).digest()[:8], "little") >> 1
-    if isinstance(halo_id, bool) or not isinstance(halo_id, int | np.integer):
-        raise ParameterError("halo_id", halo_id, "a name, or an integer >= 0")
-    if not 0 <= halo_id < 1 << 63:
-        raise ParameterError("halo_id", halo_id, "a name, or an integer >= 0 and < 2^63")
-    return int(halo_id)
-
-
-def poisson_quantile(chance: float, mean: float) -> int:
-    """Return the least n with a Poisson probability of at most n of at least `chance`."""
-    from scipy import special
-
-    n = max(0, math.ceil(float(special.pdtrik(chance, mean))))
-    if n > 0 and special.pdtr(n - 1, mean) >= chance:
-        return n - 1
-    return n
-
-
-def _draws(setting: _Setting, purpose: str, part: npt.NDArray[np.int64], n: int) -> Array:
-    halo = np.full(part.size, setting.halo, dtype=np.uint64)
-    return keyed_uniforms(setting.seed, purpose, halo, n, setting.n_threads, parts=part)
 
 
 def _pair(name: str, value: Any) -> tuple[float, float]:

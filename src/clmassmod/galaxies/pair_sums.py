@@ -21,18 +21,15 @@ from ..cosmology import (
 from ..errors import ParameterError, nearest
 from ..sources import BetaMoments, SourceDistribution, Sources, checked_sources
 from .catalogue import GalaxyCatalogue
+from .sky_cells import Integers, cells_of, unwrapped
 
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
 
 Array = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-Bounds = tuple[float, float, float, float, float]
 
 SKIES = ("curved", "flat")
 WEIGHTS = ("critical", "shape")
-_PER_CELL = 64
-"""Galaxies per cell of the grid, on average: fewer cost more cells, more cost more distances."""
 _FARTHEST = 1e300
 """What stands for 1 / distance at redshift 0, so that its product stays finite."""
 
@@ -120,12 +117,10 @@ class GalaxyPairs:
         self.cosmology = resolve_cosmology(cosmology)
         self.sources = _checked_source_choice(catalogue, sources)
         self.variance = shape_variance(catalogue, shape_noise)
-        self.frame = (
-            "plane" if not catalogue.on_sky else f"{'flat_sky' if sky == 'flat' else 'sphere'}"
-        )
-        self._sign = (
-            -1.0 if catalogue.on_sky and catalogue.coordinate_system == "euclidean" else 1.0
-        )
+        self.frame = {"curved": "sphere", "flat": "flat_sky"}[sky] if catalogue.on_sky else "plane"
+        # the core has x to the east
+        west = catalogue.on_sky and catalogue.coordinate_system == "euclidean"
+        self._sign = -1.0 if west else 1.0
         hubble = float(self.cosmology.H0.value) / SPEED_OF_LIGHT
         self._curvature = float(self.cosmology.Ok0) * hubble**2
         self._sort()
@@ -137,32 +132,41 @@ class GalaxyPairs:
 
         catalogue = self.catalogue
         if catalogue.on_sky:
-            u = _unwrapped(np.mod(np.deg2rad(catalogue["ra"]), 2.0 * math.pi))
+            u = unwrapped(np.mod(np.deg2rad(catalogue["ra"]), 2.0 * math.pi))
             v = np.deg2rad(catalogue["dec"])
         else:
             u, v = catalogue["x"], catalogue["y"]
-        self._bounds, self._first_cell = _grid(u, v, catalogue.on_sky)
+        self._bounds, self._first_cell = cells_of(u, v, catalogue.on_sky)
         self._start = np.zeros(int(self._first_cell[-1]) + 1, dtype=np.int64)
         order = np.empty(len(catalogue), dtype=np.int64)
         sort_galaxies(self._bounds, self._first_cell, u, v, order, self._start)
-        places = np.empty((4, len(catalogue)))
-        if self.frame == "sphere":
-            a, d = u[order], v[order]
-            places[:] = np.cos(a), np.sin(a), np.cos(d), np.sin(d)
-        else:
-            places[:2] = (np.mod(u, 2.0 * math.pi) if catalogue.on_sky else u)[order], v[order]
-            places[2:] = 0.0
         weight = 1.0 / self.variance
         if "weight" in catalogue:
             weight = weight * catalogue["weight"]
-        content = (
-            catalogue["e1"][order],
-            self._sign * catalogue["e2"][order],
-            weight[order],
-            (weight**2 * self.variance)[order],
-            self._distance_terms()[order],
+        self._galaxies = np.zeros((9, len(catalogue)))
+        self._fill_places(u, v, order)
+        terms = (
+            catalogue["e1"],
+            self._sign * catalogue["e2"],
+            weight,
+            weight**2 * self.variance,
+            self._distance_terms(),
         )
-        self._galaxies = np.ascontiguousarray([*places, *content])
+        for row, values in zip(self._galaxies[4:], terms, strict=True):
+            np.take(values, order, out=row, mode="clip")  # a check would cost a copy
+
+    def _fill_places(self, u: Array, v: Array, order: Integers) -> None:
+        """Fill the first rows of the galaxies: see PairGalaxies of pair_sums.hpp."""
+        places = self._galaxies
+        first, second = u[order], v[order]
+        if self.frame == "sphere":
+            np.cos(first, out=places[0])
+            np.sin(first, out=places[1])
+            np.cos(second, out=places[2])
+            np.sin(second, out=places[3])
+        else:
+            places[0] = np.mod(first, 2.0 * math.pi) if self.catalogue.on_sky else first
+            places[1] = second
 
     def _distance_terms(self) -> Array:
         if "z" in self.catalogue:
@@ -352,45 +356,6 @@ def source_moments(sources: Sources | None) -> SourceDistribution | BetaMoments:
         return SourceDistribution([sources], [1.0])
     assert sources is not None
     return sources
-
-
-def _grid(u: Array, v: Array, on_sky: bool) -> tuple[Bounds, Integers]:
-    """Return the bounds and the number of cells before each band, see sky_grid.hpp."""
-    period = 2.0 * math.pi if on_sky else 0.0
-    if u.size == 0:
-        return (0.0, 1.0, 0.0, 1.0, period), np.array([0, 1], dtype=np.int64)
-    low, extent = float(v.min()), float(np.ptp(v))
-    start, width = float(u.min()), float(np.ptp(u))
-    narrowing = math.cos(low + 0.5 * extent) if on_sky else 1.0
-    share = _PER_CELL / u.size
-    span = width * narrowing
-    height = max(math.sqrt(extent * span * share), extent * share, span * share)
-    if height == 0.0:  # all at one place
-        return (start, width or 1.0, low, 1.0, period), np.array([0, 1], dtype=np.int64)
-    n_bands = max(1, math.ceil(extent / height))
-    middle = low + height * (np.arange(n_bands) + 0.5)
-    around = width * (np.maximum(np.cos(middle), 0.0) if on_sky else np.ones(n_bands))
-    cells = np.maximum(1, np.floor(around / height)).astype(np.int64)
-    first = np.concatenate([[0], np.cumsum(cells)])
-    return (start, width or 1.0, low, height, period), first
-
-
-def _unwrapped(right_ascension: Array) -> Array:
-    """Return angles in [0, 2 pi) counted from the end of the widest gap, in [s, s + 2 pi).
-
-    So that a field across 0 h is as narrow as any other.
-    """
-    n = 256
-    width = 2.0 * math.pi / n
-    filled = np.zeros(n, dtype=bool)
-    filled[np.minimum((right_ascension / width).astype(np.int64), n - 1)] = True
-    if filled.all() or not filled.any():
-        return right_ascension
-    twice = np.concatenate([filled, filled])
-    ends = np.flatnonzero(twice)
-    gap = np.argmax(np.diff(ends))
-    start = (ends[gap + 1] % n) * width
-    return np.where(right_ascension < start, right_ascension + 2.0 * math.pi, right_ascension)
 
 
 def checked_centres(centres: Any, on_sky: bool) -> Array:
