@@ -44,7 +44,12 @@ INFER_SCHEMA: Schema = {
         "Free parameters; alpha_sps, mu_h, beta_h, sigma_h, mu_g, sigma_g. Counts of the sources "
         "too: source_slope, source_m_star, source_density.",
     ),
-    "form": text_key("lenses", "What a galaxy counts for in the selection.", FORMS),
+    "form": text_key(
+        "lenses",
+        "What the sample has of a galaxy with several detected sources: all of them, one of them, "
+        "or nothing.",
+        FORMS,
+    ),
     "n_galaxies": positive_key(
         None, "Number of galaxies searched; given, the number of lenses counts too."
     ),

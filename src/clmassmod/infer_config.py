@@ -75,9 +75,9 @@ class InferInfo(LensInfo):
         missing = [key for key in _NEEDED if not result[key]]
         if missing:
             place.fail(f"{' and '.join(missing)} must be given: each run has its own")
-        for where, key, done in ((result, "form", "lenses"), (result["data"], "kind", KINDS[0])):
-            if where[key] != done:
-                place.fail(f"{key} = {where[key]!r} cannot be inferred yet, {done!r} can")
+        kind = result["data"]["kind"]
+        if kind != KINDS[0]:
+            place.inside("data").fail(f"kind = {kind!r} cannot be inferred yet, {KINDS[0]!r} can")
         if result["data"]["file"] is None:
             place.inside("data").fail("file must be given: the sample of lenses")
         if result["free"] is None:

@@ -223,6 +223,7 @@ def _likelihood(
         free=info["free"],
         box={key: (low, high) for key, (low, high) in info["box"].items()},
         selection=info["detection"]["selection"],
+        form=info["form"],
         detection=MagnitudeLimit(info["detection"]["limit"]),
         noise=MockNoise(**info["noise"]),
         n_galaxies=info["n_galaxies"],

@@ -232,3 +232,29 @@ def test_refused_by_methods(name, call, mass_map):
     with pytest.raises(ParameterError) as caught:
         call(mass_map)
     assert caught.value.name == name
+
+
+@pytest.mark.parametrize(("n", "pixel"), [(128, 0.02), (64, 0.1)])
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (0.3, 0.21)])
+def test_accuracy_that_the_documentation_states(n, pixel, shift):
+    # docs/maps.md; r_s is 0.45 Mpc
+    halo = clm.NFW(1e15, 4.0, redshift=0.4)
+    inverse = float(inverse_critical_surface_density_at_infinity(0.4))
+    at = tuple(pixel * s for s in shift)
+    values = disc_halo(halo, n, pixel, (0.5 * n - 4) * pixel, at) / inverse
+    middle = 0.5 * (n - 1)
+    centre = (middle + shift[0], middle + shift[1])
+    found = MassMap(values, pixel, redshift=0.4, centre=centre)
+    field = found.field(background=0.0)
+    angle = np.linspace(0.0, 2 * np.pi, 360, endpoint=False)
+    limits = {4: (2e-3, 3e-2, 3e-2), 6: (4e-4, 5e-3, 5e-3), 10: (2e-4, 5e-4, 2e-4)}
+    for pixels, (ring_limit, shear_limit, kappa_limit) in limits.items():
+        low, high = pixels * pixel, 1.3 * pixels * pixel
+        area = high**2 - low**2
+        excess = quad(lambda r: 2 * r * halo.excess_surface_density(r), low, high)[0] / area
+        assert found.radial_averages([low, high]).excess[0] == pytest.approx(excess, rel=ring_limit)
+        kappa, *shear = field.convergence_shear(low * np.cos(angle), low * np.sin(angle))
+        tangential = -(shear[0] * np.cos(2 * angle) + shear[1] * np.sin(2 * angle))
+        exact = inverse * halo.excess_surface_density(low)
+        assert np.abs(tangential / exact - 1.0).max() < shear_limit
+        assert np.abs(kappa / (inverse * halo.surface_density(low)) - 1.0).max() < kappa_limit

@@ -110,7 +110,7 @@ class MapField:
     -----
     Between pixels the field is the bicubic spline whose means over the pixels (or values at
     their centres) are those of the map: for an NFW halo, shear and convergence at a point are
-    good to 3e-3 beyond 6 pixels from the centre, to 2e-4 beyond 10. Outside of the map the field
+    good to 5e-3 beyond 6 pixels from the centre, to 5e-4 beyond 10. Outside of the map the field
     is not defined.
     """
 

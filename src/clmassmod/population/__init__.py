@@ -11,6 +11,7 @@ _PUBLIC = {
     "LensPopulationLikelihood": ".likelihood",
     "ErrorBudget": ".likelihood",
     "LensData": ".lens_data",
+    "GalaxyData": ".galaxy_data",
     "PopulationParameters": ".parameters",
     "PARAMETERS": ".parameters",
     "DEFAULT_FREE": ".parameters",
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from .cross_section import CrossSection, build_cross_section
     from .detected_counts import DetectedCounts
     from .field_counts import FieldCounts
+    from .galaxy_data import GalaxyData
     from .kernels import DEFAULT_BOX, KernelAccuracy, LensKernels, build_kernels
     from .lens_data import LensData
     from .likelihood import ErrorBudget, LensPopulationLikelihood

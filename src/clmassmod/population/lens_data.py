@@ -14,10 +14,20 @@ from ..errors import ParameterError
 from ..provenance import digest
 from ..stronglens.catalogue import LensCatalogue
 from ..stronglens.lens import ARCSEC, require
+from .kernel_forms import checked_form
 
 Array = npt.NDArray[np.float64]
 
 _POSITIVE = ("sigma_a", "sigma_b", "sigma_msps", "x_a")
+
+
+def _of_form(lenses: Any, form: str) -> Any:
+    """Return the rows that a sample of a form has."""
+    if form == "lenses":
+        return lenses
+    _, first, number = np.unique(lenses["galaxy_id"], return_index=True, return_counts=True)
+    rows = first if form == "any_lens" else first[number == 1]
+    return {name: lenses[name][rows] for name in lenses}
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,9 +126,16 @@ class LensData:
         require(self.sigma_delay, good, "sigma_delay", "> 0 where there is a time delay", "days")
 
     @classmethod
-    def from_catalogue(cls, catalogue: LensCatalogue) -> LensData:
-        """Return the data of the detected lenses of a mock catalogue."""
-        lenses = catalogue.lenses
+    def from_catalogue(cls, catalogue: LensCatalogue, form: str = "lenses") -> LensData:
+        """Return the data of the detected lenses of a mock catalogue.
+
+        Parameters
+        ----------
+        catalogue : LensCatalogue
+        form : {"lenses", "any_lens", "one_lens"}
+            Of galaxies with several: all, the first one (sources are in no order), or none.
+        """
+        lenses = _of_form(catalogue.lenses, checked_form(form))
         noise = catalogue.metadata["configuration"]["noise"]
         delays = {}
         if "time_delay_obs" in lenses and noise["time_delay"] is not None:

@@ -109,7 +109,7 @@ class SelectionGrid:
                 raise ParameterError(f"population: {name}", support[name][0], "> 0: a scatter")
         steps = _steps(support)
         frame = np.array([*parameters.pivots, *parameters.gamma_support])
-        slopes = slope_nodes(support, frame, shift)
+        slopes = _slopes(support, frame, shift)
         log_mstar = _lattice(*_mass_range(support, frame), steps[0], shift)
         log_re = _sizes(*_size_ranges(support, frame, log_mstar), steps[1], shift)
         log_mhalo, windows = _mass_windows(
@@ -190,21 +190,28 @@ def _steps(support: Ranges) -> Array:
     return STEP * np.array([sharp, support["sigma_r"][0], support["sigma_h"][0]])
 
 
-def slope_nodes(support: Ranges, frame: Array, shift: float = 0.0) -> Array:
-    """Return Gauss-Legendre nodes and weights, a multiple of the core's lanes.
-
-    A shifted grid has as many more of them.
-    """
+def least_slopes(support: Ranges, frame: Array) -> int:
+    """Return how many Gauss nodes the narrowest distribution of inner slopes needs."""
+    # they lie furthest apart in the middle, pi/2 times the mean
     low, high = frame[3:]
-    lanes = core.SLOPE_LANES
-    # the nodes lie furthest apart in the middle, pi/2 times the mean
-    needed = 0.5 * math.pi * (high - low) / (STEP * support["sigma_g"][0])
-    n = lanes * (math.ceil(needed / lanes) + (shift != 0.0))
-    if n > core.MOST_SLOPES:
-        least = 0.5 * math.pi * (high - low) / (STEP * core.MOST_SLOPES)
-        raise ParameterError("box['sigma_g']", support["sigma_g"][0], f">= {least:.3g}")
+    return math.ceil(float(0.5 * math.pi * (high - low) / (STEP * support["sigma_g"][0])))
+
+
+def slope_nodes(n: int, frame: Array) -> Array:
+    """Return Gauss-Legendre nodes and weights (2, n) over the support of the inner slope."""
+    low, high = frame[3:]
     x, weight = np.polynomial.legendre.leggauss(n)
     return np.array([low + 0.5 * (high - low) * (1.0 + x), 0.5 * (high - low) * weight])
+
+
+def _slopes(support: Ranges, frame: Array, shift: float) -> Array:
+    """Return nodes and weights, a multiple of the core's lanes; a shifted grid has more of them."""
+    lanes = core.SLOPE_LANES
+    n = lanes * (math.ceil(least_slopes(support, frame) / lanes) + (shift != 0.0))
+    if n > core.MOST_SLOPES:
+        least = 0.5 * math.pi * (frame[4] - frame[3]) / (STEP * core.MOST_SLOPES)
+        raise ParameterError("box['sigma_g']", support["sigma_g"][0], f">= {least:.3g}")
+    return slope_nodes(n, frame)
 
 
 def _lattice(low: float, high: float, step: float, shift: float) -> Array:
