@@ -60,12 +60,11 @@ class RingLens:
     def c200(self, log_mhalo: Array) -> Array:
         """Return concentrations (n,) of haloes."""
         every = concentrations(self.population.concentration, log_mhalo, self.z_l)
-        c200: Array = list(every)[self.concentration][1]
-        return c200
+        return list(every)[self.concentration][1]
 
     def halo_shares(self, log_mhalo: Array, gamma: Array) -> Array:
         """Return the shares (n,) of haloes in the deflection: their mean convergence."""
-        return self._mean_convergence(_NOTHING, log_mhalo, gamma, self.c200(log_mhalo))
+        return np.asarray(self._mean_convergence(_NOTHING, log_mhalo, gamma, self.c200(log_mhalo)))
 
     def unit_stars(self) -> float:
         """Return the same of stars of 1 Msun."""
