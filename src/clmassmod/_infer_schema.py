@@ -92,6 +92,15 @@ INFER_SCHEMA: Schema = {
     "population": MOCK_SCHEMA["population"],
     "lens": {name: _LENS[name] for name in ("z_l", "sersic_n")},
     "sources": MOCK_SCHEMA["sources"],
+    "field_counts": {
+        "edges": Key(
+            ("list of floats",), None, "Bins of a field's sources, for free counts.", "mag"
+        ),
+        "numbers": Key(("list of floats",), None, "Sources in each bin."),
+        "area": positive_key(None, "Area of the field.", "arcmin^2"),
+        "sigma": not_negative_key(0.0, "Error of the field's magnitudes.", "mag"),
+        "completeness": Key(("list of floats",), None, "Fraction found in each bin; 1."),
+    },
     "noise": {
         **_NOISE,
         "theta_e": not_negative_key(0.0, "Error of the Einstein radius.", "arcsec"),
@@ -106,15 +115,6 @@ INFER_SCHEMA: Schema = {
         "radius": Key(
             ("float",), 1.0, "einstein_radius: find_radius where it is not free.", "arcsec"
         ),
-    },
-    "field_counts": {
-        "edges": Key(
-            ("list of floats",), None, "Bins of a field's sources, for free counts.", "mag"
-        ),
-        "numbers": Key(("list of floats",), None, "Sources in each bin."),
-        "area": positive_key(None, "Area of the field.", "arcmin^2"),
-        "sigma": not_negative_key(0.0, "Error of the field's magnitudes.", "mag"),
-        "completeness": Key(("list of floats",), None, "Fraction found in each bin; 1."),
     },
     "detection": {
         "limit": _DETECTION["limit"],

@@ -20,6 +20,17 @@ from .population.kernels import DEFAULT_BOX
 from .population.parameters import DEFAULT_FREE, PARAMETERS
 
 _FREE_SECTIONS = """\
+### Parameters that can be free
+
+| relation | parameters |
+|---|---|
+| stellar_mass | `mu_star`, `sigma_star`, `shape_star` (location, scale, log10_shape) |
+| size | `mu_r`, `beta_r`, `sigma_r` (intercept, slope, scatter) |
+| halo_mass | `mu_h`, `beta_h`, `xi_h`, `sigma_h` |
+| inner_slope | `mu_g`, `sigma_g` (mean, sd) |
+| mismatch | `alpha_sps`, `sigma_sps`, `beta_sps` (alpha, scatter, slope) |
+| sources | `source_slope`, `source_m_star`; with n_galaxies or field_counts also `source_density` |
+
 ### [box]
 
 `name = [low, high]`: walls of a free parameter, inside which the tables are accurate. Those that

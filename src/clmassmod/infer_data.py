@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import FormatError
 from .infer_config import InferInfo
 from .inference.run_directory import differences
+from .population.count_families import SchechterFamily
 from .population.data_files import (
     file_hash,
     load_einstein_radii,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 DATA_FILE = "data_file"
 """Key of the likelihood in ``params.json`` under which the file of the lenses stands."""
 _COMPARED = ("cosmology", "detection", "population", "sources")
+_COUNTS = SchechterFamily.names
 _SHOWN = 5
 
 
@@ -157,6 +159,8 @@ def mock_notes_of(metadata: Mapping[str, Any], likelihood: LensPopulationLikelih
             f"{here['selection']!r}: a bias is expected"
         )
     free = {f"population.{place_of(name)}" for name in likelihood.parameters.free}
+    counts = [name.removeprefix("source_") for name in likelihood.names if name in _COUNTS]
+    free |= {f"sources.counts.{name}" for name in counts}
     there, fitted = ({key: one[key] for key in _COMPARED} for one in (made, here))
     found = differences(there, fitted)
     found += differences(made["noise"]["magnitude"], here["noise"]["magnitude"], "noise.magnitude")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from clmassmod._config_schema import Key
@@ -9,8 +11,9 @@ from clmassmod._infer_schema import FORMS, INFER_SCHEMA
 from clmassmod.errors import ConfigError, ParameterError
 from clmassmod.infer_config import InferInfo, describe_infer_config, load_infer_config
 from clmassmod.inference.priors import Normal, Uniform
+from clmassmod.population.count_families import SchechterFamily
 from clmassmod.population.kernels import DEFAULT_BOX
-from clmassmod.population.parameters import DEFAULT_FREE
+from clmassmod.population.parameters import DEFAULT_FREE, PARAMETERS
 from clmassmod.population.selection import FORMS as SELECTION_FORMS
 
 NEEDED = {"sim_id": "survey", "run_id": "one", "data": {"file": "lenses.ecsv"}}
@@ -137,6 +140,15 @@ def test_a_box_is_completed_in_the_order_of_what_is_free():
         {**NEEDED, "free": ["xi_h", "mu_h"], "box": {"mu_h": [12, 13], "xi_h": [-0.5, 0.5]}}
     )
     assert list(info["box"].items()) == [("xi_h", [-0.5, 0.5]), ("mu_h", [12.0, 13.0])]
+
+
+def test_every_parameter_that_can_be_free_is_documented():
+    text = describe_infer_config()
+    part = text.split("### Parameters that can be free")[1].split("###")[0]
+    assert set(re.findall("`(.*?)`", part)) == {*PARAMETERS, *SchechterFamily.names}
+    counts = {"source_slope": [-1.5, -1.1]}
+    info = InferInfo.from_dict({**NEEDED, "free": ["source_slope"], "box": counts})
+    assert info.make_priors().support == {"source_slope": (-1.5, -1.1)}
 
 
 def test_forms_of_the_schema_are_those_of_the_selection():

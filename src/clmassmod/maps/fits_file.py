@@ -12,7 +12,7 @@ from ..provenance import atomic_path
 from ..sources import BetaMoments, SourceDistribution
 
 if TYPE_CHECKING:
-    from .containers import SkyMap
+    from .sky_map import SkyMap
 
 HEADER_KEY = "CLMMAP"
 """Header card with all that is no array, as JSON."""

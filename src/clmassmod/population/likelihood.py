@@ -208,25 +208,23 @@ class LensPopulationLikelihood:
             "n_threads": n_threads,
             "progress": progress,
         }
-        given = self.population, self.sources, ranges
+        given: tuple[Any, ...] = (lenses, self.population, self.sources, ranges)
         survey = {n: ends for n, ends in self.support.items() if n not in PARAMETERS}
         self.sample: LensSample
         if data == "einstein_radius":
             _refuse_of_rings(
                 non_lenses=non_lenses, n_galaxies=n_galaxies, field_counts=field_counts
             )
-            self.sample = RingSample(
-                self.lenses, *given, find_box=survey, finding=finding, **common
-            )
+            self.sample = RingSample(*given, find_box=survey, finding=finding, **common)
         elif finding is not None:
             raise ParameterError("finding", finding, "None, but with data='einstein_radius'")
         elif non_lenses is None:
-            self.sample = PairSample(self.lenses, *given, counts_box=survey, **common)
+            self.sample = PairSample(*given, counts_box=survey, **common)
         elif survey:
             allowed = "parameters of the population, with non_lenses"
             raise ParameterError("free", next(iter(survey)), allowed)
         elif n_galaxies is None:
-            self.sample = CompleteSample(self.lenses, non_lenses, *given, **common)
+            self.sample = CompleteSample(given[0], non_lenses, *given[1:], **common)
         else:
             allowed = "left out with non_lenses: each of them counts"
             raise ParameterError("n_galaxies", n_galaxies, allowed)

@@ -293,7 +293,7 @@ def _hdf5_table(file: str, group: Any, inherited: Mapping[str, Any] | None = Non
             continue
         name = _text_of(key)
         if item.nbytes > MAX_BYTES:
-            raise FormatError(file, name, f"holds {item.nbytes:.3g} bytes: damaged, or no profile")
+            raise FormatError(file, name, f"holds {item.nbytes:.3g} bytes: damaged, or too large")
         arrays[name] = item[()]
         unit = next((item.attrs[k] for k in ("unit", "units") if k in item.attrs), None)
         if unit is not None:
