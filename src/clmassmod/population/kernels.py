@@ -16,7 +16,7 @@ from .._core import population as core
 from ..errors import ParameterError, nearest
 from ..provenance import digest
 from ..stronglens.mass_sampler import LensPopulation
-from ..stronglens.observation import MagnitudeLimit, MockNoise
+from ..stronglens.observation import Detection, MagnitudeLimit, MockNoise
 from ..stronglens.source_population import SourcePopulation
 from ..table.store import Content, content_hash, write_content
 from .count_families import count_family
@@ -217,7 +217,7 @@ def build_kernels(
     counts_box: Mapping[str, tuple[float, float]] | None = None,
     selection: str = "on_data",
     form: str = "lenses",
-    detection: MagnitudeLimit | None = None,
+    detection: Detection | None = None,
     noise: MockNoise | None = None,
     cosmology: FLRW | None = None,
     accuracy: KernelAccuracy | None = None,
@@ -246,8 +246,8 @@ def build_kernels(
     form : {"lenses", "any_lens", "one_lens"}
         What a galaxy with several lensed sources counts for, as in A: its integrand has the
         factor 1, ``(1 - e^-Lambda) / Lambda`` or ``e^-Lambda``.
-    detection : MagnitudeLimit, optional
-        For ``selection="independent"``, and Lambda.
+    detection : Detection, optional
+        For ``selection="independent"``, a `MagnitudeLimit`, and for Lambda.
     noise : MockNoise, optional
         For Lambda.
     cosmology : astropy cosmology, optional
@@ -286,8 +286,12 @@ def build_kernels(
         raise ParameterError("selection", selection, f"one of {', '.join(SELECTIONS)}", hint)
     checked_threads(n_threads)
     fine = accuracy or KernelAccuracy()
-    limit = detection or MagnitudeLimit()
-    other_draw = limit if selection == "independent" else None
+    limit: Detection = detection or MagnitudeLimit()
+    other_draw = None
+    if selection == "independent":
+        if not isinstance(limit, MagnitudeLimit):
+            raise ParameterError("detection", limit, "a MagnitudeLimit, for 'independent'")
+        other_draw = limit
     factor = None
     if checked_form(form) != "lenses":
         detected = DetectedCounts(behind, limit, (noise or MockNoise()).magnitude)

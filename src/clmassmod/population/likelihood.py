@@ -15,7 +15,7 @@ from ..cosmology import cosmology_to_dict, resolve_cosmology
 from ..errors import ParameterError, nearest
 from ..provenance import digest, provenance
 from ..stronglens.mass_sampler import LensPopulation
-from ..stronglens.observation import MagnitudeLimit, MockNoise
+from ..stronglens.observation import Detection, MagnitudeLimit, MockNoise
 from ..stronglens.source_population import SourcePopulation
 from .complete_sample import CompleteSample
 from .count_families import count_family
@@ -107,7 +107,9 @@ class LensPopulationLikelihood:
     form : {"lenses", "any_lens", "one_lens"}
         What the sample has of a galaxy with several detected sources: all of them as lenses of
         their own; one of them, whichever; or nothing, only galaxies with a single one count.
-    detection : MagnitudeLimit, optional
+    detection : Detection, optional
+        ``MagnitudeLimit(26.5)`` by default; one with ``probability(m, sigma)``, with
+        ``selection="independent"`` a `MagnitudeLimit`.
     noise : MockNoise, optional
         Errors of the magnitudes of the whole survey, for A; those of the lenses are in the
         data.
@@ -165,7 +167,7 @@ class LensPopulationLikelihood:
         data: str = "image_pairs",
         selection: str = "on_data",
         form: str = "lenses",
-        detection: MagnitudeLimit | None = None,
+        detection: Detection | None = None,
         noise: MockNoise | None = None,
         non_lenses: GalaxyData | None = None,
         n_galaxies: float | None = None,
@@ -187,7 +189,7 @@ class LensPopulationLikelihood:
         )
         self.names = tuple(free)
         self.support = _box_of(self.names, box)
-        self.detection = detection or MagnitudeLimit()
+        self.detection: Detection = detection or MagnitudeLimit()
         self.cosmology = resolve_cosmology(cosmology)
         self.form = checked_form(form)
         self.n_galaxies = _checked_galaxies(n_galaxies, self.form, len(lenses))

@@ -18,7 +18,7 @@ from .._checks import checked_threads
 from ..errors import FormatError, ParameterError
 from ..provenance import digest
 from ..stronglens.mass_sampler import LensPopulation
-from ..stronglens.observation import MagnitudeLimit, MockNoise
+from ..stronglens.observation import Detection, MockNoise
 from ..stronglens.source_population import SourcePopulation
 from ..table.files import ABOUT
 from ..table.store import Content, content_hash, read_content, write_content
@@ -212,7 +212,7 @@ def build_non_lenses(
     population: LensPopulation,
     sources: SourcePopulation,
     noise: MockNoise,
-    detection: MagnitudeLimit,
+    detection: Detection,
     box: Mapping[str, tuple[float, float]],
     *,
     cosmology: FLRW | None = None,
