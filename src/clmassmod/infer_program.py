@@ -25,9 +25,10 @@ from .inference.reproduction import Reproduction, reproduce, resume
 from .inference.run_directory import FIGURES, INFERENCE, RunDirectory, run_folder
 from .inference.samplers import run_mcmc, sampler_options
 from .lens_program import errors_named, make_population, make_source_population
+from .population.error_budget import ErrorBudget
 from .population.field_counts import FieldCounts
 from .population.finding import FindingProbability
-from .population.likelihood import ErrorBudget, LensPopulationLikelihood
+from .population.likelihood import LensPopulationLikelihood
 from .population.predictive import posterior_predictive
 from .population.rebuilding import likelihood_from_dict
 from .stronglens.observation import MagnitudeLimit, MockNoise

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -19,6 +18,7 @@ from ..stronglens.observation import Detection, MagnitudeLimit, MockNoise
 from ..stronglens.source_population import SourcePopulation
 from .complete_sample import CompleteSample
 from .count_families import count_family
+from .error_budget import ErrorBudget
 from .field_counts import FieldCounts
 from .finding import FindingProbability
 from .galaxy_data import GalaxyData
@@ -39,44 +39,6 @@ Array = npt.NDArray[np.float64]
 DATA = ("image_pairs", "einstein_radius")
 """Kinds of data."""
 _BATCH = 64
-
-
-@dataclass(frozen=True)
-class ErrorBudget:
-    """Numerical errors of ln L.
-
-    Attributes
-    ----------
-    largest_lens : float
-        Largest change of one lens's ln L when its rule was last refined.
-    lens : str
-        Its name.
-    all_lenses : float
-        Root of the sum of the squares.
-    selection : float
-        Standard deviation, over the given points, of the change of ``N ln A`` when all nodes
-        of A are moved by half a step: what does not change the posterior is left out. NaN
-        without points.
-    """
-
-    largest_lens: float
-    lens: str
-    all_lenses: float
-    selection: float
-
-    def lines(self) -> list[str]:
-        """Return the errors as lines of text."""
-        rows = [
-            (self.largest_lens, f"quadrature of lens {self.lens}, the largest"),
-            (self.all_lenses, "quadrature of all lenses, root of the squares"),
-            (self.selection, "N std(Delta ln A), nodes moved by half a step"),
-        ]
-        return [f"{value:.2g} nat: {text}" for value, text in rows if not math.isnan(value)]
-
-    @property
-    def worst(self) -> float:
-        """The largest of them that is known."""
-        return float(np.nanmax([self.largest_lens, self.all_lenses, self.selection]))
 
 
 class LensPopulationLikelihood:
