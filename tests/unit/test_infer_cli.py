@@ -30,11 +30,11 @@ from clmassmod.stronglens.mock_generator import MockGenerator
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(clm.__file__).parents[1])}
 FREE = {"alpha_sps": [-0.08, 0.08], "mu_h": [12.85, 13.0]}
-# wide scatters: A needs few nodes
+# scatters for which A needs few nodes
 POPULATION = {
     "stellar_mass": {"scale": 0.3},
-    "size": {"scatter": 0.25},
-    "halo_mass": {"sigma": 0.5},
+    "size": {"scatter": 0.18},
+    "halo_mass": {"sigma": 0.18},
     "inner_slope": {"sd": 0.4},
 }
 CONFIG = {

@@ -453,3 +453,18 @@ def test_bad_boxes():
         build_selection(box={"sigma_g": (0.001, 0.2)})
     with pytest.raises(ParameterError, match="nodes of log Mh"):
         build_selection(box={"sigma_h": (0.002, 0.4)})
+
+
+def test_wide_scatters_do_not_widen_the_steps():
+    """Where a tenth of the galaxies are lenses, f(Lambda) is what a step has to resolve."""
+    wide = {"sigma_star": 0.15, "beta_r": 0.2, "sigma_r": 0.12, "sigma_h": 0.6, "sigma_g": 0.4}
+    population = population_of(LensPopulation(), wide)
+    sources = SourcePopulation(SchechterCounts(density=600.0))
+    box = {"mu_h": (12.9, 12.92)}
+    vector = PopulationParameters(population).fixed
+    first, moved = (
+        build_selection(population, sources, box=box, form="any_lens", shift=shift).log_a(vector)
+        for shift in (0.0, 0.5)
+    )
+    # what is left out of the grid differs by as much
+    assert moved == pytest.approx(first, abs=2e-6)

@@ -291,7 +291,8 @@ def build_selection(
     -----
     ``A(eta) = int p(psi | eta) f(Lambda(psi)) dpsi`` by a product rule: equal steps in log M*,
     log Re and log Mh of 1.1 times the least scatter in the box (error e^(-2 pi^2 / 1.1^2) =
-    8e-8 there, less for wider scatter, and whatever the relations between them), Gauss-Legendre
+    8e-8 there, less for wider scatter, and whatever the relations between them) and at most
+    0.2 dex, which f needs (2e-7 of A where a tenth of the galaxies are lenses), Gauss-Legendre
     nodes in the inner slope. Nodes where density times Lambda is below e^-18 of its maximum
     everywhere in the box are left out, 1.2e-7 of A at most; at the others Lambda itself is
     worked out, about 12 us each. Nodes do not depend on eta: ln A is as smooth as the

@@ -21,6 +21,9 @@ Number = Callable[[Array], Array]
 
 STEP = 1.1
 """Steps over the least scatter: the rule's error is ``exp(-2 pi^2 / STEP^2)``, 8e-8."""
+GREATEST_STEP = 0.2
+"""dex; wider scatters than 0.18 are not what limits a step, but how fast galaxies turn into
+lenses: ``1 - e^-Lambda`` rises from 0 to 1 within half a dex of mass."""
 GREATEST_MASS = 19.0
 """log10 Msun above which haloes are left out: rings of 40 Mpc."""
 
@@ -199,7 +202,8 @@ def _steps(support: Ranges) -> Array:
     # the sharper side of a skew normal falls as a normal of this width
     shape = 10.0 ** support["shape_star"][1]
     sharp = support["sigma_star"][0] / math.hypot(1.0, shape) * (1.0 + support["beta_sps"][0])
-    return STEP * np.array([sharp, support["sigma_r"][0], support["sigma_h"][0]])
+    scatters = np.array([sharp, support["sigma_r"][0], support["sigma_h"][0]])
+    return np.minimum(STEP * scatters, GREATEST_STEP)
 
 
 def least_slopes(support: Ranges, frame: Array) -> int:
