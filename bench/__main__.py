@@ -14,7 +14,9 @@ from .harness import IdleMeter, Options, Row, environment
 WORKLOADS = {
     "w1": "w1_single_call",
     "w2": "w2_paired_batch",
+    "w4": "w4_pairs",
     "w5": "w5_galaxy_likelihood",
+    "w6": "w6_mock_to_mass",
     "s1": "s1_lens_solve",
     "s2": "s2_inversion",
     "s3": "s3_population",

@@ -11,11 +11,15 @@ from pathlib import Path
 from clmassmod.cluster.massmod import CLMassMod
 from clmassmod.cluster.program import demo_configuration
 from clmassmod.cluster.reference import Reference
-from clmassmod.cluster.simulation import simulate_sample
+from clmassmod.cluster.simulation import area_nodes, simulate_sample
 from clmassmod.config import describe_config, describe_mock_config
+from clmassmod.galaxies import FieldOfView, MockGalaxies, RadialBins, build_profile
+from clmassmod.galaxy_plotting import catalogue_and_profile
 from clmassmod.infer_config import describe_infer_config
 from clmassmod.lens_plotting import image_configuration, population_corner
+from clmassmod.maps import ProfileField
 from clmassmod.plotting import mass_posteriors, save_figure
+from clmassmod.profiles.halos import NFW
 from clmassmod.profiles.registry import profile_class, profile_names
 from clmassmod.stronglens import LensModel, MockGenerator
 from clmassmod.table_config import describe_table_config
@@ -168,6 +172,17 @@ def population_figure():
     return population_corner(MockGenerator().generate(200_000, seed=1))
 
 
+def galaxies_figure():
+    """Return the mock catalogue and profile of galaxies.md."""
+    halo = NFW(1.5e15, 4.0, redshift=0.3)
+    mock = MockGalaxies(40.0, 1.0, FieldOfView.circle(10.0))
+    catalogue = mock.generate(ProfileField(halo), seed=1, halo_id="halo_1")
+    profile = build_profile(catalogue, 0.3, bins=RadialBins(0.25, 2.5, 8))
+    nodes, weights = area_nodes(profile.edges)
+    expected = (weights * halo.reduced_tangential_shear(nodes, 1.0)).sum(axis=1)
+    return catalogue_and_profile(catalogue, profile, expected)
+
+
 def main(folder):
     """Write the pages and the figures."""
     target = Path(folder)
@@ -179,6 +194,7 @@ def main(folder):
     save_figure(demo_figure(), target / "figures" / "demo.png")
     save_figure(lens_figure(), target / "figures" / "lens.png", DPI)
     save_figure(population_figure(), target / "figures" / "population.png", DPI)
+    save_figure(galaxies_figure(), target / "figures" / "galaxies.png", DPI)
 
 
 if __name__ == "__main__":

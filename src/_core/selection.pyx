@@ -3,6 +3,7 @@
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stddef cimport size_t
+from libc.stdint cimport uint16_t
 
 from batch cimport check
 from population cimport PopulationFrame
@@ -29,6 +30,8 @@ cdef extern from "clmassmod/selection_sum.hpp" namespace "clmassmod" nogil:
         const double* slopes
         const double* weights
         const double* values
+        const float* numbers
+        const uint16_t* bins
         double step_re
         double step_mhalo
         double volume
@@ -39,6 +42,8 @@ cdef extern from "clmassmod/selection_sum.hpp" namespace "clmassmod" nogil:
         const double* t
         const double* log_t
         PopulationFrame frame
+        size_t n_bins
+        const float* chances
     void fill_sums "clmassmod::selection_sums"(
         const SelectionGrid& grid, const SelectionPoints& points, double* out, int n_threads)
 
@@ -89,6 +94,31 @@ cdef class Rows:
         PyMem_Free(self.strips)
 
 
+cdef int fill_grid(
+    SelectionGrid* grid, SelectionPoints* given, Rows rows,
+    const double[:, ::1] slopes, const double[::1] steps,
+    const double[:, ::1] points, const double[:, ::1] mismatch, const double[::1] frame,
+) except -1:
+    cdef size_t n_slopes = slopes.shape[1]
+    check(slopes.shape[0] == 2 and 0 < n_slopes <= kMostSlopeNodes
+          and n_slopes % kSlopeLanes == 0, "slopes: (2, n)")
+    check(points.shape[0] > 0 and points.shape[1] == 15, "points: (n, 15)")
+    check(mismatch.shape[0] == 2 and mismatch.shape[1] > 0, "mismatch: (2, n)")
+    check(frame.shape[0] == 5 and steps.shape[0] == 3, "frame: (5,), steps: (3,)")
+    grid.n_rows, grid.n_slopes = rows.n, n_slopes
+    grid.slopes, grid.weights = &slopes[0, 0], &slopes[1, 0]
+    grid.step_re, grid.step_mhalo = steps[1], steps[2]
+    grid.volume = steps[0] * steps[1] * steps[2]
+    grid.rows = rows.rows
+    given.n, given.points = points.shape[0], &points[0, 0]
+    given.n_mismatch = mismatch.shape[1]
+    given.t, given.log_t = &mismatch[0, 0], &mismatch[1, 0]
+    given.frame.pivot_r, given.frame.pivot_h = frame[0], frame[1]
+    given.frame.pivot_sps = frame[2]
+    given.frame.gamma_low, given.frame.gamma_high = frame[3], frame[4]
+    return 0
+
+
 def log_means(
     Rows rows,
     const double[:, ::1] slopes,
@@ -107,26 +137,43 @@ def log_means(
     """
     cdef SelectionGrid grid
     cdef SelectionPoints given
-    cdef size_t n_slopes = slopes.shape[1]
-    check(slopes.shape[0] == 2 and 0 < n_slopes <= kMostSlopeNodes
-          and n_slopes % kSlopeLanes == 0, "slopes: (2, n)")
-    check(<size_t>values.shape[0] == rows.n_cells * n_slopes, "values: (cells, n_slopes)")
-    check(points.shape[1] == 15 and out.shape[0] == points.shape[0], "points: (n, 15)")
-    check(mismatch.shape[0] == 2 and mismatch.shape[1] > 0, "mismatch: (2, n)")
-    check(frame.shape[0] == 5 and steps.shape[0] == 3, "frame: (5,), steps: (3,)")
     if points.shape[0] == 0:
         return
-    grid.n_rows, grid.n_slopes = rows.n, n_slopes
-    grid.slopes, grid.weights = &slopes[0, 0], &slopes[1, 0]
+    fill_grid(&grid, &given, rows, slopes, steps, points, mismatch, frame)
+    check(<size_t>values.shape[0] == rows.n_cells * grid.n_slopes, "values: (cells, n_slopes)")
+    check(out.shape[0] == points.shape[0], "out: (n,)")
     grid.values = &values[0]
-    grid.step_re, grid.step_mhalo = steps[1], steps[2]
-    grid.volume = steps[0] * steps[1] * steps[2]
-    grid.rows = rows.rows
-    given.n, given.points = points.shape[0], &points[0, 0]
-    given.n_mismatch = mismatch.shape[1]
-    given.t, given.log_t = &mismatch[0, 0], &mismatch[1, 0]
-    given.frame.pivot_r, given.frame.pivot_h = frame[0], frame[1]
-    given.frame.pivot_sps = frame[2]
-    given.frame.gamma_low, given.frame.gamma_high = frame[3], frame[4]
+    with nogil:
+        fill_sums(grid, given, &out[0], n_threads)
+
+
+def log_means_found(
+    Rows rows,
+    const double[:, ::1] slopes,
+    const float[::1] numbers,
+    const uint16_t[::1] bins,
+    const float[:, ::1] chances,
+    const double[::1] steps,
+    const double[:, ::1] points,
+    const double[:, ::1] mismatch,
+    const double[::1] frame,
+    double[::1] out,
+    int n_threads,
+):
+    """As `log_means` of numbers times the chance of their bin: `chances` (n, n_bins).
+
+    Bins must be below n_bins.
+    """
+    cdef SelectionGrid grid
+    cdef SelectionPoints given
+    if points.shape[0] == 0:
+        return
+    fill_grid(&grid, &given, rows, slopes, steps, points, mismatch, frame)
+    check(<size_t>numbers.shape[0] == rows.n_cells * grid.n_slopes
+          and bins.shape[0] == numbers.shape[0], "numbers, bins: (cells, n_slopes)")
+    check(out.shape[0] == points.shape[0] and chances.shape[0] == points.shape[0],
+          "out: (n,), chances: (n, n_bins)")
+    grid.numbers, grid.bins = &numbers[0], &bins[0]
+    given.n_bins, given.chances = chances.shape[1], &chances[0, 0]
     with nogil:
         fill_sums(grid, given, &out[0], n_threads)

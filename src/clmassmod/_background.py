@@ -46,8 +46,16 @@ class Background(NamedTuple):
 
 def background_of(cosmology: FLRW) -> Background:
     """Return the splines of a cosmology; made once for each set of parameters."""
-    key = (type(cosmology), _hashable(cosmology))
-    return _background(_Keyed(key, cosmology))
+    return _background(_keyed(cosmology))
+
+
+def line_of_sight_to_infinity(cosmology: FLRW) -> float:
+    """Return the comoving distance to infinite redshift [c / H0], good to 1e-11; kept likewise."""
+    return _line_of_sight_to_infinity(_keyed(cosmology))
+
+
+def _keyed(cosmology: FLRW) -> _Keyed:
+    return _Keyed((type(cosmology), _hashable(cosmology)), cosmology)
 
 
 class _Keyed:
@@ -92,6 +100,22 @@ def _background(keyed: _Keyed) -> Background:
     distance = np.concatenate([[0.0], np.cumsum(steps)])
     line_of_sight = CubicHermiteSpline(u, distance, np.exp(u) / rate)
     return Background(_coefficients(squared), _coefficients(line_of_sight))
+
+
+@lru_cache(maxsize=64)
+def _line_of_sight_to_infinity(keyed: _Keyed) -> float:
+    from scipy.integrate import quad
+
+    # a = s^2 makes the integrand da / (a^2 E) regular at a = 0 for matter and for radiation.
+    integral, _ = quad(
+        lambda s: 2.0 / (s**3 * float(keyed.cosmology.efunc(1.0 / s**2 - 1.0))),
+        0.0,
+        1.0,
+        epsabs=0.0,
+        epsrel=1e-11,
+        limit=400,
+    )
+    return float(integral)
 
 
 def _coefficients(spline: Any) -> Array:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from ._config_schema import Key, Schema, count_key, path_key, positive_key, text_key
+from ._config_schema import (
+    Key,
+    Schema,
+    count_key,
+    not_negative_key,
+    path_key,
+    positive_key,
+    text_key,
+)
 from ._mock_schema import MOCK_SCHEMA, SELECTIONS
 
 KINDS = ("image_pairs", "einstein_radius")
@@ -20,8 +28,10 @@ def _column(doc: str) -> Key:
 
 
 _LENS = MOCK_SCHEMA["lens"]
+_NOISE = MOCK_SCHEMA["noise"]
 _DETECTION = MOCK_SCHEMA["detection"]
 assert not isinstance(_LENS, Key)
+assert not isinstance(_NOISE, Key)
 assert not isinstance(_DETECTION, Key)
 
 INFER_SCHEMA: Schema = {
@@ -31,9 +41,17 @@ INFER_SCHEMA: Schema = {
     ),
     "seed": Key(("integer",), 1, "Seed of the sampler.", low=0, high=2**64 - 1),
     "free": Key(
-        ("list of text",), None, "Free parameters; alpha_sps, mu_h, beta_h, sigma_h, mu_g, sigma_g."
+        ("list of text",),
+        None,
+        "Free parameters; alpha_sps, mu_h, beta_h, sigma_h, mu_g, sigma_g. Counts of the sources "
+        "too: source_slope, source_m_star, source_density.",
     ),
-    "form": text_key("lenses", "What a galaxy counts for in the selection.", FORMS),
+    "form": text_key(
+        "lenses",
+        "What the sample has of a galaxy with several detected sources: all of them, one of them, "
+        "or nothing.",
+        FORMS,
+    ),
     "n_galaxies": positive_key(
         None, "Number of galaxies searched; given, the number of lenses counts too."
     ),
@@ -61,8 +79,9 @@ INFER_SCHEMA: Schema = {
             "time_delay": _column("image_pairs: delay of B after A in days; NaN for none."),
             "sigma_delay": _column("Error of the delay; [noise] time_delay without it."),
             "theta_e": _column("einstein_radius: Einstein radius in arcsec."),
-            "sigma_theta": _column("Error of the Einstein radius in arcsec."),
+            "sigma_theta": _column("Error of theta_e; [noise] theta_e without it."),
             "log_re": _column("log10 of the half-light radius in kpc."),
+            "r_e": _column("einstein_radius: half-light radius in kpc, in place of log_re."),
             "sigma_re": _column("Error of log_re; [noise] log_re without it."),
             "log_msps": _column("log10 of the stellar mass of synthesis in Msun."),
             "sigma_msps": _column("Error of log_msps; [noise] log_msps without it."),
@@ -73,7 +92,30 @@ INFER_SCHEMA: Schema = {
     "population": MOCK_SCHEMA["population"],
     "lens": {name: _LENS[name] for name in ("z_l", "sersic_n")},
     "sources": MOCK_SCHEMA["sources"],
-    "noise": MOCK_SCHEMA["noise"],
+    "field_counts": {
+        "edges": Key(
+            ("list of floats",), None, "Bins of a field's sources, for free counts.", "mag"
+        ),
+        "numbers": Key(("list of floats",), None, "Sources in each bin."),
+        "area": positive_key(None, "Area of the field.", "arcmin^2"),
+        "sigma": not_negative_key(0.0, "Error of the field's magnitudes.", "mag"),
+        "completeness": Key(("list of floats",), None, "Fraction found in each bin; 1."),
+    },
+    "noise": {
+        **_NOISE,
+        "theta_e": not_negative_key(0.0, "Error of the Einstein radius.", "arcsec"),
+    },
+    "finding": {
+        "slope": Key(
+            ("float",),
+            0.0,
+            "einstein_radius: find_slope where it is not free; 0 finds every radius alike.",
+            "1/arcsec",
+        ),
+        "radius": Key(
+            ("float",), 1.0, "einstein_radius: find_radius where it is not free.", "arcsec"
+        ),
+    },
     "detection": {
         "limit": _DETECTION["limit"],
         "selection": text_key(

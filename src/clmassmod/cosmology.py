@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ._background import MAX_REDSHIFT, background_of
+from ._background import MAX_REDSHIFT, background_of, line_of_sight_to_infinity
 from .errors import ParameterError, nearest
 from .units import refuse_mask
 
@@ -222,20 +222,9 @@ def inverse_critical_surface_density_at_infinity(z_l: Any, cosmology: FLRW | Non
 
 def distance_to_infinity(cosmology: FLRW | None = None) -> float:
     """Transverse comoving distance to infinite redshift [Mpc] (the particle horizon)."""
-    from scipy.integrate import quad
-
     cosmo = resolve_cosmology(cosmology)
-    # a = s^2 makes the integrand da / (a^2 E) regular at a = 0 for matter and for radiation.
-    integral, _ = quad(
-        lambda s: 2.0 / (s**3 * float(cosmo.efunc(1.0 / s**2 - 1.0))),
-        0.0,
-        1.0,
-        epsabs=0.0,
-        epsrel=1e-11,
-        limit=400,
-    )
-    hubble_distance = SPEED_OF_LIGHT / float(cosmo.H0.value)
-    return float(_curved(np.asarray(hubble_distance * integral), cosmo))
+    line_of_sight = SPEED_OF_LIGHT / float(cosmo.H0.value) * line_of_sight_to_infinity(cosmo)
+    return float(_curved(np.asarray(line_of_sight), cosmo))
 
 
 def _curved(line_of_sight: Array, cosmo: FLRW) -> Array:

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from ._config_base import Place, as_kind, markdown
 from ._config_files import read_mapping
 from ._config_schema import Schema
-from ._infer_schema import INFER_SCHEMA, KINDS
+from ._infer_schema import INFER_SCHEMA
 from .config import LensInfo
 from .errors import ParameterError, nearest
 from .inference.posterior import check_support
 from .inference.prior_set import PriorSet
+from .population.count_families import SchechterFamily
+from .population.finding import FIND_NAMES
 from .population.kernels import DEFAULT_BOX
 from .population.parameters import DEFAULT_FREE, PARAMETERS
 
 _FREE_SECTIONS = """\
+### Parameters that can be free
+
+| relation | parameters |
+|---|---|
+| stellar_mass | `mu_star`, `sigma_star`, `shape_star` (location, scale, log10_shape) |
+| size | `mu_r`, `beta_r`, `sigma_r` (intercept, slope, scatter) |
+| halo_mass | `mu_h`, `beta_h`, `xi_h`, `sigma_h` |
+| inner_slope | `mu_g`, `sigma_g` (mean, sd) |
+| mismatch | `alpha_sps`, `sigma_sps`, `beta_sps` (alpha, scatter, slope) |
+| sources | `source_slope`, `source_m_star`; with n_galaxies or field_counts also `source_density` |
+
 ### [box]
 
 `name = [low, high]`: walls of a free parameter, inside which the tables are accurate. Those that
 are not named: alpha_sps -0.2 to 0.4, mu_h 12 to 14, beta_h 0.5 to 3, sigma_h 0.1 to 0.6,
-mu_g 0.5 to 1.5, sigma_g 0.1 to 0.5; others have none and must be given.
+mu_g 0.5 to 1.5, sigma_g 0.1 to 0.5; others have none and must be given. With
+`kind = "einstein_radius"`, `find_slope` (1/arcsec) and `find_radius` (arcsec) can be free too.
 
 ### [priors.<name>]
 
@@ -74,14 +88,13 @@ class InferInfo(LensInfo):
         missing = [key for key in _NEEDED if not result[key]]
         if missing:
             place.fail(f"{' and '.join(missing)} must be given: each run has its own")
-        for where, key, done in ((result, "form", "lenses"), (result["data"], "kind", KINDS[0])):
-            if where[key] != done:
-                place.fail(f"{key} = {where[key]!r} cannot be inferred yet, {done!r} can")
         if result["data"]["file"] is None:
             place.inside("data").fail("file must be given: the sample of lenses")
         if result["free"] is None:
             result["free"] = list(DEFAULT_FREE)
-        _check_free(result["free"], place)
+        rings = result["data"]["kind"] == "einstein_radius"
+        survey = FIND_NAMES if rings else SchechterFamily.names
+        _check_free(result["free"], (*PARAMETERS, *survey), place)
         for section in ("box", "priors"):
             content = {} if given.get(section) is None else given[section]
             if not isinstance(content, Mapping):
@@ -89,6 +102,7 @@ class InferInfo(LensInfo):
             result[section] = dict(content)
         result["box"] = _completed_box(result["box"], result["free"], place.inside("box"))
         _check_priors(result["priors"], result["free"], place.inside("priors"))
+        _check_field(result["field_counts"], place.inside("field_counts"))
         return result
 
 
@@ -113,13 +127,20 @@ def describe_infer_config() -> str:
     return "\n".join([*markdown(INFER_SCHEMA), _FREE_SECTIONS]).rstrip() + "\n"
 
 
-def _check_free(free: list[str], place: Place) -> None:
+def _check_free(free: list[str], known: Sequence[str], place: Place) -> None:
     for name in free:
-        if name not in PARAMETERS:
-            hint = nearest(name, PARAMETERS) or f"Parameters are {', '.join(PARAMETERS)}."
+        if name not in known:
+            hint = nearest(name, known) or f"Parameters are {', '.join(known)}."
             place.fail(f"free: {name!r} is not a parameter. {hint}")
     if len(set(free)) != len(free) or not free:
         place.fail(f"free = {free!r}: at least one, each once")
+
+
+def _check_field(given: Mapping[str, Any], place: Place) -> None:
+    needed = ("edges", "numbers", "area")
+    missing = [name for name in needed if given[name] is None]
+    if 0 < len(missing) < len(needed):
+        place.fail(f"{' and '.join(missing)} must be given with the others")
 
 
 def _completed_box(

@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING, Any
 from .errors import FormatError
 from .infer_config import InferInfo
 from .inference.run_directory import differences
-from .population.data_files import file_hash, load_image_pairs, mock_metadata
+from .population.count_families import SchechterFamily
+from .population.data_files import (
+    file_hash,
+    load_einstein_radii,
+    load_image_pairs,
+    mock_metadata,
+)
 from .population.lens_data import LensData
 from .population.likelihood import LensPopulationLikelihood
 from .population.parameters import place_of
+from .population.ring_data import RingData
 
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
 DATA_FILE = "data_file"
 """Key of the likelihood in ``params.json`` under which the file of the lenses stands."""
 _COMPARED = ("cosmology", "detection", "population", "sources")
+_COUNTS = SchechterFamily.names
 _SHOWN = 5
 
 
@@ -67,14 +75,16 @@ def data_record(info: InferInfo, root: Path) -> dict[str, Any]:
     file = Path(info.path(given["file"]))
     noise, z_l, z_s = info["noise"], info["lens"]["z_l"], info["sources"]["redshift"]
     values = {
-        "sigma_a": noise["magnitude"],
-        "sigma_b": noise["magnitude"],
         "sigma_msps": noise["log_msps"],
         "sigma_re": noise["log_re"],
-        "sigma_delay": noise["time_delay"],
         "z_l": z_l if isinstance(z_l, float) else None,
         "z_s": z_s,
     }
+    if given["kind"] == "einstein_radius":
+        values |= {"sigma_theta": noise["theta_e"]}
+    else:
+        values |= {"sigma_a": noise["magnitude"], "sigma_b": noise["magnitude"]}
+        values |= {"sigma_delay": noise["time_delay"]}
     columns = {key: name for key, name in given["columns"].items() if name is not None}
     if mock_metadata(file) is None:  # catalogues have their own redshifts
         # where they differ between lenses, the table must say them
@@ -91,8 +101,10 @@ def data_record(info: InferInfo, root: Path) -> dict[str, Any]:
 
 def read_lenses(
     record: Mapping[str, Any], file: str | os.PathLike[str], cosmology: FLRW
-) -> LensData:
+) -> LensData | RingData:
     """Return the lenses of a file, as a run keeps how it read them."""
+    if record["kind"] == "einstein_radius":
+        return load_einstein_radii(file, record["columns"], **record["values"])
     return load_image_pairs(
         file, record["columns"], unit=record["unit"], cosmology=cosmology, **record["values"]
     )
@@ -147,6 +159,8 @@ def mock_notes_of(metadata: Mapping[str, Any], likelihood: LensPopulationLikelih
             f"{here['selection']!r}: a bias is expected"
         )
     free = {f"population.{place_of(name)}" for name in likelihood.parameters.free}
+    counts = [name.removeprefix("source_") for name in likelihood.names if name in _COUNTS]
+    free |= {f"sources.counts.{name}" for name in counts}
     there, fitted = ({key: one[key] for key in _COMPARED} for one in (made, here))
     found = differences(there, fitted)
     found += differences(made["noise"]["magnitude"], here["noise"]["magnitude"], "noise.magnitude")

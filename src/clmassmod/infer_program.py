@@ -25,7 +25,10 @@ from .inference.reproduction import Reproduction, reproduce, resume
 from .inference.run_directory import FIGURES, INFERENCE, RunDirectory, run_folder
 from .inference.samplers import run_mcmc, sampler_options
 from .lens_program import errors_named, make_population, make_source_population
-from .population.likelihood import ErrorBudget, LensPopulationLikelihood
+from .population.error_budget import ErrorBudget
+from .population.field_counts import FieldCounts
+from .population.finding import FindingProbability
+from .population.likelihood import LensPopulationLikelihood
 from .population.predictive import posterior_predictive
 from .population.rebuilding import likelihood_from_dict
 from .stronglens.observation import MagnitudeLimit, MockNoise
@@ -215,22 +218,37 @@ def _likelihood(
     info: InferInfo, record: Mapping[str, Any], tables: Path, n_threads: int, progress: bool
 ) -> FileLikelihood:
     lenses = read_lenses(record, info.path(info["data"]["file"]), info.make_cosmology())
+    kind = info["data"]["kind"]
+    noise = {key: value for key, value in info["noise"].items() if key != "theta_e"}
+    finding = FindingProbability(**info["finding"]) if kind == "einstein_radius" else None
     made = LensPopulationLikelihood(
         lenses,
         make_population(info),
         make_source_population(info),
+        data=kind,
+        finding=finding,
         free=info["free"],
         box={key: (low, high) for key, (low, high) in info["box"].items()},
         selection=info["detection"]["selection"],
+        form=info["form"],
         detection=MagnitudeLimit(info["detection"]["limit"]),
-        noise=MockNoise(**info["noise"]),
+        noise=MockNoise(**noise),
         n_galaxies=info["n_galaxies"],
+        field_counts=_field_counts(info),
         cosmology=info.make_cosmology(),
         tables=tables,
         n_threads=n_threads,
         progress=progress,
     )
     return FileLikelihood(made, record)
+
+
+def _field_counts(info: InferInfo) -> FieldCounts | None:
+    given = info["field_counts"]
+    if given["edges"] is None:
+        return None
+    with errors_named(info, "field_counts"):
+        return FieldCounts(**given)
 
 
 def _sampler(info: InferInfo) -> tuple[str, dict[str, Any]]:

@@ -24,6 +24,12 @@ LABELS = {
     "xi_h": r"$\xi_{\rm h}$",
     "mu_g": r"$\mu_\gamma$",
     "sigma_g": r"$\sigma_\gamma$",
+    "mu_star": r"$\mu_*$",
+    "find_slope": r"$a_{\rm find}$ [arcsec$^{-1}$]",
+    "find_radius": r"$\theta_{\rm find}$ [arcsec]",
+    "source_slope": r"$a_{\rm s}$",
+    "source_m_star": r"$m_{\ast}$",
+    "source_density": r"$n_{\rm s}$ [arcmin$^{-2}$]",
 }
 """Names of parameters as mathematics."""
 

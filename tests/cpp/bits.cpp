@@ -1,5 +1,6 @@
-// Prints a hash of the bits of every profile, quantity and integral on a grid, and of lenses and
-// tables, for one instruction set: compiled once per level, all must print the same.
+// Prints a hash of the bits of every profile, quantity and integral on a grid, and of lenses,
+// tables and pairs of galaxies, for one instruction set: compiled once per level, all must print
+// the same.
 #include <cstdio>
 #include <cstring>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "clmassmod/numeric_kinds.hpp"
 #include "clmassmod/profile_kinds.hpp"
 #include "lens_sample.hpp"
+#include "pair_sample.hpp"
 #include "table_sample.hpp"
 
 using namespace clmassmod;
@@ -117,6 +119,7 @@ int main() {
     integrals(hash);
     lenses(hash);
     tables(hash);
+    hash.add(PairSample(2000, 5, 4).sums(1));
     std::printf("%016llx\n", hash.value());
     return 0;
 }

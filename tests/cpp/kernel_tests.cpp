@@ -168,8 +168,13 @@ void sums_are_those_of_the_nodes(const Sample& s) {
         const KernelResult& k = kernels[lens];
         CHECK(k.gamma.size() * kChunk == k.log_mstar.size());
         CHECK(k.gamma.size() > 20);
-        const KernelNodes<float> nodes{k.log_mstar.size(), k.log_mstar.data(), k.log_mhalo.data(),
-                                       k.log_weight.data(), k.gamma.data()};
+        const KernelNodes<float> nodes{k.log_mstar.size(),
+                                       k.log_mstar.data(),
+                                       k.log_mhalo.data(),
+                                       k.log_weight.data(),
+                                       k.gamma.data(),
+                                       nullptr,
+                                       {}};
         const GalaxyData galaxy{s.pairs.log_msps[lens], s.pairs.sigma_msps[lens],
                                 s.pairs.log_re[lens]};
         for (std::size_t i = 0; i < s.training.n; ++i) {
@@ -181,6 +186,85 @@ void sums_are_those_of_the_nodes(const Sample& s) {
             CHECK(std::fabs(sum - slow_sum(s, k, i, g)) < 1e-6);
         }
     }
+}
+
+// Cubics of the mean magnitude from 15 to 35, at every eta and two errors: some, and twice them.
+std::vector<double> ratio_tables(std::size_t n) {
+    std::vector<double> tables(n * 2 * 20 * 4);
+    for (std::size_t i = 0; i < n; ++i)
+        for (std::size_t k = 0; k < 80; ++k) {
+            const double one = 0.3 * std::sin(1.0 + static_cast<double>(k * (i + 1)));
+            tables[(2 * i) * 80 + k] = one;
+            tables[(2 * i + 1) * 80 + k] = 2.0 * one;
+        }
+    return tables;
+}
+
+// The ratio is a factor of every node, interpolated between errors by the weights of the lens.
+void ratios_weigh_the_nodes(const Sample& s) {
+    char found[kPairs];
+    const std::vector<KernelResult> kernels = s.build(found, 1);
+    const std::vector<double> tables = ratio_tables(s.training.n);
+    const double weights[] = {0.25, 0.5};  // 1.25 times the first table
+    for (std::size_t lens = 0; lens < 3; ++lens) {
+        const KernelResult& k = kernels[lens];
+        const std::size_t first_part[] = {0, 1}, first[] = {0, k.gamma.size()};
+        KernelBatch batch;
+        batch.n_lenses = 1;
+        batch.first_part = first_part;
+        batch.first = first;
+        batch.log_scale = &k.log_scale;
+        batch.log_re = s.pairs.log_re + lens;
+        batch.log_msps = s.pairs.log_msps + lens;
+        batch.sigma_msps = s.pairs.sigma_msps + lens;
+        batch.nodes = {k.log_mstar.size(),
+                       k.log_mstar.data(),
+                       k.log_mhalo.data(),
+                       k.log_weight.data(),
+                       k.gamma.data(),
+                       k.ubar.data(),
+                       {}};
+        batch.ratios = {2, 20, 15.0, 1.0, tables.data(), weights};
+        std::vector<double> out(s.training.n), fixed(s.training.n);
+        const Status status = sum_lenses(batch, s.training, s.densities.data(), out.data(), 2);
+        CHECK(status.code == StatusCode::ok);
+        const GalaxyData galaxy{*batch.log_msps, *batch.sigma_msps, *batch.log_re};
+        for (std::size_t i = 0; i < s.training.n; ++i) {
+            const PopulationPoint p = population_point(s.points.data() + i * kPopulationNumbers);
+            const GalaxyTerms g = galaxy_terms(p, s.training.frame, galaxy, 0.0);
+            const UniformCubic ratio{tables.data() + 2 * i * 80, 20, 15.0, 1.0};
+            KernelResult other = k;
+            for (std::size_t j = 0; j < k.ubar.size(); ++j)
+                other.log_weight[j] +=
+                    static_cast<float>(1.25 * ratio(static_cast<double>(k.ubar[j])));
+            // weights in single precision
+            CHECK(std::fabs(out[i] - k.log_scale - slow_sum(s, other, i, g)) < 3e-6);
+        }
+    }
+}
+
+// Other counts that do not differ leave the nodes as they are; other ones keep more of them.
+void nodes_are_good_for_other_counts(Sample& s) {
+    char found[kPairs];
+    const std::vector<KernelResult> fixed = s.build(found, 1);
+    std::vector<double> same(80, 0.0), steep(80, 0.0);
+    for (std::size_t k = 0; k < 20; ++k) {
+        steep[4 * k] = 3.0 * static_cast<double>(k);
+        steep[4 * k + 1] = 3.0;
+    }
+    const UniformCubic ratios[] = {{same.data(), 20, 15.0, 1.0}, {steep.data(), 20, 15.0, 1.0}};
+    s.photometry.ratios = ratios;
+    s.photometry.n_ratios = 1;
+    const std::vector<KernelResult> unchanged = s.build(found, 1);
+    s.photometry.n_ratios = 2;
+    const std::vector<KernelResult> more = s.build(found, 1);
+    for (std::size_t lens = 0; lens < 3; ++lens) {
+        CHECK(fixed[lens].log_weight == unchanged[lens].log_weight);
+        CHECK(fixed[lens].gamma == unchanged[lens].gamma);
+        CHECK(more[lens].ubar.size() == more[lens].log_mstar.size());
+    }
+    CHECK(more[0].log_weight != fixed[0].log_weight);
+    s.photometry.n_ratios = 0;
 }
 
 void threads_give_the_same_nodes(const Sample& s) {
@@ -223,8 +307,10 @@ void gregory_is_exact_for_polynomials() {
 }  // namespace
 
 int main() {
-    const Sample sample;
+    Sample sample;
     sums_are_those_of_the_nodes(sample);
+    ratios_weigh_the_nodes(sample);
+    nodes_are_good_for_other_counts(sample);
     threads_give_the_same_nodes(sample);
     factor_of_the_skew_normal();
     gregory_is_exact_for_polynomials();

@@ -208,6 +208,44 @@ def test_a_resumed_run_is_a_longer_one(root, fresh):
     np.testing.assert_array_equal(gone_on.log_posterior, at_once.log_posterior)
 
 
+def test_what_a_configuration_says_arrives_in_the_likelihood(fresh, monkeypatch):
+    """Each key that is not of the population or the sources, which the mock tests too."""
+    root = fresh
+    content = changed(
+        form="any_lens",
+        n_galaxies=1000,
+        detection={"limit": 26.0, "selection": "independent"},
+        noise={"magnitude": 0.11},
+        cosmology={"H0": 72.0},
+    )
+    (root / "other.json").write_text(json.dumps(content))
+    info = load_infer_config(root / "other.json")
+    given = {}
+
+    class Recorded(Exception):
+        pass
+
+    def record(lenses, population, sources, **options):
+        given.update(options, population=population, sources=sources)
+        raise Recorded
+
+    monkeypatch.setattr("clmassmod.infer_program.LensPopulationLikelihood", record)
+    with pytest.raises(Recorded):
+        run_infer(info, root, figures=False)
+    assert given["free"] == list(FREE)
+    assert given["box"] == {name: tuple(ends) for name, ends in FREE.items()}
+    assert (given["form"], given["n_galaxies"], given["selection"]) == (
+        "any_lens",
+        1000.0,
+        "independent",
+    )
+    assert given["detection"].limit == 26.0
+    assert given["noise"].magnitude == 0.11
+    assert given["cosmology"].H0.value == 72.0
+    assert given["population"].halo_mass.sigma == POPULATION["halo_mass"]["sigma"]
+    assert given["tables"] == root / TABLES
+
+
 def test_a_run_is_reproduced(root):
     found = reproduce_run(root / FOLDER)
     assert found.identical

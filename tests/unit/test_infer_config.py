@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from clmassmod._config_schema import Key
@@ -9,8 +11,9 @@ from clmassmod._infer_schema import FORMS, INFER_SCHEMA
 from clmassmod.errors import ConfigError, ParameterError
 from clmassmod.infer_config import InferInfo, describe_infer_config, load_infer_config
 from clmassmod.inference.priors import Normal, Uniform
+from clmassmod.population.count_families import SchechterFamily
 from clmassmod.population.kernels import DEFAULT_BOX
-from clmassmod.population.parameters import DEFAULT_FREE
+from clmassmod.population.parameters import DEFAULT_FREE, PARAMETERS
 from clmassmod.population.selection import FORMS as SELECTION_FORMS
 
 NEEDED = {"sim_id": "survey", "run_id": "one", "data": {"file": "lenses.ecsv"}}
@@ -68,6 +71,20 @@ def test_priors_are_those_given_and_uniform_ones():
     assert priors.to_dict()["priors"]["sigma_h"] == Uniform(0.1, 0.6).to_dict()
 
 
+def test_counts_of_the_sources_can_be_free():
+    field = {"edges": [22.0, 23.0, 24.0], "numbers": [2, 90], "area": 500.0}
+    given = {
+        "free": ["mu_h", "source_slope"],
+        "box": {"source_slope": [-1.6, -1.0]},
+        "field_counts": field,
+    }
+    info = InferInfo.from_dict({**NEEDED, **given})
+    assert info["box"]["source_slope"] == [-1.6, -1.0]
+    assert info["field_counts"] == field | {"sigma": 0.0, "completeness": None}
+    wrong("no default walls", free=["source_slope"])
+    wrong(r"field_counts.*area must be given", field_counts=field | {"area": None})
+
+
 @pytest.mark.parametrize("key", ["sim_id", "run_id"])
 def test_names_of_the_run_must_be_given(key):
     content = {k: v for k, v in NEEDED.items() if k != key}
@@ -96,8 +113,8 @@ def test_the_data_must_be_given():
         ({"free": ["mu_h", "mu_h"]}, "each once"),
         ({"free": []}, "at least one"),
         ({"free": ["xi_h"]}, r"\[box\] xi_h must be given"),
-        ({"form": "any_lens"}, "form = 'any_lens' cannot be inferred yet"),
-        ({"data": {"file": "x", "kind": "einstein_radius"}}, "kind = 'einstein_radius' cannot"),
+        ({"form": "anylens"}, "any_lens"),
+        ({"free": ["find_radius"]}, "free: 'find_radius' is not a parameter"),
         ({"priors": {"mu_g": 3}}, "mu_g.*distribution"),
         ({"priors": {"mu_gg": {"distribution": "uniform", "low": 0, "high": 1}}}, "mu_g"),
         ({"priors": {"mu_g": {"distribution": "unifrom", "low": 0, "high": 1}}}, "uniform"),
@@ -123,6 +140,15 @@ def test_a_box_is_completed_in_the_order_of_what_is_free():
         {**NEEDED, "free": ["xi_h", "mu_h"], "box": {"mu_h": [12, 13], "xi_h": [-0.5, 0.5]}}
     )
     assert list(info["box"].items()) == [("xi_h", [-0.5, 0.5]), ("mu_h", [12.0, 13.0])]
+
+
+def test_every_parameter_that_can_be_free_is_documented():
+    text = describe_infer_config()
+    part = text.split("### Parameters that can be free")[1].split("###")[0]
+    assert set(re.findall("`(.*?)`", part)) == {*PARAMETERS, *SchechterFamily.names}
+    counts = {"source_slope": [-1.5, -1.1]}
+    info = InferInfo.from_dict({**NEEDED, "free": ["source_slope"], "box": counts})
+    assert info.make_priors().support == {"source_slope": (-1.5, -1.1)}
 
 
 def test_forms_of_the_schema_are_those_of_the_selection():

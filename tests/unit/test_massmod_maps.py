@@ -80,6 +80,8 @@ def test_refused():
     massmod.obs_kappa_map = [kappa("a"), kappa("a")]
     with pytest.raises(ParameterError, match="different for every object"):
         massmod.maps()
-    massmod.obs_kappa_map = kappa("a")
-    with pytest.raises(FitError, match="maps are not fitted themselves"):
+    massmod.obs_kappa_map = None
+    with pytest.raises(FitError, match="nothing to fit"):
         massmod.fit_mass_profiles("curvefit")
+    with pytest.raises(FitError, match="no maps"):
+        massmod.make_catalog()

@@ -21,24 +21,34 @@ from clmassmod.population import (
     PopulationParameters,
 )
 from clmassmod.population.kernels import LensKernels
-from clmassmod.stronglens import LensModel, LensPopulation, MockGenerator
+from clmassmod.stronglens import (
+    LensModel,
+    LensPopulation,
+    MockGenerator,
+    SchechterCounts,
+    SourcePopulation,
+)
 
 N_LENSES = 100
 PRIOR = {
-    "alpha_sps": (-0.1, 0.2),
-    "mu_h": (12.3, 13.5),
-    "beta_h": (1.2, 2.8),
-    "sigma_h": (0.15, 0.55),
-    "mu_g": (0.6, 1.4),
-    "sigma_g": (0.1, 0.4),
+    "alpha_sps": (-0.06, 0.12),
+    "mu_h": (12.5, 13.3),
+    "beta_h": (1.4, 2.6),
+    "sigma_h": (0.2, 0.5),
+    "mu_g": (0.7, 1.3),
+    "sigma_g": (0.12, 0.32),
 }
-"""Uniform priors, four to ten standard deviations of 100 lenses wide, and box of the kernels."""
+"""Uniform priors, four to nine standard deviations of 100 lenses wide, and box of the kernels."""
+FEWER_SOURCES = 0.1
+"""Of the default density, in surveys with truths from the prior: the likelihood takes lenses as
+independent, and several behind one massive halo are not. At the default density that is a quarter
+of all lenses where haloes are heaviest."""
 NAMES = tuple(PRIOR)
 LOW, HIGH = np.array(list(PRIOR.values())).T
 PARAMETERS = PopulationParameters(LensPopulation(), NAMES)
 
-_CHUNK = 8192
-_MOST_GALAXIES = 2_000_000
+_CHUNK = 32_768
+_MOST_GALAXIES = 5_000_000
 
 
 def draw_prior(seed: int) -> np.ndarray:
@@ -47,12 +57,19 @@ def draw_prior(seed: int) -> np.ndarray:
     return priors.sample(1, seed)[0]
 
 
-def survey(truth: Any, seed: int, n_lenses: int = N_LENSES, **options: Any) -> LensData:
-    """Return the first `n_lenses` detected lenses of a mock; options as for `MockGenerator`.
+def fewer_sources(share: float = FEWER_SOURCES) -> SourcePopulation:
+    """Return the default sources, thinned out."""
+    return SourcePopulation(SchechterCounts(density=share * SchechterCounts().density))
+
+
+def survey(
+    truth: Any, seed: int, n_lenses: int = N_LENSES, sources: SourcePopulation | None = None
+) -> LensData:
+    """Return the first `n_lenses` detected lenses of a mock.
 
     That many whatever the truth: the likelihood without the rate is that of a given number.
     """
-    generator = MockGenerator(PARAMETERS.with_values(truth), **options)
+    generator = MockGenerator(PARAMETERS.with_values(truth), sources)
     parts: list[dict[str, np.ndarray]] = []
     found, first = 0, 0
     while found < n_lenses:
@@ -74,11 +91,12 @@ def right_likelihood(
     tables: str | os.PathLike[str],
     box: dict[str, tuple[float, float]] | None = None,
     selection: str = "on_data",
+    sources: SourcePopulation | None = None,
 ) -> LensPopulationLikelihood:
     """Return the likelihood of a survey; A is kept in the folder `tables`, kernels are not."""
     ends = PRIOR if box is None else box
     found = LensPopulationLikelihood(
-        lenses, free=NAMES, box=ends, selection=selection, tables=tables
+        lenses, sources=sources, free=NAMES, box=ends, selection=selection, tables=tables
     )
     for path in Path(tables).glob("kernels-*"):
         path.unlink()
@@ -87,14 +105,17 @@ def right_likelihood(
 
 def doubled_detection(likelihood: LensPopulationLikelihood, tables: str | os.PathLike[str]) -> Any:
     """P_det in every lens though the data decided on the detection: it counts twice."""
-    return right_likelihood(likelihood.lenses, tables, likelihood.support, "independent")
+    return right_likelihood(
+        likelihood.lenses, tables, likelihood.support, "independent", likelihood.sources
+    )
 
 
-def wrong_errors(likelihood: LensPopulationLikelihood, tables: str | os.PathLike[str]) -> Any:
+def wrong_errors(likelihood: LensPopulationLikelihood, tables: Any = None) -> Any:
     """Stellar masses taken to be known to 0.15 dex, where mocks have 0.1."""
-    columns = likelihood.lenses.arrays()
-    columns["sigma_msps"] = np.full(len(likelihood.lenses), 0.15)
-    return right_likelihood(LensData(**columns), tables, likelihood.support)
+    result, sample = _copied(likelihood)
+    lenses = sample.kernels._arrays["lenses"] * np.array([[1.0], [1.5]])
+    sample.kernels = _changed(sample.kernels, {"lenses": lenses})
+    return result
 
 
 def without_selection(likelihood: LensPopulationLikelihood, tables: Any = None) -> Any:
@@ -127,12 +148,17 @@ def _copied(likelihood: LensPopulationLikelihood) -> tuple[LensPopulationLikelih
     return result, sample
 
 
+def _changed(kernels: LensKernels, arrays: dict[str, np.ndarray]) -> LensKernels:
+    whole = kernels._arrays | arrays
+    return LensKernels(whole, kernels.parameters, kernels.support, kernels.identity)
+
+
 def kernels_without_jacobian(kernels: LensKernels, lenses: LensData) -> LensKernels:
     """Return kernels whose weights are divided by ``|R_A R_B| / M*``.
 
     What is left of the Jacobian, ``ln 10 (a_A + a_B)``, is the same for all nodes of a lens.
     """
-    arrays = dict(kernels._arrays)
+    arrays = kernels._arrays
     nodes, chunk = arrays["nodes"].copy(), arrays["nodes"].shape[1] // arrays["gamma"].size
     log_mstar, log_mhalo = nodes[:2].astype(np.float64)
     gamma = kernels._gamma[np.repeat(arrays["gamma"], chunk)]
@@ -148,16 +174,14 @@ def kernels_without_jacobian(kernels: LensKernels, lenses: LensData) -> LensKern
     # kept near zero: weights are single precision
     shift = np.bincount(of, log_j) / np.bincount(of)
     nodes[2, real] -= (log_j - shift[of]).astype(np.float32)
-    arrays["nodes"] = nodes
-    changed = LensKernels(arrays, kernels.parameters, kernels.support, kernels.identity)
-    changed._arrays["parts"] = arrays["parts"] - np.array([[1.0], [0.0]]) * shift
-    return changed
+    parts = arrays["parts"] - np.array([[1.0], [0.0]]) * shift
+    return _changed(kernels, {"nodes": nodes, "parts": parts})
 
 
 # -- posteriors -----------------------------------------------------------------------------------
 
 
-def posterior_samples(likelihood: Any, seed: int, n: int = 1000, least_ess: float = 500.0) -> Any:
+def posterior_samples(likelihood: Any, seed: int, n: int = 1000, least_ess: float = 400.0) -> Any:
     """Return n draws (n, d) from the posterior with a uniform prior in the likelihood's box.
 
     Importance sampling, adapted: draws from t distributions of five degrees of freedom with
@@ -166,9 +190,9 @@ def posterior_samples(likelihood: Any, seed: int, n: int = 1000, least_ess: floa
     """
     random = np.random.default_rng(seed)
     low, high = np.array([likelihood.support[name] for name in likelihood.names]).T
-    draws = low + (high - low) * random.random((768, low.size))
+    draws = low + (high - low) * random.random((512, low.size))
     log_weight = likelihood.log_likelihood(draws)
-    size, spread = 512, 1.5
+    size, spread = 384, 1.5
     for _ in range(30):
         temper = _temper(log_weight, 60.0)
         weight = _weights(temper * log_weight)
@@ -176,7 +200,7 @@ def posterior_samples(likelihood: Any, seed: int, n: int = 1000, least_ess: floa
             ess = 1.0 / np.sum(weight**2)
             if ess >= least_ess:
                 return draws[random.choice(len(draws), n, p=weight)]
-            size, spread = int(min(6000, max(1536, 1.3 * least_ess * len(draws) / ess))), 1.0
+            size, spread = int(max(1280, 1.3 * least_ess * min(4.0, len(draws) / ess))), 1.0
         mean = weight @ draws
         covariance = spread * (weight * (draws - mean).T) @ (draws - mean)
         covariance += np.diag((1e-3 * (high - low)) ** 2)
@@ -229,7 +253,8 @@ def best_fit(likelihood: Any, start: Any) -> tuple[np.ndarray, np.ndarray]:
         # along directions that rise or are flat, no further than the box
         move = axes @ ((axes.T @ (slope * step)) / np.maximum(np.abs(values), 1e-3)) * step
         move /= max(1.0, np.abs(move / (high - low)).max() / 0.25)
-        trial = np.clip(centre + move * 0.5 ** np.arange(6)[:, None], low, high)
+        trial = np.clip(centre + move * 0.5 ** np.arange(8)[:, None], low, high)
+        trial = np.vstack([trial, x])
         new = trial[int(np.argmax(likelihood.log_likelihood(trial)))]
         moved = np.abs((new - x) / (high - low)).max()
         x = new

@@ -21,20 +21,20 @@ from clmassmod.provenance import provenance
 
 HERE = Path(__file__).parent
 SEED = 20261126
-N_CALIBRATION = 320
-"""Seven seconds of one core each."""
+N_CALIBRATION = 304
+"""Four seconds of one core each."""
 N_CONTROLS = 50
 """A minute of one core each."""
 CONTROL_LENSES = 1200
 CONTROL_BOX = {
     "alpha_sps": (-0.045, 0.045),
-    "mu_h": (12.5, 13.3),
-    "beta_h": (1.65, 2.45),
-    "sigma_h": (0.22, 0.52),
-    "mu_g": (0.8, 1.2),
-    "sigma_g": (0.12, 0.28),
+    "mu_h": (12.41, 13.41),
+    "beta_h": (1.54, 2.54),
+    "sigma_h": (0.2, 0.54),
+    "mu_g": (0.76, 1.24),
+    "sigma_g": (0.11, 0.29),
 }
-"""Around the default population: four to nine standard deviations of 1200 lenses."""
+"""Around the default population: five to eight standard deviations of 1200 lenses."""
 
 
 # -- calibration ----------------------------------------------------------------------------------
@@ -44,12 +44,18 @@ def calibration(folder: Path, n: int = N_CALIBRATION, progress: bool = False) ->
     """Return the calibration of the right likelihood on n surveys of 100 lenses."""
     folder.mkdir(parents=True, exist_ok=True)
 
+    sources = surveys.fewer_sources()
+
+    def simulate(truth: np.ndarray, seed: int) -> surveys.LensData:
+        return surveys.survey(truth, seed, sources=sources)
+
     def posterior(lenses: surveys.LensData, seed: int) -> np.ndarray:
-        return surveys.posterior_samples(surveys.right_likelihood(lenses, folder), seed)
+        likelihood = surveys.right_likelihood(lenses, folder, sources=sources)
+        return surveys.posterior_samples(likelihood, seed)
 
     return simulation_based_calibration(
         surveys.draw_prior,
-        surveys.survey,
+        simulate,
         posterior,
         n=n,
         seed=SEED,

@@ -21,3 +21,16 @@ def log_means(
     out: _Array,
     n_threads: int,
 ) -> None: ...
+def log_means_found(
+    rows: Rows,
+    slopes: _Array,
+    numbers: npt.NDArray[np.float32],
+    bins: npt.NDArray[np.uint16],
+    chances: npt.NDArray[np.float32],
+    steps: _Array,
+    points: _Array,
+    mismatch: _Array,
+    frame: _Array,
+    out: _Array,
+    n_threads: int,
+) -> None: ...

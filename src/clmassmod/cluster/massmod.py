@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._config_schema import NEED_POWER
 from ..config import ModelInfo
@@ -32,6 +32,10 @@ from .results import (
     write_profile,
 )
 from .sample_likelihood import SampleLikelihood
+
+if TYPE_CHECKING:
+    from ..galaxies.catalogue import GalaxyCatalogue
+    from ..galaxies.mock import MockGalaxies
 
 # sections that describe the data, which are in the key of a result by themselves
 _DATA_SECTIONS = ("data", "sources", "simulation", "noise", "binning")
@@ -112,6 +116,8 @@ class CLMassMod:
         self._kappa_map: tuple[KappaMap, ...] = ()
         self.allow_same_data = False
         """Whether mass map and convergence map of one halo may count as independent data."""
+        self._catalogs: dict[str, tuple[GalaxyCatalogue, ...]] = {}
+        self._map_profiles: dict[str, tuple[GammaTheta, ...]] = {}
         self.out_data_profiles: list[MassProfile] = []
         self.fit_info: FitInfo | None = None
 
@@ -160,14 +166,78 @@ class CLMassMod:
     def _clear(self) -> None:
         self.out_data_profiles = []
         self.fit_info = None
+        self._catalogs = {}
+        self._map_profiles = {}
 
     def objects(self) -> dict[str, tuple[Observable, ...]]:
         """Return the observables of each object by id, as they were assigned.
 
         Several observables of one object join by its id and are fitted together, as
-        independent data. An observable without an id is called by its place.
+        independent data. An observable without an id is called by its place. Where there are
+        maps alone, the observables are the shear profiles of mock galaxies behind them, those
+        of `make_catalog`.
         """
+        if (self._mass_map or self._kappa_map) and not (self._gamma_theta or self._delta_sigma):
+            if not self._map_profiles:
+                self.make_catalog()
+            return dict(self._map_profiles)
         return _by_id((self._gamma_theta, self._delta_sigma))
+
+    def make_catalog(
+        self, seed: int | None = None, *, mock: MockGalaxies | None = None
+    ) -> dict[str, tuple[GalaxyCatalogue, ...]]:
+        """Make mock galaxies behind the maps of every object; clears the results.
+
+        A fit of maps alone calls it; call it first for another seed or another mock.
+
+        Parameters
+        ----------
+        seed : int, optional
+            That of the configuration by default. The galaxies of an object are keyed by it and
+            by the id of the object.
+        mock : MockGalaxies, optional
+            How galaxies are made; by default as the sections noise, sources, binning and
+            cosmology of the configuration say, out to the outermost edge of the bins. The
+            sources may be left to convergence maps that name theirs.
+
+        Returns
+        -------
+        dict
+            Id -> catalogues, one for each map of the object.
+
+        Raises
+        ------
+        FitError
+            There are no maps.
+        ConfigError
+            There are no source redshifts to draw from.
+        ParameterError
+            A map is smaller than the field of view.
+        """
+        from .map_catalogues import (
+            catalogue_profile,
+            checked_mock,
+            map_catalogue,
+            mock_of_configuration,
+        )
+
+        maps = self.maps()
+        if not maps:
+            raise FitError("there are no maps: assign obs_mass_map or obs_kappa_map")
+        info = self.model_info
+        made = mock_of_configuration(info, maps) if mock is None else checked_mock(mock)
+        key = info["seed"] if seed is None else seed
+        catalogs = {
+            name: tuple(map_catalogue(one, name, made, key) for one in parts)
+            for name, parts in maps.items()
+        }
+        profiles = {
+            name: tuple(catalogue_profile(one, info, made) for one in parts)
+            for name, parts in catalogs.items()
+        }
+        self._clear()
+        self._catalogs, self._map_profiles = catalogs, profiles
+        return dict(catalogs)
 
     def maps(self) -> dict[str, tuple[MassMap | KappaMap, ...]]:
         """Return the maps of each object by id, named as the observables of `objects` are.
@@ -261,9 +331,9 @@ class CLMassMod:
         settings = method_parameters(method, self._settings(method, calc_params))
         tasks = list(self._tasks(method, settings, save_loc, executor is None))
         if not tasks:
-            maps = ", for maps are not fitted themselves" if self.maps() else ""
             raise FitError(
-                f"there is nothing to fit: assign obs_gamma_theta or obs_delta_sigma{maps}"
+                "there is nothing to fit: assign obs_gamma_theta, obs_delta_sigma, obs_mass_map or "
+                "obs_kappa_map"
             )
         info = FitInfo(method)
         done = {task.halo_id: result for task in tasks if (result := _resumable(task))}

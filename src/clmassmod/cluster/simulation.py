@@ -166,7 +166,7 @@ def _observe(
         cosmology=model.cosmology,
         **model.profile_parameters,
     )
-    nodes, weights = _area_nodes(edges)
+    nodes, weights = area_nodes(edges)
     shear = halo.reduced_tangential_shear(nodes, sources)
     expected = np.sum(weights * shear, axis=1)
     distance = float(angular_diameter_distance(row["redshift"], model.cosmology))
@@ -185,7 +185,7 @@ def _observe(
     )
 
 
-def _area_nodes(edges: Array) -> tuple[Array, Array]:
+def area_nodes(edges: Array) -> tuple[Array, Array]:
     """Return radii and weights, (n, N_NODES) each, of the mean over the area of every bin."""
     x, w = np.polynomial.legendre.leggauss(N_NODES)
     half = 0.5 * np.diff(edges)[:, None]

@@ -9,8 +9,11 @@ from .._lazy import lazy_names
 # public name -> the module that holds it
 _PUBLIC = {
     "LensPopulationLikelihood": ".likelihood",
-    "ErrorBudget": ".likelihood",
+    "ErrorBudget": ".error_budget",
     "LensData": ".lens_data",
+    "GalaxyData": ".galaxy_data",
+    "RingData": ".ring_data",
+    "FindingProbability": ".finding",
     "PopulationParameters": ".parameters",
     "PARAMETERS": ".parameters",
     "DEFAULT_FREE": ".parameters",
@@ -33,11 +36,15 @@ if TYPE_CHECKING:
     from .count_families import count_family
     from .cross_section import CrossSection, build_cross_section
     from .detected_counts import DetectedCounts
+    from .error_budget import ErrorBudget
     from .field_counts import FieldCounts
+    from .finding import FindingProbability
+    from .galaxy_data import GalaxyData
     from .kernels import DEFAULT_BOX, KernelAccuracy, LensKernels, build_kernels
     from .lens_data import LensData
-    from .likelihood import ErrorBudget, LensPopulationLikelihood
+    from .likelihood import LensPopulationLikelihood
     from .parameters import DEFAULT_FREE, PARAMETERS, PopulationParameters
+    from .ring_data import RingData
     from .selection import SelectionNormalisation, build_selection
 
 __getattr__, __dir__ = lazy_names(__name__, _PUBLIC)

@@ -15,7 +15,7 @@ from ..errors import ParameterError
 from ..provenance import digest
 from ..stronglens.mass_sampler import LensPopulation
 from ..stronglens.mock_generator import MockGenerator
-from ..stronglens.observation import MagnitudeLimit, MockNoise
+from ..stronglens.observation import Detection, MockNoise
 from ..stronglens.source_population import SourcePopulation
 from .galaxy_data import GalaxyData
 from .kernels import KernelAccuracy, build_kernels
@@ -46,7 +46,7 @@ class CompleteSample:
         *,
         selection: str,
         form: str,
-        detection: MagnitudeLimit,
+        detection: Detection,
         noise: MockNoise,
         cosmology: FLRW,
         accuracy: KernelAccuracy | None,

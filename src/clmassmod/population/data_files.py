@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from ..readers._units import Conversion, scaled
 from ..stronglens.catalogue import FORMAT, FORMAT_VERSION, LensCatalogue
 from ..stronglens.lens import ARCSEC
 from .lens_data import LensData
+from .ring_data import RingData
 
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
@@ -27,6 +28,8 @@ Array = npt.NDArray[np.float64]
 
 _NEEDED = ("x_a", "x_b", "log_re", "m_a", "m_b", "log_msps")
 _LENGTHS = ("x_a", "x_b")
+_RING_NEEDED = ("theta_e", "log_msps", "z_l", "z_s")
+_RING_UNITS = {"theta_e": "arcsec", "sigma_theta": "arcsec"}
 _UNITS = {"m_a": "mag", "m_b": "mag", "sigma_a": "mag", "sigma_b": "mag"}
 _UNITS |= {"time_delay": "day", "sigma_delay": "day"}
 
@@ -69,7 +72,8 @@ def load_image_pairs(
             raise ParameterError("columns", dict(columns), "left out for a catalogue of a mock")
         return LensData.from_catalogue(table)
     given: dict[str, Any] = dict(values)
-    found = _columns(table, dict(columns or {}))
+    known = [field.name for field in dataclasses.fields(LensData)]
+    found = _columns(table, dict(columns or {}), known, _NEEDED)
     for name, column in found.items():
         if name == "name":
             given[name] = column.labels()
@@ -79,6 +83,54 @@ def load_image_pairs(
         given[name] = _lengths(table, name, found[name], unit, given.get("z_l", 0.3), cosmology)
     try:
         return LensData(**given)
+    except ParameterError as error:
+        raise FormatError(table.file, error.name.split("[", maxsplit=1)[0], str(error)) from error
+
+
+def load_einstein_radii(
+    path: str | os.PathLike[str],
+    columns: Mapping[str, str] | None = None,
+    **values: Any,
+) -> RingData:
+    """Return the lenses of a table of Einstein radii.
+
+    Parameters
+    ----------
+    path : path
+        ECSV, CSV, whitespace text, FITS, HDF5.
+    columns : mapping, optional
+        Argument of `RingData` -> name of its column; the name of the argument by default.
+        ``r_e`` is a half-light radius in kpc, not its logarithm, in place of ``log_re``.
+    **values
+        Arguments of `RingData` that a table without their column takes: errors, redshifts.
+
+    Raises
+    ------
+    FormatError
+        Not readable, a column that is missing or not of its unit, a value out of its range.
+    ParameterError
+        Columns named of what `RingData` does not have.
+    """
+    tables = read_tables(path)
+    if len(tables) != 1:
+        raise FormatError(path, "content", f"holds {len(tables)} tables, one is needed")
+    table = tables[0]
+    asked, given = dict(columns or {}), dict(values)
+    size = "r_e" if "r_e" in asked else "log_re"
+    known = [field.name for field in dataclasses.fields(RingData) if field.name != "log_re"]
+    needed = [name for name in (*_RING_NEEDED, size) if name not in given]
+    for name, column in _columns(table, asked, [*known, size], needed).items():
+        if name == "name":
+            given[name] = column.labels()
+        elif name == "r_e":
+            lengths = _numbers(table, name, column, "kpc")
+            if not (lengths > 0.0).all():
+                raise FormatError(table.file, column.name, "half-light radii are > 0")
+            given["log_re"] = np.log10(lengths)
+        else:
+            given[name] = _numbers(table, name, column, _RING_UNITS.get(name))
+    try:
+        return RingData(**given)
     except ParameterError as error:
         raise FormatError(table.file, error.name.split("[", maxsplit=1)[0], str(error)) from error
 
@@ -119,9 +171,10 @@ def _is_catalogue(path: str | os.PathLike[str]) -> bool:
     return True
 
 
-def _columns(table: RawTable, asked: dict[str, str]) -> dict[str, Column]:
+def _columns(
+    table: RawTable, asked: dict[str, str], known: Sequence[str], needed: Sequence[str]
+) -> dict[str, Column]:
     """Return the columns by argument; those that were asked for and the needed ones must be."""
-    known = [field.name for field in dataclasses.fields(LensData)]
     by_name = {column.name: column for column in table.columns}
     for name in asked:
         if name not in known:
@@ -132,7 +185,7 @@ def _columns(table: RawTable, asked: dict[str, str]) -> dict[str, Column]:
         wanted = asked.get(name, name)
         if wanted in by_name:
             found[name] = by_name[wanted]
-        elif name in asked or name in _NEEDED:
+        elif name in asked or name in needed:
             hint = nearest(wanted, by_name) or f"Columns are {', '.join(by_name)}."
             raise FormatError(table.file, wanted, f"no such column. {hint}")
     return found

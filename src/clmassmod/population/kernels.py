@@ -16,7 +16,7 @@ from .._core import population as core
 from ..errors import ParameterError, nearest
 from ..provenance import digest
 from ..stronglens.mass_sampler import LensPopulation
-from ..stronglens.observation import MagnitudeLimit, MockNoise
+from ..stronglens.observation import Detection, MagnitudeLimit, MockNoise
 from ..stronglens.source_population import SourcePopulation
 from ..table.store import Content, content_hash, write_content
 from .count_families import count_family
@@ -86,7 +86,9 @@ class LensKernels:
         self.n_slopes = self._arrays["n_slopes"]
         self.n_lenses = int(self._arrays["lenses"].shape[1])
         low, high = parameters.gamma_support
-        self._gamma = np.linspace(low, high, core.MOST_SLOPES)
+        # those of Einstein radii are at slopes of their own
+        slopes = self._arrays.get("slopes")
+        self._gamma = np.linspace(low, high, core.MOST_SLOPES) if slopes is None else slopes
 
     @property
     def n_nodes(self) -> npt.NDArray[np.intp]:
@@ -165,6 +167,7 @@ class LensKernels:
             "lenses": np.ascontiguousarray(a["lenses"][:, rows]),
             "errors": self.errors[rows],
             "n_slopes": self.n_slopes[rows],
+            **{name: a[name] for name in ("slopes",) if name in a},
         }
         identity = digest(self.identity, rows)
         ratios = None if self._ratios is None else self._ratios[rows]
@@ -214,7 +217,7 @@ def build_kernels(
     counts_box: Mapping[str, tuple[float, float]] | None = None,
     selection: str = "on_data",
     form: str = "lenses",
-    detection: MagnitudeLimit | None = None,
+    detection: Detection | None = None,
     noise: MockNoise | None = None,
     cosmology: FLRW | None = None,
     accuracy: KernelAccuracy | None = None,
@@ -243,8 +246,8 @@ def build_kernels(
     form : {"lenses", "any_lens", "one_lens"}
         What a galaxy with several lensed sources counts for, as in A: its integrand has the
         factor 1, ``(1 - e^-Lambda) / Lambda`` or ``e^-Lambda``.
-    detection : MagnitudeLimit, optional
-        For ``selection="independent"``, and Lambda.
+    detection : Detection, optional
+        For ``selection="independent"``, a `MagnitudeLimit`, and for Lambda.
     noise : MockNoise, optional
         For Lambda.
     cosmology : astropy cosmology, optional
@@ -283,8 +286,12 @@ def build_kernels(
         raise ParameterError("selection", selection, f"one of {', '.join(SELECTIONS)}", hint)
     checked_threads(n_threads)
     fine = accuracy or KernelAccuracy()
-    limit = detection or MagnitudeLimit()
-    other_draw = limit if selection == "independent" else None
+    limit: Detection = detection or MagnitudeLimit()
+    other_draw = None
+    if selection == "independent":
+        if not isinstance(limit, MagnitudeLimit):
+            raise ParameterError("detection", limit, "a MagnitudeLimit, for 'independent'")
+        other_draw = limit
     factor = None
     if checked_form(form) != "lenses":
         detected = DetectedCounts(behind, limit, (noise or MockNoise()).magnitude)

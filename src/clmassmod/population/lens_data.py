@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +9,24 @@ import numpy as np
 import numpy.typing as npt
 
 from ..cosmology import angular_diameter_distance
-from ..errors import ParameterError
 from ..provenance import digest
 from ..stronglens.catalogue import LensCatalogue
 from ..stronglens.lens import ARCSEC, require
+from .data_columns import column_names, fill_columns, require_finite
+from .kernel_forms import checked_form
 
 Array = npt.NDArray[np.float64]
 
 _POSITIVE = ("sigma_a", "sigma_b", "sigma_msps", "x_a")
+
+
+def _of_form(lenses: Any, form: str) -> Any:
+    """Return the rows that a sample of a form has."""
+    if form == "lenses":
+        return lenses
+    _, first, number = np.unique(lenses["galaxy_id"], return_index=True, return_counts=True)
+    rows = first if form == "any_lens" else first[number == 1]
+    return {name: lenses[name][rows] for name in lenses}
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,37 +78,15 @@ class LensData:
     name: Any = None
 
     def __post_init__(self) -> None:
-        names = [f.name for f in dataclasses.fields(self) if f.name != "name"]
-        arrays = []
-        for name in names:
-            try:
-                arrays.append(np.asarray(getattr(self, name), dtype=np.float64))
-            except (TypeError, ValueError):
-                raise ParameterError(name, getattr(self, name), "a number or (n,)") from None
-        try:
-            filled = np.broadcast_arrays(*arrays)
-        except ValueError:
-            shapes = ", ".join(f"{n} {a.shape}" for n, a in zip(names, arrays, strict=True))
-            raise ParameterError(
-                "shapes", shapes, "numbers and arrays of one length (n,)"
-            ) from None
-        if filled[0].ndim > 1:
-            raise ParameterError("shape", filled[0].shape, "one number or (n,)")
-        for name, array in zip(names, filled, strict=True):
-            values = np.array(np.atleast_1d(array))
-            values.flags.writeable = False
-            object.__setattr__(self, name, values)
+        fill_columns(self)
+        for name, values in self.arrays().items():
             self._check(name, values)
         self._check_pairs()
-        labels = [str(i) for i in range(len(self))] if self.name is None else list(self.name)
-        if len(labels) != len(self):
-            raise ParameterError("name", len(labels), f"one name for each of {len(self)} lenses")
-        object.__setattr__(self, "name", tuple(map(str, labels)))
 
     def _check(self, name: str, values: Array) -> None:
         if name in ("time_delay", "sigma_delay"):
             return
-        require(values, np.isfinite(values), name, "finite")
+        require_finite(self, name)
         if name in _POSITIVE:
             require(values, values > 0.0, name, "> 0")
         if name == "sigma_re":
@@ -116,9 +103,16 @@ class LensData:
         require(self.sigma_delay, good, "sigma_delay", "> 0 where there is a time delay", "days")
 
     @classmethod
-    def from_catalogue(cls, catalogue: LensCatalogue) -> LensData:
-        """Return the data of the detected lenses of a mock catalogue."""
-        lenses = catalogue.lenses
+    def from_catalogue(cls, catalogue: LensCatalogue, form: str = "lenses") -> LensData:
+        """Return the data of the detected lenses of a mock catalogue.
+
+        Parameters
+        ----------
+        catalogue : LensCatalogue
+        form : {"lenses", "any_lens", "one_lens"}
+            Of galaxies with several: all, the first one (sources are in no order), or none.
+        """
+        lenses = _of_form(catalogue.lenses, checked_form(form))
         noise = catalogue.metadata["configuration"]["noise"]
         delays = {}
         if "time_delay_obs" in lenses and noise["time_delay"] is not None:
@@ -160,7 +154,7 @@ class LensData:
 
     def arrays(self) -> dict[str, Array]:
         """Return the columns by name, without the names of the lenses."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "name"}
+        return {name: getattr(self, name) for name in column_names(self)}
 
     @property
     def hash(self) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,17 +14,21 @@ from ..cosmology import cosmology_to_dict, resolve_cosmology
 from ..errors import ParameterError, nearest
 from ..provenance import digest, provenance
 from ..stronglens.mass_sampler import LensPopulation
-from ..stronglens.observation import MagnitudeLimit, MockNoise
+from ..stronglens.observation import Detection, MagnitudeLimit, MockNoise
 from ..stronglens.source_population import SourcePopulation
 from .complete_sample import CompleteSample
 from .count_families import count_family
+from .error_budget import ErrorBudget
 from .field_counts import FieldCounts
+from .finding import FindingProbability
 from .galaxy_data import GalaxyData
 from .kernel_forms import checked_form
 from .kernels import DEFAULT_BOX, KernelAccuracy
 from .lens_data import LensData
 from .pair_sample import PairSample
 from .parameters import DEFAULT_FREE, PARAMETERS, PopulationParameters, range_text
+from .ring_data import RingData
+from .ring_sample import RingSample
 from .sample import LensSample
 
 if TYPE_CHECKING:
@@ -33,47 +36,9 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
-DATA = ("image_pairs",)
+DATA = ("image_pairs", "einstein_radius")
 """Kinds of data."""
 _BATCH = 64
-
-
-@dataclass(frozen=True)
-class ErrorBudget:
-    """Numerical errors of ln L.
-
-    Attributes
-    ----------
-    largest_lens : float
-        Largest change of one lens's ln L when its rule was last refined.
-    lens : str
-        Its name.
-    all_lenses : float
-        Root of the sum of the squares.
-    selection : float
-        Standard deviation, over the given points, of the change of ``N ln A`` when all nodes
-        of A are moved by half a step: what does not change the posterior is left out. NaN
-        without points.
-    """
-
-    largest_lens: float
-    lens: str
-    all_lenses: float
-    selection: float
-
-    def lines(self) -> list[str]:
-        """Return the errors as lines of text."""
-        rows = [
-            (self.largest_lens, f"quadrature of lens {self.lens}, the largest"),
-            (self.all_lenses, "quadrature of all lenses, root of the squares"),
-            (self.selection, "N std(Delta ln A), nodes moved by half a step"),
-        ]
-        return [f"{value:.2g} nat: {text}" for value, text in rows if not math.isnan(value)]
-
-    @property
-    def worst(self) -> float:
-        """The largest of them that is known."""
-        return float(np.nanmax([self.largest_lens, self.all_lenses, self.selection]))
 
 
 class LensPopulationLikelihood:
@@ -85,8 +50,8 @@ class LensPopulationLikelihood:
 
     Parameters
     ----------
-    lenses : LensData
-        At redshifts of the population and of the sources.
+    lenses : LensData or RingData
+        Image pairs at redshifts of the population and of the sources; Einstein radii at any.
     population : LensPopulation, optional
         Values of what is not free. ``LensPopulation()`` by default.
     sources : SourcePopulation, optional
@@ -95,7 +60,7 @@ class LensPopulationLikelihood:
     box : mapping of name to (low, high), optional
         Walls of the free parameters: kernels and A are accurate inside, and ln L is -inf
         outside. Those of `DEFAULT_BOX` by default.
-    data : {"image_pairs"}
+    data : {"image_pairs", "einstein_radius"}
         What was observed of the lenses.
     selection : {"on_data", "independent"}
         Whether the data that are fitted decided on the detection, or another draw of the
@@ -104,7 +69,9 @@ class LensPopulationLikelihood:
     form : {"lenses", "any_lens", "one_lens"}
         What the sample has of a galaxy with several detected sources: all of them as lenses of
         their own; one of them, whichever; or nothing, only galaxies with a single one count.
-    detection : MagnitudeLimit, optional
+    detection : Detection, optional
+        ``MagnitudeLimit(26.5)`` by default; one with ``probability(m, sigma)``, with
+        ``selection="independent"`` a `MagnitudeLimit`.
     noise : MockNoise, optional
         Errors of the magnitudes of the whole survey, for A; those of the lenses are in the
         data.
@@ -115,6 +82,9 @@ class LensPopulationLikelihood:
         Number of galaxies searched, if the number of lenses is to constrain eta.
     field_counts : FieldCounts, optional
         Sources counted in a field, if they are to constrain free counts.
+    finding : FindingProbability, optional
+        Of lenses with ``data="einstein_radius"``, where ``find_slope`` and ``find_radius`` are
+        not free: every radius alike by default.
     cosmology : astropy cosmology, optional
     accuracy : KernelAccuracy, optional
     tables : path, optional
@@ -141,11 +111,16 @@ class LensPopulationLikelihood:
     A&A 651, A18) for lens populations. The data per lens are x_A, x_B, m_A, m_B and
     log Msps. Where redshifts have distributions, A is the mean over them; those of a lens are
     known, and their densities do not depend on eta.
+
+    With Einstein radii the data per lens are theta_E, log Re and log Msps, and A is that at the
+    redshifts of each lens: ``ln L = sum_i (ln L_i - ln A_i)``. That asks nothing of how many
+    lenses there are at which redshifts, as long as a lens was not looked for the more eagerly
+    at its redshifts the heavier it is.
     """
 
     def __init__(
         self,
-        lenses: LensData,
+        lenses: LensData | RingData,
         population: LensPopulation | None = None,
         sources: SourcePopulation | None = None,
         *,
@@ -154,11 +129,12 @@ class LensPopulationLikelihood:
         data: str = "image_pairs",
         selection: str = "on_data",
         form: str = "lenses",
-        detection: MagnitudeLimit | None = None,
+        detection: Detection | None = None,
         noise: MockNoise | None = None,
         non_lenses: GalaxyData | None = None,
         n_galaxies: float | None = None,
         field_counts: FieldCounts | None = None,
+        finding: FindingProbability | None = None,
         cosmology: FLRW | None = None,
         accuracy: KernelAccuracy | None = None,
         tables: str | os.PathLike[str] | None = None,
@@ -175,7 +151,7 @@ class LensPopulationLikelihood:
         )
         self.names = tuple(free)
         self.support = _box_of(self.names, box)
-        self.detection = detection or MagnitudeLimit()
+        self.detection: Detection = detection or MagnitudeLimit()
         self.cosmology = resolve_cosmology(cosmology)
         self.form = checked_form(form)
         self.n_galaxies = _checked_galaxies(n_galaxies, self.form, len(lenses))
@@ -183,7 +159,7 @@ class LensPopulationLikelihood:
         self._family = count_family(self.sources.counts)
         self._check_counts()
         self.n_threads = n_threads
-        self.lenses = lenses
+        self.lenses = cast(Any, lenses)
         ranges = {name: self.support[name] for name in self.parameters.free}
         common: dict[str, Any] = {
             "selection": selection,
@@ -196,16 +172,23 @@ class LensPopulationLikelihood:
             "n_threads": n_threads,
             "progress": progress,
         }
-        given = self.population, self.sources, ranges
+        given: tuple[Any, ...] = (lenses, self.population, self.sources, ranges)
         survey = {n: ends for n, ends in self.support.items() if n not in PARAMETERS}
         self.sample: LensSample
-        if non_lenses is None:
-            self.sample = PairSample(lenses, *given, counts_box=survey, **common)
+        if data == "einstein_radius":
+            _refuse_of_rings(
+                non_lenses=non_lenses, n_galaxies=n_galaxies, field_counts=field_counts
+            )
+            self.sample = RingSample(*given, find_box=survey, finding=finding, **common)
+        elif finding is not None:
+            raise ParameterError("finding", finding, "None, but with data='einstein_radius'")
+        elif non_lenses is None:
+            self.sample = PairSample(*given, counts_box=survey, **common)
         elif survey:
             allowed = "parameters of the population, with non_lenses"
             raise ParameterError("free", next(iter(survey)), allowed)
         elif n_galaxies is None:
-            self.sample = CompleteSample(lenses, non_lenses, *given, **common)
+            self.sample = CompleteSample(given[0], non_lenses, *given[1:], **common)
         else:
             allowed = "left out with non_lenses: each of them counts"
             raise ParameterError("n_galaxies", n_galaxies, allowed)
@@ -384,6 +367,13 @@ class LensPopulationLikelihood:
     def __repr__(self) -> str:
         free = ", ".join(self.names)
         return f"<LensPopulationLikelihood: {len(self.sample.names)} lenses, free {free}>"
+
+
+def _refuse_of_rings(**given: Any) -> None:
+    """Refuse what Einstein radii do not come with: A is that at the redshifts of each lens."""
+    for name, value in given.items():
+        if value is not None:
+            raise ParameterError(name, value, "None with data='einstein_radius'")
 
 
 def _box_of(

@@ -11,12 +11,12 @@ import numpy.typing as npt
 
 from .galaxy_data import GalaxyData
 from .parameters import PARAMETERS, PopulationParameters
-from .selection_grid import GREATEST_MASS, STEP, slope_nodes
+from .selection_grid import GREATEST_MASS, STEP, least_slopes, slope_nodes
 
 Array = npt.NDArray[np.float64]
 Ranges = Mapping[str, tuple[float, float]]
 
-# dex between nodes of the observables, where ln p of a galaxy without a lens is interpolated
+# dex between nodes of the observables; functions of them are interpolated
 _APART = 0.08
 _POINTS = 6
 # standard deviations that are summed over, of stellar mass, halo mass and mismatch
@@ -26,6 +26,9 @@ _MISMATCH_REACH = 5.0
 # of the number of lenses with halo mass, ln per dex; above 10^16 Msun every galaxy has some
 _RISE = 5.0
 _SATURATED = 16.0
+# of the number of lenses itself, which is not as wide as a population may be
+_LEAST_SLOPES = 24
+_WIDEST_STEP = 0.4
 
 
 # -- of the observables ----------------------------------------------------------------------------
@@ -33,7 +36,7 @@ _SATURATED = 16.0
 
 @dataclass(frozen=True)
 class ObservableNodes:
-    """Where ln p is evaluated, for a sum over all galaxies by interpolation.
+    """Where a function of the observables is evaluated, for its sum over all galaxies.
 
     Attributes
     ----------
@@ -44,7 +47,7 @@ class ObservableNodes:
     log_msps, sigma_msps : (n,) ndarray
         Of each node.
     weight : (n,) ndarray
-        ``sum_j ln p(galaxy j) = sum_n weight_n ln p_n``.
+        ``sum_j f(galaxy j) = sum_n weight_n f_n``.
     """
 
     z_l: Array
@@ -77,7 +80,8 @@ class ObservableNodes:
         at = np.nonzero(total)
         sizes, size = np.unique(at[2], return_inverse=True)
         columns = log_msps[at[3]], sigma[at[1]], total[at]
-        return cls(z_l, log_re[sizes], at[0], size.reshape(-1), *columns)
+        redshift = np.ascontiguousarray(at[0])
+        return cls(z_l, log_re[sizes], redshift, size.reshape(-1), *columns)
 
 
 def _lattice_weights(values: Array) -> tuple[Array, npt.NDArray[np.intp], Array]:
@@ -153,7 +157,8 @@ class GalaxyNodes:
         bottom, top = _halo_ranges(log_mstar, nodes.log_re, low, high, p, frame)
         first_mhalo = steps[1] * np.floor(bottom / steps[1])
         n_masses = int(np.nanmax(np.ceil((top - first_mhalo) / steps[1]))) + 1
-        return cls(log_mstar, first_mhalo, n_masses, steps, slope_nodes(support, frame))
+        slopes = slope_nodes(max(least_slopes(support, frame) + 6, _LEAST_SLOPES), frame)
+        return cls(log_mstar, first_mhalo, n_masses, steps, slopes)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -167,7 +172,7 @@ class GalaxyNodes:
 
 
 def _steps(support: Ranges, sigma_msps: float) -> Array:
-    """Return steps of log M* and log Mh: 1.1 of the least widths."""
+    """Return steps of log M* and log Mh: 1.1 of the least widths, at most 0.4 dex of log Mh."""
     stretch = 1.0 + support["beta_sps"][0]
     shape = 10.0 ** support["shape_star"][1]
     size_slope = max(abs(v) for v in support["beta_r"])
@@ -176,7 +181,8 @@ def _steps(support: Ranges, sigma_msps: float) -> Array:
         + (1.0 + shape**2) / support["sigma_star"][0] ** 2
         + (size_slope / support["sigma_r"][0]) ** 2
     )
-    return STEP * np.array([stretch / math.sqrt(inverse), support["sigma_h"][0]])
+    step = STEP * stretch / math.sqrt(inverse)
+    return np.array([step, min(STEP * support["sigma_h"][0], _WIDEST_STEP)])
 
 
 def _stellar_ranges(

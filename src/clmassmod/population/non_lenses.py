@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from .._checks import checked_threads
 from ..errors import FormatError, ParameterError
 from ..provenance import digest
 from ..stronglens.mass_sampler import LensPopulation
-from ..stronglens.observation import MagnitudeLimit, MockNoise
+from ..stronglens.observation import Detection, MockNoise
 from ..stronglens.source_population import SourcePopulation
 from ..table.files import ABOUT
 from ..table.store import Content, content_hash, read_content, write_content
@@ -39,6 +39,8 @@ Array = npt.NDArray[np.float64]
 _NUMBERS = 1
 _MISMATCH_NODES = 16
 _CELLS = 65_536
+_BATCH = 64
+_OF_OBSERVABLES = ("mu_star", "sigma_star", "shape_star", "mu_r", "beta_r", "sigma_r")
 _HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
 
 
@@ -56,22 +58,24 @@ class NonLensTerm:
     A galaxy with the observables g = (log Re, log Msps_obs) has
     ``p(g, none | eta) = int p(psi | eta) p(g | psi) e^-Lambda dpsi = p(g | eta) (1 - F)``, with F
     the mean of ``1 - e^-Lambda`` over galaxies with these observables. p(g | eta) is a closed
-    form; F, small, is a product rule in log M*, log Mh and the inner slope; ln(1 - F) is
-    ``log1p``. Both are evaluated at nodes of g and interpolated to the galaxies: as the weights
-    do not depend on eta, the sum over any number of galaxies is one over the nodes.
+    form. F, small, is a product rule in log M*, log Mh and the inner slope; ``log1p(-F)`` is
+    evaluated at nodes of g and interpolated to the galaxies: as the weights do not depend on
+    eta, the sum over any number of galaxies is one over the nodes.
     """
 
     def __init__(
         self,
+        data: GalaxyData,
         nodes: ObservableNodes,
         galaxies: GalaxyNodes,
         values: Array,
         frame: Array,
-        n_galaxies: int,
         identity: str,
     ) -> None:
-        self.nodes, self.galaxies, self.values = nodes, galaxies, values
-        self.frame, self.n_galaxies, self.identity = frame, n_galaxies, identity
+        self.data, self.nodes, self.galaxies, self.values = data, nodes, galaxies, values
+        self.frame, self.n_galaxies, self.identity = frame, len(data), identity
+        # the same at all points where only haloes and mismatch vary
+        self._log_observed = lru_cache(maxsize=_BATCH)(self._sum_observed)
 
     def log_likelihood(self, vectors: Any) -> Array:
         """Return the sum over galaxies of ln p(g, none) (n,) at points (n, 15).
@@ -84,13 +88,21 @@ class NonLensTerm:
 
     def _log_likelihood(self, point: Array) -> float:
         p = dict(zip(PARAMETERS, point.tolist(), strict=True))
-        log_p = log_observables(self.nodes, p, self.frame)
-        lensed = self._lensed(p, log_p)
-        return float(np.sum(self.nodes.weight * (log_p + np.log1p(-lensed))))
+        observed = self._log_observed(*(p[name] for name in _OF_OBSERVABLES))
+        return observed + float(np.sum(self.nodes.weight * np.log1p(-self.lensed(p))))
 
-    def _lensed(self, p: Mapping[str, float], log_p: Array) -> Array:
-        """Return F of every node: the mean of 1 - e^-Lambda given the observables."""
+    def _sum_observed(self, *numbers: float) -> float:
+        """Return the sum over galaxies of ln p(g)."""
+        p = dict(zip(_OF_OBSERVABLES, numbers, strict=True))
+        data = self.data
+        columns = data.log_re, data.log_msps, data.sigma_msps
+        return float(np.sum(log_observables(*columns, p, self.frame[0])))
+
+    def lensed(self, p: Mapping[str, float]) -> Array:
+        """Return F of every node, the mean of 1 - e^-Lambda, for parameters by name."""
         nodes, grid, (pivot_r, pivot_h, pivot_sps) = self.nodes, self.galaxies, self.frame[:3]
+        columns = nodes.log_re[nodes.size], nodes.log_msps, nodes.sigma_msps
+        log_p = log_observables(*columns, p, pivot_r)
         slopes = grid.slopes[1] * np.exp(-0.5 * ((grid.slopes[0] - p["mu_g"]) / p["sigma_g"]) ** 2)
         # not a matrix product: its bits would depend on threads
         of_halo = np.einsum("zkmhg,g->zkmh", self.values, slopes / slopes.sum())
@@ -125,15 +137,11 @@ class NonLensTerm:
 
     def _content(self) -> Content:
         arrays = {f"nodes_{k}": v for k, v in vars(self.nodes).items()}
-        arrays |= {f"galaxies_{k}": np.asarray(v) for k, v in vars(self.galaxies).items()}
+        arrays |= {f"galaxies_{k}": v for k, v in vars(self.galaxies).items() if k != "n_masses"}
+        arrays |= {f"data_{k}": v for k, v in self.data.arrays().items()}
         arrays |= {"values": self.values, "frame": self.frame}
         about = f"galaxies without a lens  {self.n_galaxies}, {self.values.size} nodes"
-        attributes = {
-            "non_lenses": self.identity,
-            "n_galaxies": self.n_galaxies,
-            ABOUT: about,
-        }
-        return Content(arrays, attributes)
+        return Content(arrays, {"non_lenses": self.identity, ABOUT: about})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], identity: str) -> NonLensTerm:
@@ -150,40 +158,38 @@ class NonLensTerm:
             problem = "not of these galaxies without a lens, population, survey and box"
             raise FormatError(path, "non_lenses", problem)
         arrays = dict(content.arrays)
-        parts: dict[str, dict[str, Any]] = {"nodes": {}, "galaxies": {}}
+        parts: dict[str, dict[str, Any]] = {"data": {}, "nodes": {}, "galaxies": {}}
         for name, array in arrays.items():
             kind, _, field = name.partition("_")
             if kind in parts:
                 parts[kind][field] = array
-        parts["galaxies"]["n_masses"] = int(parts["galaxies"]["n_masses"])
-        nodes, galaxies = ObservableNodes(**parts["nodes"]), GalaxyNodes(**parts["galaxies"])
-        n = int(content.attributes["n_galaxies"])
-        return cls(nodes, galaxies, arrays["values"], arrays["frame"], n, identity)
+        nodes = ObservableNodes(**parts["nodes"])
+        galaxies = GalaxyNodes(n_masses=arrays["values"].shape[3], **parts["galaxies"])
+        data = GalaxyData(**parts["data"])
+        return cls(data, nodes, galaxies, arrays["values"], arrays["frame"], identity)
 
     def __repr__(self) -> str:
         return f"<NonLensTerm: {self.n_galaxies} galaxies, {self.nodes.weight.size} nodes>"
 
 
-def log_observables(nodes: ObservableNodes, p: Mapping[str, float], frame: Array) -> Array:
-    """Return ln p(log Re, log Msps_obs) at the nodes, in closed form.
+def log_observables(
+    log_re: Array, log_msps: Array, sigma: Array, p: Mapping[str, float], pivot: float
+) -> Array:
+    """Return ln p(log Re, log Msps_obs) of galaxies (n,), in closed form.
 
     Normal densities in log Msps multiply to one of mean m and variance v; the mean of
     ``Phi(s z)`` over it is ``Phi(s z(m) / sqrt(1 + s^2 v / sigma_star^2))``.
     """
-    star, sigma = p["sigma_star"] ** -2, nodes.sigma_msps
-    size = (p["beta_r"] / p["sigma_r"]) ** 2
-    log_re = nodes.log_re[nodes.size]
     # of log Msps alone, then of log Re given it
-    mass_variance = p["sigma_star"] ** 2 + sigma**2
-    result = _log_normal(nodes.log_msps - p["mu_star"], np.sqrt(mass_variance))
-    inverse = star + sigma**-2
-    mean = (p["mu_star"] * star + nodes.log_msps * sigma**-2) / inverse
-    excess = log_re - p["mu_r"] - p["beta_r"] * (mean - frame[0])
+    result = _log_normal(log_msps - p["mu_star"], np.hypot(p["sigma_star"], sigma))
+    inverse = p["sigma_star"] ** -2 + sigma**-2
+    mean = (p["mu_star"] / p["sigma_star"] ** 2 + log_msps / sigma**2) / inverse
+    excess = log_re - p["mu_r"] - p["beta_r"] * (mean - pivot)
     result += _log_normal(excess, np.sqrt(p["sigma_r"] ** 2 + p["beta_r"] ** 2 / inverse))
-    both = inverse + size
-    mean += p["beta_r"] * excess / p["sigma_r"] ** 2 / both
+    inverse += (p["beta_r"] / p["sigma_r"]) ** 2
+    mean += p["beta_r"] * excess / p["sigma_r"] ** 2 / inverse
     shape = 10.0 ** p["shape_star"] / p["sigma_star"]
-    skew = shape * (mean - p["mu_star"]) / np.sqrt(1.0 + shape**2 / both)
+    skew = shape * (mean - p["mu_star"]) / np.sqrt(1.0 + shape**2 / inverse)
     return np.asarray(result + math.log(2.0) + log_ndtr(skew))
 
 
@@ -206,7 +212,7 @@ def build_non_lenses(
     population: LensPopulation,
     sources: SourcePopulation,
     noise: MockNoise,
-    detection: MagnitudeLimit,
+    detection: Detection,
     box: Mapping[str, tuple[float, float]],
     *,
     cosmology: FLRW | None = None,
@@ -252,7 +258,7 @@ def build_non_lenses(
                 for plane in planes
             ]
         )
-        return NonLensTerm(nodes, grid, values, frame, len(galaxies), identity)
+        return NonLensTerm(galaxies, nodes, grid, values, frame, identity)
 
     if tables is None:
         return build(None)

@@ -24,9 +24,4 @@ def mock_pairs(
 ) -> dict[str, Array]:
     """Return the observables of the lenses of a mock that count, for a form of the selection."""
     catalogue = generator.generate(n_galaxies, seed, n_threads=n_threads)
-    found = LensData.from_catalogue(catalogue)
-    if form != "lenses":
-        # sources of a galaxy come in no order: the first one is whichever
-        _, first, number = np.unique(found.name, return_index=True, return_counts=True)
-        found = found[np.sort(first if form == "any_lens" else first[number == 1])]
-    return observables(found)
+    return observables(LensData.from_catalogue(catalogue, form))

@@ -16,7 +16,7 @@ from ..errors import ParameterError, nearest
 from ..provenance import digest
 from ..stronglens.mass_sampler import LensPopulation
 from ..stronglens.mock_generator import MockGenerator
-from ..stronglens.observation import MagnitudeLimit, MockNoise
+from ..stronglens.observation import Detection, MockNoise
 from ..stronglens.relations import Constant
 from ..stronglens.source_population import SourcePopulation
 from .count_families import count_family
@@ -45,7 +45,7 @@ class PairSample:
         counts_box: Mapping[str, tuple[float, float]],
         selection: str,
         form: str,
-        detection: MagnitudeLimit,
+        detection: Detection,
         noise: MockNoise,
         cosmology: FLRW,
         accuracy: KernelAccuracy | None,

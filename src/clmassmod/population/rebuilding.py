@@ -12,14 +12,16 @@ from ..stronglens.mass_sampler import LensPopulation
 from ..stronglens.observation import MagnitudeLimit, MockNoise, detection_from_dict
 from ..stronglens.source_population import SourcePopulation
 from .field_counts import FieldCounts
+from .finding import FindingProbability
 from .galaxy_data import GalaxyData
 from .lens_data import LensData
 from .likelihood import LensPopulationLikelihood
+from .ring_data import RingData
 
 
 def likelihood_from_dict(
     content: Mapping[str, Any],
-    lenses: LensData,
+    lenses: LensData | RingData,
     non_lenses: GalaxyData | None = None,
     *,
     tables: str | os.PathLike[str] | None = None,
@@ -31,7 +33,7 @@ def likelihood_from_dict(
     Parameters
     ----------
     content : mapping
-    lenses : LensData
+    lenses : LensData or RingData
         The data, which `content` knows by their hash only.
     non_lenses : GalaxyData, optional
         Those of a complete sample.
@@ -61,6 +63,7 @@ def likelihood_from_dict(
         )
     detection = detection_from_dict(content["detection"])
     assert isinstance(detection, MagnitudeLimit)  # the only one that plain values describe
+    finding = content.get("finding")
     field = content.get("field_counts")
     return LensPopulationLikelihood(
         lenses,
@@ -68,12 +71,14 @@ def likelihood_from_dict(
         SourcePopulation.from_dict(content["sources"]),
         free=content["free"],
         box={name: (low, high) for name, (low, high) in content["box"].items()},
+        data=content["data"],
         selection=content["selection"],
         form=content["form"],
         detection=detection,
         noise=MockNoise.from_dict(content["noise"]),
         non_lenses=non_lenses,
         n_galaxies=content["n_galaxies"],
+        finding=None if finding is None else FindingProbability.from_dict(finding),
         field_counts=None if field is None else FieldCounts.from_dict(field),
         cosmology=cosmology_from_dict(content["cosmology"]),
         tables=tables,

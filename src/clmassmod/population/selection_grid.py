@@ -87,6 +87,7 @@ class SelectionGrid:
         number: Number,
         training: Array,
         shift: float,
+        widest: float = math.inf,
     ) -> SelectionGrid:
         """Return the grid for a box of parameters.
 
@@ -101,6 +102,9 @@ class SelectionGrid:
             Points for which they are to matter.
         shift : float
             Steps by which all nodes are moved.
+        widest : float, dex
+            Step of log M* at most: where what is averaged changes within less than the
+            scatter of masses.
         """
         fixed = dict(zip(PARAMETERS, parameters.fixed.tolist(), strict=True))
         support = {name: box.get(name, (value, value)) for name, value in fixed.items()}
@@ -108,8 +112,9 @@ class SelectionGrid:
             if not support[name][0] > 0.0:
                 raise ParameterError(f"population: {name}", support[name][0], "> 0: a scatter")
         steps = _steps(support)
+        steps[0] = min(steps[0], widest)
         frame = np.array([*parameters.pivots, *parameters.gamma_support])
-        slopes = slope_nodes(support, frame, shift)
+        slopes = _slopes(support, frame, shift)
         log_mstar = _lattice(*_mass_range(support, frame), steps[0], shift)
         log_re = _sizes(*_size_ranges(support, frame, log_mstar), steps[1], shift)
         log_mhalo, windows = _mass_windows(
@@ -125,6 +130,13 @@ class SelectionGrid:
             allowed = f"a box whose halo masses need at most {core.MOST_MASSES} nodes"
             raise ParameterError("box: nodes of log Mh", int(windows.max()), allowed)
         return cls(columns, windows.astype(np.uintp, order="C"), steps, slopes, frame, support)
+
+    def cells(self, first: int, last: int) -> Array:
+        """Return log M*, log Re and log Mh (3, n) of cells, each with nodes of all slopes."""
+        n_slopes = self.slopes.shape[1]
+        return np.ascontiguousarray(
+            self.points(first * n_slopes, last * n_slopes)[::n_slopes, :3].T
+        )
 
     def points(self, first: int, last: int) -> Array:
         """Return psi (n, 4) of nodes `first` to ``last - 1``."""
@@ -190,21 +202,28 @@ def _steps(support: Ranges) -> Array:
     return STEP * np.array([sharp, support["sigma_r"][0], support["sigma_h"][0]])
 
 
-def slope_nodes(support: Ranges, frame: Array, shift: float = 0.0) -> Array:
-    """Return Gauss-Legendre nodes and weights, a multiple of the core's lanes.
-
-    A shifted grid has as many more of them.
-    """
+def least_slopes(support: Ranges, frame: Array) -> int:
+    """Return how many Gauss nodes the narrowest distribution of inner slopes needs."""
+    # they lie furthest apart in the middle, pi/2 times the mean
     low, high = frame[3:]
-    lanes = core.SLOPE_LANES
-    # the nodes lie furthest apart in the middle, pi/2 times the mean
-    needed = 0.5 * math.pi * (high - low) / (STEP * support["sigma_g"][0])
-    n = lanes * (math.ceil(needed / lanes) + (shift != 0.0))
-    if n > core.MOST_SLOPES:
-        least = 0.5 * math.pi * (high - low) / (STEP * core.MOST_SLOPES)
-        raise ParameterError("box['sigma_g']", support["sigma_g"][0], f">= {least:.3g}")
+    return math.ceil(float(0.5 * math.pi * (high - low) / (STEP * support["sigma_g"][0])))
+
+
+def slope_nodes(n: int, frame: Array) -> Array:
+    """Return Gauss-Legendre nodes and weights (2, n) over the support of the inner slope."""
+    low, high = frame[3:]
     x, weight = np.polynomial.legendre.leggauss(n)
     return np.array([low + 0.5 * (high - low) * (1.0 + x), 0.5 * (high - low) * weight])
+
+
+def _slopes(support: Ranges, frame: Array, shift: float) -> Array:
+    """Return nodes and weights, a multiple of the core's lanes; a shifted grid has more of them."""
+    lanes = core.SLOPE_LANES
+    n = lanes * (math.ceil(least_slopes(support, frame) / lanes) + (shift != 0.0))
+    if n > core.MOST_SLOPES:
+        least = 0.5 * math.pi * (frame[4] - frame[3]) / (STEP * core.MOST_SLOPES)
+        raise ParameterError("box['sigma_g']", support["sigma_g"][0], f">= {least:.3g}")
+    return slope_nodes(n, frame)
 
 
 def _lattice(low: float, high: float, step: float, shift: float) -> Array:

@@ -68,7 +68,7 @@ inline double slope_weight(const KernelSettings& s, int level, std::size_t row) 
 inline KernelNodes<double> nodes_of(const RidgeColumns& c, std::size_t i) noexcept {
     const std::vector<double>& weight =
         c.varied.empty() ? c.log_weight : c.varied[i % c.varied.size()];
-    return {c.size(), c.log_mstar.data(), c.log_mhalo.data(), weight.data(), nullptr};
+    return {c.size(), c.log_mstar.data(), c.log_mhalo.data(), weight.data(), nullptr, nullptr, {}};
 }
 
 // Over the nodes of one slope: the largest exponent at each training point.

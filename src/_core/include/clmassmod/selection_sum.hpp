@@ -1,4 +1,5 @@
 // Mean over a population of a function of its lenses: A(eta) = int p(psi | eta) f(psi) dpsi.
+// f may be a number times a chance of being found: of a bin, and another one for every eta.
 //
 // f is known on a grid: equal steps in log M* (rows), in log Re (strips of a row) and in log Mh,
 // each strip with halo masses of its own, and Gauss nodes in the inner slope. Equal steps converge
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 
 #include "clmassmod/population_density.hpp"
 #include "clmassmod/targets.hpp"
@@ -39,10 +41,12 @@ struct SelectionRow {
 struct SelectionGrid {
     std::size_t n_rows = 0;
     const SelectionRow* rows = nullptr;
-    std::size_t n_slopes = 0;         // a multiple of kSlopeLanes
-    const double* slopes = nullptr;   // (n_slopes,)
-    const double* weights = nullptr;  // (n_slopes,) of the rule in the slope
-    const double* values = nullptr;   // (cells, n_slopes)
+    std::size_t n_slopes = 0;             // a multiple of kSlopeLanes
+    const double* slopes = nullptr;       // (n_slopes,)
+    const double* weights = nullptr;      // (n_slopes,) of the rule in the slope
+    const double* values = nullptr;       // (cells, n_slopes), or null with `numbers`
+    const float* numbers = nullptr;       // (cells, n_slopes)
+    const std::uint16_t* bins = nullptr;  // (cells, n_slopes)
     double step_re = 0.0, step_mhalo = 0.0;
     double volume = 0.0;  // product of all three steps
 };
@@ -55,6 +59,26 @@ struct SelectionPoints {
     const double* t = nullptr;
     const double* log_t = nullptr;
     PopulationFrame frame;
+    std::size_t n_bins = 0;
+    const float* chances = nullptr;  // (n, n_bins), for grids with `numbers`
+};
+
+// f at the nodes from some cell on.
+struct PlainValues {
+    const double* values;
+    CLMASSMOD_INLINE double operator()(std::size_t k) const noexcept { return values[k]; }
+    CLMASSMOD_INLINE PlainValues from(std::size_t k) const noexcept { return {values + k}; }
+};
+struct FoundValues {
+    const float* numbers;
+    const std::uint16_t* bins;
+    const float* chances;
+    CLMASSMOD_INLINE double operator()(std::size_t k) const noexcept {
+        return static_cast<double>(numbers[k] * chances[bins[k]]);
+    }
+    CLMASSMOD_INLINE FoundValues from(std::size_t k) const noexcept {
+        return {numbers + k, bins + k, chances};
+    }
 };
 
 // Standard deviations of halo mass that are summed over, the upper one more with wide scatter: f
@@ -106,26 +130,28 @@ CLMASSMOD_INLINE void fill_masses(const SelectionGrid& grid, const SelectionRow&
     }
 }
 
-// sum[g] += factor sum_j density[j] values[j][g], over the masses of a strip that matter.
-CLMASSMOD_INLINE void add_masses(const MassWeights& w, const SelectionStrip& strip,
-                                 const double* values, std::size_t n_slopes, double factor,
-                                 double* sum) noexcept {
+// sum[g] += factor sum_j density[j] f(j, g), over the masses of a strip that matter.
+template <class Values>
+CLMASSMOD_INLINE void add_masses(const MassWeights& w, const SelectionStrip& strip, Values values,
+                                 std::size_t n_slopes, double factor, double* sum) noexcept {
     const std::size_t begin = std::max(w.begin, strip.begin), end = std::min(w.end, strip.end);
     if (begin >= end) return;
-    const double* first = values + (strip.start + begin - strip.begin) * n_slopes;
+    const std::size_t first = (strip.start + begin - strip.begin) * n_slopes;
     for (std::size_t group = 0; group < n_slopes; group += kSlopeLanes) {
         double lanes[kSlopeLanes] = {};
-        const double* f = first + group;
-        for (std::size_t j = begin; j < end; ++j, f += n_slopes)
+        for (std::size_t j = begin; j < end; ++j) {
+            const Values f = values.from(first + (j - begin) * n_slopes + group);
             for (std::size_t g = 0; g < kSlopeLanes; ++g)
-                lanes[g] = mul_add(w.density[j], f[g], lanes[g]);
+                lanes[g] = mul_add(w.density[j], f(g), lanes[g]);
+        }
         for (std::size_t g = 0; g < kSlopeLanes; ++g)
             sum[group + g] = mul_add(factor, lanes[g], sum[group + g]);
     }
 }
 
 // Adds a row of the grid: sum[g] += int p(log M*, log Re, log Mh) f.
-CLMASSMOD_INLINE void add_row(const SelectionGrid& grid, const SelectionRow& row,
+template <class Values>
+CLMASSMOD_INLINE void add_row(const SelectionGrid& grid, const SelectionRow& row, Values values,
                               const PopulationPoint& p, const MassSlice& slice,
                               double* sum) noexcept {
     MassWeights masses;
@@ -138,8 +164,8 @@ CLMASSMOD_INLINE void add_row(const SelectionGrid& grid, const SelectionRow& row
         if (exponent < -kSmallest) continue;
         if (p.xi_h != 0.0)
             fill_masses(grid, row, slice.mean_mhalo + p.xi_h * excess, p.sigma_h, masses);
-        add_masses(masses, row.strips[r], grid.values, grid.n_slopes,
-                   exp_flushed(exponent) / p.sigma_r, sum);
+        add_masses(masses, row.strips[r], values, grid.n_slopes, exp_flushed(exponent) / p.sigma_r,
+                   sum);
     }
 }
 
@@ -159,7 +185,13 @@ inline void selection_block(const SelectionGrid& grid, const SelectionPoints& gi
                 const MassSlice slice =
                     mass_slice(p, given.frame, grid.rows[row].log_mstar,
                                scattered ? given.t[k] : 0.0, scattered ? given.log_t[k] : 0.0);
-                add_row(grid, grid.rows[row], p, slice, sums[i]);
+                if (grid.values != nullptr)
+                    add_row(grid, grid.rows[row], PlainValues{grid.values}, p, slice, sums[i]);
+                else
+                    add_row(grid, grid.rows[row],
+                            FoundValues{grid.numbers, grid.bins,
+                                        given.chances + (begin + i) * given.n_bins},
+                            p, slice, sums[i]);
             }
         }
     for (std::size_t i = 0; i < end - begin; ++i) {

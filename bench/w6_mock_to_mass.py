@@ -1,0 +1,121 @@
+"""W6: haloes to mock galaxies, to shear profiles, to the pdf of each mass, to bias and scatter.
+
+Each halo: an NFW profile, Poisson galaxies within 10 arcmin with shape noise, the profile in 8
+bins, and ln L on a grid of masses. Bias and scatter: the posterior on a grid, of the integral of
+each L over a lognormal of masses about (1 + b) M_true. No peer does this chain.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from .harness import Options, Row, Timing
+from .oracles import Array
+
+TITLE = "W6: haloes -> mock galaxies -> profiles -> pdf of masses -> bias and scatter"
+DENSITY, RADIUS = 9.7, 10.0
+CONCENTRATION = 4.0
+N_MASSES, N_GRID = 200, 41
+BATCH = 200
+PROCESSES = 2
+STEPS = ("mock galaxies", "profiles", "pdf of masses", "bias and scatter")
+
+
+def truth(n: int) -> tuple[Array, Array]:
+    """Return true masses [Msun] and redshifts."""
+    rng = np.random.default_rng(161803)
+    return np.exp(rng.uniform(np.log(3e14), np.log(2e15), n)), rng.uniform(0.25, 0.6, n)
+
+
+def masses() -> Array:
+    """Return the grid of masses [Msun], negative ones included."""
+    return np.linspace(-1e15, 5e15, N_MASSES)
+
+
+def batch(rows: range) -> tuple[Array, list[float]]:
+    """Return ln L, (rows, N_MASSES), of haloes by number, and the seconds of each step."""
+    import clmassmod as clm
+    from clmassmod.galaxies import FieldOfView, MockGalaxies, RadialBins, build_profile
+    from clmassmod.maps.field import ProfileField
+
+    true, redshift = truth(int(rows[-1]) + 1)
+    mock = MockGalaxies(DENSITY, 1.2, FieldOfView.circle(RADIUS))
+    bins = RadialBins(0.25, 2.0, 8)
+    catalogues, profiles = [], []
+    start = time.perf_counter()
+    for k in rows:
+        lens = ProfileField(clm.NFW(true[k], CONCENTRATION, redshift=redshift[k]))
+        catalogues.append(mock.generate(lens, seed=1, halo_id=int(k)))
+    made = time.perf_counter()
+    for k, catalogue in zip(rows, catalogues, strict=True):
+        profiles.append(build_profile(catalogue, redshift[k], bins=bins).to_gamma_theta())
+    built = time.perf_counter()
+    massmod = clm.CLMassMod({"concentration": CONCENTRATION})
+    massmod.obs_gamma_theta = profiles
+    values = massmod.sample_likelihood().log_likelihood(masses()[:, None])
+    return values, [made - start, built - made, time.perf_counter() - built]
+
+
+def posterior(log_likelihood: Array, true: Array) -> dict[str, float]:
+    """Return mean and sd of ln(1 + b) and of the scatter, flat priors on the grid."""
+    bias = np.linspace(-0.1, 0.1, N_GRID)
+    scatter = np.linspace(0.005, 0.2, N_GRID)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(9)
+    grid = masses()
+    step = grid[1] - grid[0]
+    total = np.zeros((N_GRID, N_GRID))
+    largest = log_likelihood.max(axis=1, keepdims=True)
+    density = np.exp(log_likelihood - largest)
+    for i, b in enumerate(bias):
+        for j, s in enumerate(scatter):
+            mass = true[:, None] * np.exp(b + s * nodes)
+            place = np.clip((mass - grid[0]) / step, 0.0, N_MASSES - 1.001)
+            cell = place.astype(np.int64)
+            low = np.take_along_axis(density, cell, axis=1)
+            high = np.take_along_axis(density, cell + 1, axis=1)
+            mean = (low + (high - low) * (place - cell)) @ weights
+            total[i, j] = np.sum(np.log(np.maximum(mean, 1e-300)))
+    weight = np.exp(total - total.max())
+    weight /= weight.sum()
+    found = {}
+    for name, values, axis in (("bias", bias, 1), ("scatter", scatter, 0)):
+        marginal = weight.sum(axis=axis)
+        found[name] = float(marginal @ values)
+        found[f"{name} sd"] = float(np.sqrt(marginal @ (values - found[name]) ** 2))
+    return found
+
+
+def run(options: Options) -> list[Row]:
+    """Measure the chain once, step by step."""
+    from clmassmod.parallel import map_tasks
+
+    size = 400 if options.quick else 10_000
+    tasks = [range(a, min(a + BATCH, size)) for a in range(0, size, BATCH)]
+    start = time.perf_counter()
+    parts = list(map_tasks(batch, tasks, PROCESSES))
+    log_likelihood = np.vstack([part[0] for part in parts])
+    chain = time.perf_counter() - start
+    found = posterior(log_likelihood, truth(size)[0])
+    whole_time = time.perf_counter() - start
+    seconds = dict(
+        zip(STEPS, np.sum([part[1] for part in parts], axis=0) / PROCESSES, strict=False)
+    )
+    seconds[STEPS[-1]] = whole_time - chain
+    rows = [Row(f"{step}, {size} haloes", "s", _once(taken)) for step, taken in seconds.items()]
+    # the model is taken at the mean radius of a bin: 2 % of the mass beside the noise
+    off = abs(found["bias"])
+    whole = Row(f"all, {size} haloes", "s", _once(whole_time))
+    whole.error, whole.tolerance = off, 0.02 + 4.0 * found["bias sd"]
+    whole.target = 60.0 * size / 10_000
+    whole.note = (
+        f"ln(1 + b) = {found['bias']:.4f} +- {found['bias sd']:.4f} (truth 0), "
+        f"scatter {found['scatter']:.3f} +- {found['scatter sd']:.3f} (truth 0); "
+        f"{PROCESSES} processes; error: of the bias"
+    )
+    return [whole, *rows]
+
+
+def _once(seconds: float) -> Timing:
+    return Timing(seconds, seconds, seconds, 1)
