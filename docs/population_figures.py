@@ -2,7 +2,7 @@
 
 Usage: python docs/population_figures.py [FOLDER]     (FOLDER: this one by default)
 
-Three minutes of one core. The numbers of the calibration, of its controls and of single lenses are
+Five minutes of one core. The numbers of the calibration, of its controls and of single lenses are
 those that the scripts in tests/validation left in JSON files there.
 """
 
@@ -74,7 +74,7 @@ def controls():
             mean, in_errors = calibration.shift(pulls, kind)
             print(f"{kind}: shift {np.round(mean, 2)}, in errors {np.round(in_errors, 1)}")
     axes.axhline(0.0, color=GREY, lw=0.8)
-    axes.set_xticks(range(len(pulls)), list(pulls))
+    axes.set_xticks(range(len(pulls)), [kind.replace(" ", "\n") for kind in pulls])
     axes.set_ylabel(r"pull of $\alpha_{\rm sps}$")
     return figure
 
