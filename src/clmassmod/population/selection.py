@@ -290,7 +290,7 @@ def build_selection(
     Notes
     -----
     ``A(eta) = int p(psi | eta) f(Lambda(psi)) dpsi`` by a product rule: equal steps in log M*,
-    log Re and log Mh of 1.1 times the least scatter in the box (error e^(-2 pi^2 / 1.1^2) =
+    log Re and log Mh of 1.1 times the least scatter in the box, at most 0.4 in log Mh (error e^(-2 pi^2 / 1.1^2) =
     8e-8 there, less for wider scatter, and whatever the relations between them), Gauss-Legendre
     nodes in the inner slope. Nodes where density times Lambda is below e^-18 of its maximum
     everywhere in the box are left out, 1.2e-7 of A at most; at the others Lambda itself is
