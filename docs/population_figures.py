@@ -94,7 +94,12 @@ def recovery(folder):
         print(name, *np.round(numbers, 4))
     away = (truth - mean) @ np.linalg.solve(np.cov(draws.T), truth - mean)
     print(f"chi2 of the truth {away:.2f} of 6, p = {stats.chi2.sf(away, 6):.2g}")
-    return corner_figure(draws, [LABELS[name] for name in surveys.NAMES], list(truth))
+    figure = corner_figure(draws, [LABELS[name] for name in surveys.NAMES], list(truth))
+    for axes in figure.axes:  # read at half its size
+        axes.tick_params(labelsize=16)
+        axes.xaxis.label.set_size(26)
+        axes.yaxis.label.set_size(26)
+    return figure
 
 
 def doubled(folder):
@@ -152,7 +157,8 @@ def scans(n_lenses=40):
         vectors = parameters.vectors(np.stack([mu, np.full(81, sigma_h)], axis=1))
         ours = kernels.per_lens(vectors)
         cells = np.stack([coarse.log_likelihood(data[i], vectors) for i in range(n_lenses)], 1)
-        one = int(np.argmax(np.ptp(ours - cells, axis=0)))
+        if sigma_h == 0.1:
+            one = int(np.argmax([peaks(row) for row in cells.T]))
         for axes, a, b in (
             (column[0], ours.sum(axis=1), cells.sum(axis=1)),
             (column[1], ours[:, one], cells[:, one]),

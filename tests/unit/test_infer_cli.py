@@ -27,14 +27,15 @@ from clmassmod.lens_program import make_population
 from clmassmod.population.likelihood import LensPopulationLikelihood
 from clmassmod.stronglens.mass_sampler import LensPopulation
 from clmassmod.stronglens.mock_generator import MockGenerator
+from clmassmod.stronglens.observation import MagnitudeLimit
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(clm.__file__).parents[1])}
 FREE = {"alpha_sps": [-0.08, 0.08], "mu_h": [12.85, 13.0]}
-# wide scatters: A needs few nodes
+# scatters for which A needs few nodes
 POPULATION = {
     "stellar_mass": {"scale": 0.3},
-    "size": {"scatter": 0.25},
-    "halo_mass": {"sigma": 0.5},
+    "size": {"scatter": 0.18},
+    "halo_mass": {"sigma": 0.18},
     "inner_slope": {"sd": 0.4},
 }
 CONFIG = {
@@ -89,7 +90,7 @@ def killed_when(root, there, seconds=120.0):
 def write_mock(root, seed):
     """Write a dozen lenses of the population of the configuration."""
     population = make_population(MockInfo.from_dict({"population": POPULATION}))
-    MockGenerator(population=population).write(root / "lenses.h5", 400, seed=seed)
+    MockGenerator(population=population).write(root / "lenses.h5", 1200, seed=seed)
 
 
 def tree(folder):
@@ -317,6 +318,16 @@ def test_other_data_are_refused(root):
         resume_run(root / FOLDER, figures=False)
     with pytest.raises(FitError, match="other parameters"):
         run(root)
+
+
+def test_no_lenses_at_all_are_refused(root):
+    other = changed(run_id="none", detection={"limit": 21.0})
+    population = make_population(MockInfo.from_dict({"population": POPULATION}))
+    MockGenerator(population=population, detection=MagnitudeLimit(21.0)).write(
+        root / "lenses.h5", 20, seed=1
+    )
+    with pytest.raises(ConfigError, match="one lens or more"):
+        run(root, other)
 
 
 def test_missing_data_are_asked_for(root):

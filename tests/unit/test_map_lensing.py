@@ -135,6 +135,18 @@ def test_a_rotated_shear_is_a_b_mode(convergence):
     assert np.ptp(lost[middle]) < 0.2 * convergence[middle].min()
 
 
+@pytest.mark.parametrize("periodic", [False, True])
+@pytest.mark.parametrize("n", [4, 9, 16])
+def test_a_turned_map_has_a_turned_shear(n, periodic):
+    kappa = np.random.default_rng(n).normal(size=(n, n))
+    gamma1, gamma2 = shear_of_convergence(kappa, periodic=periodic)
+    # by 90 degrees, and as in a mirror on the diagonal; rounding of a few hundred sums
+    turned = shear_of_convergence(np.rot90(kappa), periodic=periodic)
+    assert np.allclose(turned, [-np.rot90(gamma1), -np.rot90(gamma2)], rtol=0, atol=1e-14)
+    mirrored = shear_of_convergence(kappa.T, periodic=periodic)
+    assert np.allclose(mirrored, [-gamma1.T, gamma2.T], rtol=0, atol=1e-14)
+
+
 def test_threads_do_not_change_bits(convergence):
     one = shear_of_convergence(convergence, n_threads=1)
     assert all(

@@ -202,6 +202,9 @@ def _kernel(n: int, order: int, periodic: bool) -> tuple[Array, Array, int]:
             norm += weight
     cosine /= norm
     sine /= norm
+    if size % 2 == 0:
+        # odd, and the same at both ends of the wave numbers: zero, but for the repeats left out
+        sine[-1], sine[:, -1] = 0.0, 0.0
     for part in (cosine, sine):
         part.setflags(write=False)
     return cosine, sine, size

@@ -46,9 +46,10 @@ def kept(path: Path, build: Callable[[Path], Made], load: Callable[[Path], Made]
     """
     with exclusive_file(path):
         remove_parts(path)
-        if path.exists():
-            return load(path)
         parts = path.with_name(f".{path.stem}.parts")
+        if path.exists():
+            shutil.rmtree(parts, ignore_errors=True)  # of a process killed just before it did
+            return load(path)
         made = build(parts)
         made.save(path)
         shutil.rmtree(parts, ignore_errors=True)

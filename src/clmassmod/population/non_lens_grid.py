@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .galaxy_data import GalaxyData
 from .parameters import PARAMETERS, PopulationParameters
-from .selection_grid import GREATEST_MASS, STEP, WIDEST_STEP, least_slopes, slope_nodes
+from .selection_grid import GREATEST_MASS, STEP, least_slopes, slope_nodes
 
 Array = npt.NDArray[np.float64]
 Ranges = Mapping[str, tuple[float, float]]
@@ -28,6 +28,7 @@ _RISE = 5.0
 _SATURATED = 16.0
 # of the number of lenses itself, which is not as wide as a population may be
 _LEAST_SLOPES = 24
+_WIDEST_STEP = 0.4
 
 
 # -- of the observables ----------------------------------------------------------------------------
@@ -181,7 +182,7 @@ def _steps(support: Ranges, sigma_msps: float) -> Array:
         + (size_slope / support["sigma_r"][0]) ** 2
     )
     step = STEP * stretch / math.sqrt(inverse)
-    return np.array([step, min(STEP * support["sigma_h"][0], WIDEST_STEP)])
+    return np.array([step, min(STEP * support["sigma_h"][0], _WIDEST_STEP)])
 
 
 def _stellar_ranges(

@@ -203,6 +203,8 @@ def check_pairs(lenses: Any, population: LensPopulation, sources: SourcePopulati
     """Lenses are image pairs, where the galaxies and sources that A counts are."""
     if not isinstance(lenses, LensData):
         raise ParameterError("lenses", lenses, "LensData, for data='image_pairs'")
+    if not len(lenses):
+        raise ParameterError("lenses", lenses, "one lens or more")
     z = sources.redshifts
     check_range("lenses.z_s", lenses.z_s, float(z.min()), float(z.max()), "the sources")
     check_range("lenses.z_l", lenses.z_l, *redshift_range(population), "the population")

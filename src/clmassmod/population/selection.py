@@ -291,13 +291,14 @@ def build_selection(
     -----
     ``A(eta) = int p(psi | eta) f(Lambda(psi)) dpsi`` by a product rule: equal steps in log M*,
     log Re and log Mh of 1.1 times the least scatter in the box (error e^(-2 pi^2 / 1.1^2) =
-    8e-8 there, less for wider scatter, and whatever the relations between them), at most 0.4
-    in log Mh, Gauss-Legendre nodes in the inner slope. Nodes where density times Lambda is
-    below e^-18 of its maximum everywhere in the box are left out, 1.2e-7 of A at most; at the
-    others Lambda itself is worked out, about 12 us each. Nodes do not depend on eta: ln A is as
-    smooth as the densities. Haloes above 10^19 Msun are left out: 3e-4 of A at the corner of
-    `DEFAULT_BOX` with the heaviest and most scattered haloes, below 1e-6 elsewhere. Against
-    independent sums: 3e-6 in differences of ln A.
+    8e-8 there, less for wider scatter, and whatever the relations between them) and at most
+    0.2 dex, which f needs (2e-7 of A where a tenth of the galaxies are lenses), Gauss-Legendre
+    nodes in the inner slope. Nodes where density times Lambda is below e^-18 of its maximum
+    everywhere in the box are left out, 1.2e-7 of A at most; at the others Lambda itself is
+    worked out, about 12 us each. Nodes do not depend on eta: ln A is as smooth as the
+    densities. Haloes above 10^19 Msun are left out: 3e-4 of A at the corner of `DEFAULT_BOX`
+    with the heaviest and most scattered haloes, below 1e-6 elsewhere. Against independent
+    sums: 3e-6 in differences of ln A.
 
     Examples
     --------

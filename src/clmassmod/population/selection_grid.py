@@ -21,8 +21,9 @@ Number = Callable[[Array], Array]
 
 STEP = 1.1
 """Steps over the least scatter: the rule's error is ``exp(-2 pi^2 / STEP^2)``, 8e-8."""
-WIDEST_STEP = 0.4
-"""dex of log Mh: the number of lenses is not as smooth as a population may be wide."""
+GREATEST_STEP = 0.2
+"""dex; wider scatters than 0.18 are not what limits a step, but how fast galaxies turn into
+lenses: ``1 - e^-Lambda`` rises from 0 to 1 within half a dex of mass."""
 GREATEST_MASS = 19.0
 """log10 Msun above which haloes are left out: rings of 40 Mpc."""
 
@@ -201,8 +202,8 @@ def _steps(support: Ranges) -> Array:
     # the sharper side of a skew normal falls as a normal of this width
     shape = 10.0 ** support["shape_star"][1]
     sharp = support["sigma_star"][0] / math.hypot(1.0, shape) * (1.0 + support["beta_sps"][0])
-    steps = STEP * np.array([sharp, support["sigma_r"][0], support["sigma_h"][0]])
-    return np.minimum(steps, [np.inf, np.inf, WIDEST_STEP])
+    scatters = np.array([sharp, support["sigma_r"][0], support["sigma_h"][0]])
+    return np.minimum(STEP * scatters, GREATEST_STEP)
 
 
 def least_slopes(support: Ranges, frame: Array) -> int:

@@ -436,7 +436,10 @@ def _solve_diemer(right_side: Array, slope: Array) -> Array:
         difference = ln_x[active] - p * np.log(g) - target[active]
         step = difference / np.where(has_solution, derivative, 1.0)
         ln_x[active] -= step
-        done = has_solution & (np.abs(step) < 1e-13 * np.maximum(1.0, np.abs(ln_x[active])))
+        size = np.maximum(1.0, np.abs(ln_x[active]))
+        # near the minimum the step is the rounding error over a small derivative
+        at_rounding = np.abs(difference) < 4.0 * np.finfo(float).eps * size
+        done = has_solution & (at_rounding | (np.abs(step) < 1e-13 * size))
         solved[active[done]] = np.exp(ln_x[active[done]])
         active = active[has_solution & ~done]
     return solved.reshape(right_side.shape)
