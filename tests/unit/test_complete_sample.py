@@ -124,6 +124,7 @@ def test_observables_have_a_closed_form():
 # -- many galaxies ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_sums_over_galaxies_are_interpolated():
     """Seven errors: more than six, and so a polynomial; two redshifts."""
     log_msps = np.array([11.1, 11.2, 11.3, 11.35, 11.45, 11.6, 11.8])

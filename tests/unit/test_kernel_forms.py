@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 from population_twin import Cells, Counts, Eta, Model, Pair, Rule, cells_of, log_likelihood
+from scipy import special
 from selection_twin import with_lambda
 
 from clmassmod.distributions import Normal
@@ -25,6 +26,7 @@ from clmassmod.stronglens import (
     SchechterCounts,
     SourcePopulation,
 )
+from clmassmod.stronglens.observation import Detection
 
 DENSE = 600.0
 """Sources per arcmin^2: Lambda near 0.1, so that forms differ."""
@@ -158,3 +160,34 @@ def test_wrong_forms_are_refused(catalogue):
         likelihood_of(catalogue, form="onelens")
     with pytest.raises(ParameterError, match="n_galaxies"):
         likelihood_of(catalogue, form="any_lens", n_galaxies=2)
+
+
+# -- rules of detection ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Completeness(Detection):
+    """A rule as a user may write it."""
+
+    middle: float = 26.0
+
+    def detects(self, m_a, m_b):
+        return (m_a < self.middle) & (m_b < self.middle)
+
+    def probability(self, m, sigma):
+        return 0.95 * special.expit((self.middle - m) / 0.2)
+
+    def to_dict(self):
+        return {"detection": "completeness", "middle": self.middle}
+
+
+def test_a_rule_of_ones_own(catalogue):
+    """Where the data decide, it is in A and Lambda; of other data, in no kernel."""
+    made = likelihood_of(catalogue, detection=Completeness())
+    a = build_selection(WIDE, SOURCES, detection=Completeness(), box=BOX)
+    expected = np.exp(a.log_a(PARAMS.vectors([[12.92]])))
+    assert made.selection_normalisation([12.92]) == pytest.approx(expected, rel=1e-12)
+    with pytest.raises(ParameterError, match="MagnitudeLimit"):
+        build_kernels(
+            made.lenses, WIDE, SOURCES, BOX, selection="independent", detection=Completeness()
+        )

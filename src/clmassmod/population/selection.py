@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 # another number when A of the same arguments changes: files of older ones are not read
-_NUMBERS = 2
+_NUMBERS = 3
 _MISMATCH_NODES = 16
 _REDSHIFT_NODES = 12
 _CELLS = 65_536
