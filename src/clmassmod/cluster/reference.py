@@ -15,7 +15,7 @@ from ..cosmology import MassDef
 from ..errors import FormatError, ParameterError, nearest
 from .results import MassProfile
 
-_ID_NAMES = ("halo_id", "id", "name")
+ID_NAMES = ("halo_id", "id", "name")
 
 
 @dataclass(frozen=True)
@@ -77,13 +77,13 @@ def load_reference(
         raise FormatError(path, "table", f"cannot be read ({error})") from error
     if mass_def is not None and "mass_def" in table.colnames:
         _check_mass_def(path, table["mass_def"], mass_def)
-    ids = id_column or next((n for n in _ID_NAMES if n in table.colnames), table.colnames[0])
+    ids = id_column or next((n for n in ID_NAMES if n in table.colnames), table.colnames[0])
     names = [str(name) for name in _column(path, table, ids)]
     again = next((name for name, n in Counter(names).items() if n > 1), None)
     if again is not None:
         raise FormatError(path, ids, f"{again!r} occurs {names.count(again)} times")
-    masses = _masses(path, table, column, unit)
-    errors = {} if error_column is None else _masses(path, table, error_column, unit)
+    masses = mass_column(path, table, column, unit)
+    errors = {} if error_column is None else mass_column(path, table, error_column, unit)
     return Reference(
         dict(zip(names, masses, strict=True)),
         dict(zip(names, errors, strict=False)),
@@ -108,7 +108,8 @@ def _column(path: Any, table: Any, name: str) -> Any:
     return table[name]
 
 
-def _masses(path: Any, table: Any, name: str, unit: str | None) -> list[float]:
+def mass_column(path: Any, table: Any, name: str, unit: str | None) -> list[float]:
+    """Return the masses [Msun] of a column, NaN where masked; its own unit if `unit` is None."""
     from astropy import units
 
     values = _column(path, table, name)
