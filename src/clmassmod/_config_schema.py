@@ -18,6 +18,8 @@ METHODS = ("curvefit", "minuit", "scanpdf", "emcee", "pymc", "mcmc", "nested")
 """Ways to fit; ``pymc`` and ``mcmc`` are aliases of ``emcee``."""
 PARAMETERS = ("mass", "concentration", "shear_calibration")
 """Parameters that can be free."""
+POPULATION_SHAPES = ("normal", "skew-normal", "student-t", "mixture")
+"""Shapes of the distribution of ln M in a population."""
 PRIORS: dict[str, tuple[str, ...]] = {
     "uniform": ("low", "high"),
     "log-uniform": ("low", "high"),
@@ -40,7 +42,7 @@ class Key:
     Parameters
     ----------
     kinds : tuple of str
-        Types accepted, the first that fits: text, path, integer, float, boolean, mapping,
+        Types accepted, the first that fits: text, path, integer, float, boolean, mapping, section,
         list of text, list of floats.
     default : object
         Value where the key is left out; None is "not given".
@@ -118,6 +120,10 @@ def not_negative_key(
 def count_key(default: int | None, doc: str, low: int = 1) -> Key:
     """Return the rule of a whole number >= `low`."""
     return Key(("integer",), default, doc, low=low)
+
+
+def _flag(doc: str) -> Key:
+    return Key(("boolean",), False, doc)
 
 
 COSMOLOGY: dict[str, Key] = {
@@ -246,6 +252,39 @@ SCHEMA: dict[str, Key | dict[str, Key]] = {
         "n_steps": count_key(2000, "emcee: steps kept per walker."),
         "n_burn": count_key(500, "emcee: steps discarded first.", low=0),
         "n_live": count_key(1000, "nested: number of live points.", low=10),
+    },
+    "ensemble": {
+        "results": Key(
+            ("list of text", "path"),
+            None,
+            "Folders of fitted masses, added up; that of output by default.",
+        ),
+        "shape": text_key("normal", "Shape of the distribution of ln M.", POPULATION_SHAPES),
+        "mass_dependence": _flag("compare: whether the bias has a slope with ln M_true."),
+        "redshift_dependence": _flag("Whether the mean has a slope with ln(1 + z)."),
+        "scatter_mass_dependence": _flag("compare: whether ln(scatter^2) has one with ln M_true."),
+        "scatter_redshift_dependence": _flag("Whether ln(scatter^2) has one with ln(1 + z)."),
+        "pivot_mass": positive_key(None, "Mass where slopes do not count.", "Msun"),
+        "pivot_redshift": not_negative_key(None, "Redshift where slopes do not count."),
+        "proxy_table": path_key(None, "ensemble: table of a proxy on which ln M is regressed."),
+        "proxy_column": text_key("proxy", "Its column."),
+        "selection": Key(
+            ("section",),
+            {},
+            "The threshold that a proxy has passed: log_threshold, intercept, slope, scatter.",
+        ),
+        "priors": Key(("section",), {}, "Parameter to its prior, such as those of [priors]."),
+        "n_grid": count_key(51, "Points of the grid of bias and scatter on each axis.", low=8),
+        "n_samples": count_key(4000, "Samples of the posterior.", low=100),
+    },
+    "truth": {
+        "file": path_key(None, "Table of true masses by id, for compare."),
+        "column": text_key("mass", "Column of the masses."),
+        "id_column": text_key(None, "Column of the ids; halo_id, id or name by default."),
+        "unit": text_key(None, 'Unit of the masses, such as `"1e14 Msun"`, if the file has none.'),
+        "mass_def": text_key(None, "Their definition; by default that of the fit."),
+        "groups": path_key(None, "Table of the halo of every result, where they are projections."),
+        "group_column": text_key("group", "Its column."),
     },
     "output": {
         "folder": Key(("path",), "results", "Where results go.", decides_result=False),

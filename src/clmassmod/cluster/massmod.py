@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from ..galaxies.mock import MockGalaxies
     from .mass_bias import Comparison
 
-# sections that describe the data, which are in the key of a result by themselves
-_DATA_SECTIONS = ("data", "sources", "simulation", "noise", "binning")
+# sections that describe the data, which are in the key of a result by themselves, and what comes
+# after the fit
+_DATA_SECTIONS = ("data", "sources", "simulation", "noise", "binning", "ensemble", "truth")
 
 
 class FitTask(NamedTuple):
