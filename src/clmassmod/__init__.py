@@ -48,12 +48,21 @@ _PUBLIC = {
     "load_reference": ".cluster.reference",
 }
 # modules that are reached as attributes of the package
-_MODULES = ("errors", "galaxies", "inference", "maps", "population", "stronglens", "utils")
+_MODULES = (
+    "errors",
+    "galaxies",
+    "inference",
+    "maps",
+    "population",
+    "stacks",
+    "stronglens",
+    "utils",
+)
 
 __all__ = ["__version__", *_PUBLIC, *_MODULES]
 
 if TYPE_CHECKING:
-    from . import errors, galaxies, inference, maps, population, stronglens, utils
+    from . import errors, galaxies, inference, maps, population, stacks, stronglens, utils
     from .cluster.comparison import compare_models
     from .cluster.massmod import CLMassMod, FitInfo
     from .cluster.program import run_fit
