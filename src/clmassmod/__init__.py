@@ -56,12 +56,21 @@ _PUBLIC = {
     "validate": ".validation.program",
 }
 # modules that are reached as attributes of the package
-_MODULES = ("errors", "galaxies", "inference", "maps", "population", "stronglens", "utils")
+_MODULES = (
+    "errors",
+    "galaxies",
+    "inference",
+    "maps",
+    "population",
+    "stacks",
+    "stronglens",
+    "utils",
+)
 
 __all__ = ["__version__", *_PUBLIC, *_MODULES]
 
 if TYPE_CHECKING:
-    from . import errors, galaxies, inference, maps, population, stronglens, utils
+    from . import errors, galaxies, inference, maps, population, stacks, stronglens, utils
     from .cluster.analytic_bias import analytic_bias
     from .cluster.comparison import compare_models
     from .cluster.massmod import CLMassMod, FitInfo
