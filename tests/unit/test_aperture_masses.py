@@ -86,7 +86,7 @@ def test_sum_against_a_loop(aperture):
     assert found.n == number
 
 
-@pytest.mark.parametrize("aperture", [ZETA, POLYNOMIAL])
+@pytest.mark.parametrize("aperture", [ZETA, PolynomialFilter(2.0, inner=0.2)])
 def test_masses_of_mocks(aperture):
     sources = SourceDistribution.chang2013()
     mock = MockGalaxies(30.0, sources, FieldOfView.circle(2.3, unit="Mpc"))
@@ -126,5 +126,7 @@ def test_wrong_arguments():
     with pytest.raises(ParameterError, match="inner, radius"):
         PolynomialFilter(1.0, inner=1.0)
     catalogue = GalaxyCatalogue(x=[9.0], y=[0.0], e1=[0.0], e2=[0.0], z=[1.0])
+    with pytest.raises(ParameterError, match="inner radius"):
+        expected_aperture_mass(HALO, POLYNOMIAL, SourceDistribution.chang2013())
     with pytest.raises(FitError, match="no galaxy"):
         aperture_mass(catalogue, 0.3, ZETA)

@@ -209,6 +209,12 @@ def expected_aperture_mass(
     aperture : ZetaFilter or PolynomialFilter
     sources : float, SourceDistribution or BetaMoments
 
+    Raises
+    ------
+    ParameterError
+        Part of the sources are beyond a critical curve within the aperture, so that the mean of
+        the reduced shear has a pole: the filter needs an inner radius.
+
     Notes
     -----
     ``int 2 pi R Q(R) g_t(R) dR`` by Gauss-Legendre of order 20 on panels of half an e-fold,
@@ -216,6 +222,10 @@ def expected_aperture_mass(
     """
     radius, weight = _nodes(aperture.knots)
     shear = np.asarray(profile.reduced_tangential_shear(radius, sources))
+    if np.isnan(shear).any():
+        raise ParameterError(
+            "aperture", aperture, "with an inner radius beyond the critical curve of all sources"
+        )
     return np.sum(weight * aperture.weight(radius) * shear, axis=-1)[()]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
 
@@ -17,12 +18,14 @@ from .baryons import BaryonModel
 from .base import Array, RadialMass
 from .custom import UserProfile
 from .lensing import SourceArrays
+from .numeric import RTOL_RANGE
 
 _FIRST_LENSING = QUANTITIES["convergence"]
 _RADII = (1e-6, 1e4)
 """In R_200c: where densities are sampled; they go on as power laws."""
-_PART_RTOL = 1e-9
-"""Of masses of parts, from which the density of the whole, sampled to 1e-3 rtol, is made."""
+_PART_RTOL = 1e-3
+"""In rtol, and at least 1e-9: of masses of parts; the density of the whole, sampled as finely, is
+made of them."""
 _MAX_STEPS = 100
 
 
@@ -140,11 +143,12 @@ class BaryonifiedHalo:
         self.mass_200c = float(halo.spherical_overdensity_mass("200c"))
         self.fractions = model.fractions(self.mass_200c, halo.cosmology)
         self._galaxy_radius = model.galaxy_size * self.radius_200c
-        self.initial = self._profile(self._initial_density, _PART_RTOL)
+        fine = max(_PART_RTOL * rtol, RTOL_RANGE[0])
+        self.initial = self._profile(self._initial_density, fine)
         self.mass = float(self.initial.enclosed_mass(1e6 * self.radius_200c))
         self._gas_scale = self.fractions.gas * self.mass / model.gas.total_shape(self.mass_200c)
         self._gas_scale /= self.radius_200c**3
-        self.gas = self._profile(self._gas_density, _PART_RTOL)
+        self.gas = self._profile(self._gas_density, fine)
 
     @cached_property
     def total(self) -> UserProfile:
@@ -263,6 +267,41 @@ class BaryonifiedHalo:
             if done:
                 return np.asarray(np.exp(s))
         raise NumericalError(f"the relaxation of {self.halo!r} does not converge")
+
+
+@dataclass(frozen=True)
+class BaryonifiedKind:
+    """A kind of halo with baryons, called as the class of that kind is: for `HaloModel.profile`.
+
+    Parameters
+    ----------
+    kind : class of a profile
+        Such as `clmassmod.NFW`.
+    baryons : BaryonModel
+    rtol : float
+        1e-4 is ample for data, and a halo then costs a tenth of a second.
+
+    Examples
+    --------
+    >>> import clmassmod as clm
+    >>> from clmassmod.profiles.baryonified import BaryonifiedKind
+    >>> kind = BaryonifiedKind(clm.NFW, clm.BaryonModel(baryon_fraction=0.16))
+    >>> kind(5e14, 4.0, redshift=0.3).shape
+    ()
+    """
+
+    kind: Callable[..., RadialMass]
+    baryons: BaryonModel = field(default_factory=BaryonModel)
+    rtol: float = 1e-4
+
+    @property
+    def ends_with_peak_height(self) -> bool:
+        """Whether the kind is undefined above some mass, by its relation with the peak height."""
+        return bool(getattr(self.kind, "ends_with_peak_height", False))
+
+    def __call__(self, *arguments: Any, **named: Any) -> Baryonified:
+        """Return the halo of these arguments with its baryons."""
+        return Baryonified(self.kind(*arguments, **named), self.baryons, rtol=self.rtol)
 
 
 def single_profiles(halo: RadialMass) -> list[RadialMass]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
-from scipy import integrate, special
+from scipy import integrate
 
 from ..errors import ParameterError
 from .base import Array
@@ -69,27 +71,16 @@ class SchneiderGas:
 
     def total_shape(self, mass: float) -> float:
         """Return ``int_0^inf 4 pi x^2 density_shape dx``, to 1e-11."""
-
-        def integrand(t: float) -> float:
-            x = math.exp(t)
-            return x**3 * float(self.density_shape(np.asarray(x), mass))
-
-        # below 1e-6 and above 1e6 cores lie 1e-18 and 1e-24 of the mass
-        low, high = math.log(1e-6 * self.core), math.log(1e6 * max(self.core, self.ejection))
-        knots = [math.log(self.core), math.log(self.ejection)]
-        value, _ = integrate.quad(
-            integrand, low, high, points=knots, epsabs=0.0, epsrel=1e-11, limit=500
-        )
-        return 4.0 * math.pi * float(value)
+        return _total(lambda x: self.density_shape(x, mass), (self.core, self.ejection))
 
 
 @dataclass(frozen=True)
 class CromerGas:
     """Gas of a generalised NFW profile (Cromer et al. 2022).
 
-    ``rho ~ y^-inner (1 + y^sharpness)^-((outer - inner)/sharpness)``, ``y = r / (core R_200c)``.
-    The default slopes are those of simulated clusters with feedback (Battaglia 2016, 1e14 Msun at
-    redshift 0).
+    ``rho ~ y^-inner (1 + y^sharpness)^-((outer - inner)/sharpness) (1 + (x/truncation)^2)^-2``,
+    ``x = r / R_200c``, ``y = x / core``. The default slopes are those of simulated clusters with
+    feedback (Battaglia 2016, 1e14 Msun at redshift 0).
 
     Parameters
     ----------
@@ -97,38 +88,37 @@ class CromerGas:
         Where the slope changes, in R_200c; the paper keeps it at 0.5.
     sharpness : float, > 0
         How sharply; 1 / alpha of the paper.
-    outer : float, > 3
-        beta, minus the slope far out.
+    outer : float, >= 0
+        beta, minus the slope beyond the core.
     inner : float, < 3
         gamma, minus the slope at the centre.
+    truncation : float, > 0
+        Where the gas ends, in R_200c: as the halo does. In the paper it goes on and is given the
+        baryons within 3.3 Mpc, some three R_200c, which the truncated halo holds as well.
     """
 
     core: float = 0.5
     sharpness: float = 0.88
     outer: float = 3.83
     inner: float = 0.2
+    truncation: float = 4.0
 
     def __post_init__(self) -> None:
-        _require_positive(self, "core", "sharpness")
-        if not 3.0 < self.outer < math.inf:
-            raise ParameterError("outer", self.outer, "finite and > 3", "Else its mass diverges.")
+        _require_positive(self, "core", "sharpness", "truncation")
+        _require_not_negative(self, "outer")
         if not -math.inf < self.inner < 3.0:
             raise ParameterError("inner", self.inner, "finite and < 3", "Else its mass diverges.")
 
     def density_shape(self, x: Array, mass: float) -> Array:
         """Return the density at ``x = r / R_200c``; the same for every mass."""
         ln_y = np.log(x / self.core)
-        fall = (self.outer - self.inner) / self.sharpness
-        return np.asarray(
-            np.exp(-self.inner * ln_y - fall * np.logaddexp(0.0, self.sharpness * ln_y))
-        )
+        fall = (self.outer - self.inner) / self.sharpness * np.logaddexp(0.0, self.sharpness * ln_y)
+        end = 2.0 * np.log1p((x / self.truncation) ** 2)
+        return np.asarray(np.exp(-self.inner * ln_y - fall - end))
 
     def total_shape(self, mass: float) -> float:
-        """Return ``int_0^inf 4 pi x^2 density_shape dx``, a beta function."""
-        beta = special.beta(
-            (3.0 - self.inner) / self.sharpness, (self.outer - 3.0) / self.sharpness
-        )
-        return float(4.0 * math.pi * self.core**3 * beta / self.sharpness)
+        """Return ``int_0^inf 4 pi x^2 density_shape dx``, to 1e-11."""
+        return _total(lambda x: self.density_shape(x, mass), (self.core, self.truncation))
 
 
 class Fractions(NamedTuple):
@@ -175,8 +165,8 @@ class BaryonModel:
     -----
     Schneider et al. (2019, arXiv 1810.08629), section 2, with their default parameters. Without
     stars and relaxation and with `CromerGas` it is the model of Cromer et al. (2022, arXiv
-    2104.06925), except that the mass of the gas is set by that of the whole halo, not by that
-    within 3.3 Mpc: ``BaryonModel(CromerGas(), stellar_fraction=0.0, relaxation=0.0)``.
+    2104.06925), but for where the gas ends:
+    ``BaryonModel(CromerGas(), stellar_fraction=0.0, relaxation=0.0)``.
     """
 
     gas: GasModel = field(default_factory=SchneiderGas)
@@ -236,6 +226,21 @@ class BaryonModel:
                 f"The shares would be {stars:.3g} and {central:.3g}, of {baryons:.3g}.",
             )
         return Fractions(baryons - stars, central, stars - central, 1.0 - baryons)
+
+
+def _total(shape: Callable[[Array], Array], scales: tuple[float, float]) -> float:
+    """Return ``int_0^inf 4 pi x^2 shape dx`` of a density that changes its slope at `scales`."""
+
+    def integrand(t: float) -> float:
+        return math.exp(3.0 * t) * float(shape(np.asarray(math.exp(t))))
+
+    # 1e-12 farther in a cusp x^-2, and 1e12 farther out a fall x^-4, hold 1e-12 of the mass
+    low, high = math.log(1e-12 * min(scales)), math.log(1e12 * max(scales))
+    edges = np.linspace(low, high, math.ceil(high - low) + 1)
+    parts = [
+        integrate.quad(integrand, a, b, epsabs=0.0, epsrel=1e-12)[0] for a, b in pairwise(edges)
+    ]
+    return 4.0 * math.pi * math.fsum(parts)
 
 
 def _require_positive(model: object, *names: str) -> None:

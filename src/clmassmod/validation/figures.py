@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
-_COLOURS = (BLUE, VERMILLION, GREEN, GREY, "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+_COLOURS = (BLUE, VERMILLION, GREEN, GREY, "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255")
 _FLOOR = 1e-17
 """An error of zero on a logarithmic axis."""
 
@@ -78,7 +78,7 @@ def pit_histogram(pit: Array) -> Figure:
     axis.fill_between(x, -2.0 * band, 2.0 * band, color=GREY, alpha=0.2, lw=0, label="95 % of each")
     axis.axhline(0.0, color=GREY, lw=0.8)
     axis.set_xlabel("posterior probability below the truth")
-    axis.set_ylabel("share of clusters below, less that")
+    axis.set_ylabel("share of clusters below, less probability")
     axis.legend(frameon=False, fontsize=9)
     return figure
 
