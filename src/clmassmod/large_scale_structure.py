@@ -139,7 +139,7 @@ def structure_covariance(
     filters = _bin_filters(ell, theta)
     step = math.log(ell[1] / ell[0])
     weighted = filters * (ell**2 * spectrum * step / (2.0 * math.pi))
-    covariance = np.einsum("il,jl->ij", weighted, filters)
+    covariance: Array = np.einsum("il,jl->ij", weighted, filters)
     return 0.5 * (covariance + covariance.T)
 
 
@@ -153,7 +153,7 @@ def _bin_filters(ell: Array, theta: Array) -> Array:
     y = np.where(small, x, 0.0) ** 2
     series = y * y / 32.0 * (1.0 - y / 18.0 * (1.0 - y * 3.0 / 128.0 * (1.0 - y / 75.0)))
     integral = np.where(small, series, 2.0 - x * j1(x) - 2.0 * j0(x))
-    return 2.0 * np.diff(integral, axis=0) / np.diff(x * x, axis=0)
+    return np.asarray(2.0 * np.diff(integral, axis=0) / np.diff(x * x, axis=0))
 
 
 def _interpolated(ell: Array, coarse: Array, values: Array) -> Array:

@@ -8,6 +8,7 @@ profile at some 180 radii and one such matrix for every parameter vector.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ Array = npt.NDArray[np.float64]
 
 SCALE_RANGE = (1e-3, 5.0)
 """Scales of offsets [Mpc] that the matrices reach."""
-OFFSETS: dict[str, type[Offset]] = {"gamma": GammaOffset, "rayleigh": RayleighOffset}
+OFFSETS: dict[str, Callable[[float], Offset]] = {"gamma": GammaOffset, "rayleigh": RayleighOffset}
 """Distributions of offsets by name; Gamma with k = 2."""
 
 _ORDER = 8
@@ -48,7 +49,7 @@ class RadialGrid:
         middle = self._start + self._width * (np.arange(self.panels) + 0.5)
         self.nodes = np.exp(middle[:, None] + 0.5 * self._width * _CHEBYSHEV).ravel()
 
-    def matrix(self, radius: Array, weight: Array, row: Array, n_rows: int) -> Array:
+    def matrix(self, radius: Array, weight: Array, row: npt.NDArray[np.intp], n_rows: int) -> Array:
         """Return (n_rows, nodes): sums of weight x value at `radius`, (k,) each, by row."""
         place = (np.clip(np.log(radius), self._start, self._end) - self._start) / self._width
         panel = np.minimum(place.astype(np.intp), self.panels - 1)
@@ -57,8 +58,8 @@ class RadialGrid:
         basis = np.einsum("ks,sc->kc", series, _TO_SERIES) * weight[:, None]
         size = self.nodes.size
         index = (row * size + panel * _ORDER)[:, None] + np.arange(_ORDER)
-        total = np.bincount(index.ravel(), basis.ravel(), minlength=n_rows * size)
-        return total.reshape(n_rows, size)
+        total = np.bincount(index.ravel(), weights=basis.ravel(), minlength=n_rows * size)
+        return np.asarray(total, dtype=np.float64).reshape(n_rows, size)
 
 
 class BinMatrix:
@@ -140,9 +141,8 @@ class BinMatrix:
         assert self._offsets is not None
         assert self._grid is not None
         nodes = self._offsets(scale).nodes(np.ascontiguousarray(self._at.ravel()))
-        counts = np.diff(nodes.start.astype(np.int64))
-        weight = nodes.weight[1] * np.repeat(self._weight.ravel(), counts)
-        row = np.repeat(self._row, counts)
+        weight = nodes.weight[1] * np.repeat(self._weight.ravel(), nodes.counts)
+        row = np.repeat(self._row, nodes.counts)
         return self._grid.matrix(nodes.radius, weight, row, self._at.shape[0])
 
 

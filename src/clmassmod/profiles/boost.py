@@ -55,7 +55,9 @@ def boost_factor(R: Any, b0: Any, scale: Any) -> Any:
     if radius.ndim > 1 or not (np.isfinite(radius) & (radius > 0.0)).all():
         raise ParameterError("R", R, "finite and > 0 Mpc, a number or (m,)")
     shape = np.broadcast_shapes(b.shape, r_s.shape)
-    values = boost_factors(radius.reshape(1, -1), *(np.atleast_1d(a) for a in (b, r_s)))
+    values = boost_factors(
+        np.ascontiguousarray(radius).reshape(1, -1), *(np.atleast_1d(a) for a in (b, r_s))
+    )
     return values.reshape(shape + radius.shape)[()]
 
 

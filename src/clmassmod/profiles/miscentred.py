@@ -198,8 +198,7 @@ def _padded(rows: list[Array]) -> Array:
 
 
 def _circle_of(nodes: RingNodes) -> Array:
-    counts = np.diff(nodes.start.astype(np.int64))
-    return np.repeat(np.arange(counts.size, dtype=np.float64), counts)
+    return np.repeat(np.arange(nodes.start.size - 1, dtype=np.float64), nodes.counts)
 
 
 def _sources_at(sources: SourceArrays | None, column: Any) -> SourceArrays | None:

@@ -26,6 +26,11 @@ class RingNodes(NamedTuple):
     start: npt.NDArray[np.uintp]
     """(m + 1,), the first node of each circle."""
 
+    @property
+    def counts(self) -> npt.NDArray[np.int64]:
+        """Number of nodes of each circle, (m,)."""
+        return (self.start[1:] - self.start[:-1]).astype(np.int64)
+
 
 class Offset(ABC):
     """Distribution of the projected distance d between the two centres [physical Mpc]."""
