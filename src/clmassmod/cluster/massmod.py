@@ -422,7 +422,7 @@ class CLMassMod:
                 self.model_info.hash(without=_DATA_SECTIONS),
                 method,
                 sorted(settings.items()),
-                *map(_content, observables),
+                *map(content_digest, observables),
             )
             yield FitTask(
                 halo_id=halo_id,
@@ -626,8 +626,8 @@ def _observables(name: str, value: Any, kind: type[Any]) -> tuple[Any, ...]:
     return items
 
 
-def _content(observable: Observable) -> str:
-    """Digest of what a fit sees of an observable."""
+def content_digest(observable: Observable | MassMap | KappaMap) -> str:
+    """Return a digest of what a fit sees of an observable."""
     parts = [
         getattr(observable, name)
         for name in observable._fields
@@ -666,7 +666,7 @@ def run_task(task: FitTask) -> MassProfile:
     start.metadata.update(provenance(), key=task.key)
     try:
         likelihood = cut_likelihood(task.model, task.parameters, task.observables, task.limits)
-        start.metadata["data"] = digest(*map(_content, likelihood.observables))
+        start.metadata["data"] = digest(*map(content_digest, likelihood.observables))
         profile = fit_cluster(likelihood, task.method, task.calc_params, start)
     except ImportError:
         raise  # a missing package is not a property of this halo
