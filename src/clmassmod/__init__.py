@@ -63,6 +63,7 @@ _PUBLIC = {
 }
 # modules that are reached as attributes of the package
 _MODULES = (
+    "ensembles",
     "errors",
     "galaxies",
     "inference",
@@ -76,7 +77,17 @@ _MODULES = (
 __all__ = ["__version__", *_PUBLIC, *_MODULES]
 
 if TYPE_CHECKING:
-    from . import errors, galaxies, inference, maps, population, stacks, stronglens, utils
+    from . import (
+        ensembles,
+        errors,
+        galaxies,
+        inference,
+        maps,
+        population,
+        stacks,
+        stronglens,
+        utils,
+    )
     from .cluster.analytic_bias import analytic_bias
     from .cluster.comparison import compare_models
     from .cluster.massmod import CLMassMod, FitInfo
