@@ -38,7 +38,7 @@ def model(**changes):
         "parameters": FREE,
         "priors": PRIORS,
         "miscentring": {"distribution": "gamma"},
-        "two_halo": {"include": True},
+        "two_halo": {"combine": "sum"},
         "fit": {"bin_average": True},
         **changes,
     }
@@ -140,7 +140,7 @@ def test_effects_off_are_the_plain_model():
         "concentration": C,
         "miscentring": {"distribution": "gamma", "fraction": 0.0, "scale": 0.1},
         "boost": {"b0": 0.0, "r_s": 1.0},
-        "two_halo": {"include": True, "bias": 0.0},
+        "two_halo": {"combine": "sum", "bias": 0.0},
         "cosmology": COSMOLOGY,
     }
     found = likelihood(info, delta_sigma()).predict(values)[0]
