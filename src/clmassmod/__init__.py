@@ -36,6 +36,10 @@ _PUBLIC = {
     "UserProfile": ".profiles.custom",
     "DK14": ".profiles.splashback",
     "Diemer23": ".profiles.splashback",
+    "Baryonified": ".profiles.baryonified",
+    "BaryonModel": ".profiles.baryons",
+    "SchneiderGas": ".profiles.baryons",
+    "CromerGas": ".profiles.baryons",
     "MassDef": ".cosmology",
     "critical_surface_density": ".cosmology",
     "concentration": ".profiles.concentration",
@@ -46,31 +50,49 @@ _PUBLIC = {
     "DeltaSigma": ".observables",
     "MassMap": ".maps.containers",
     "KappaMap": ".maps.containers",
+    "baryonify_map": ".maps.baryonify",
     "CLMassMod": ".cluster.massmod",
     "FitInfo": ".cluster.massmod",
     "MassProfile": ".cluster.results",
     "compare_models": ".cluster.comparison",
+    "analytic_bias": ".cluster.analytic_bias",
+    "statistical_power": ".cluster.statistical_power",
     "simulate_sample": ".cluster.simulation",
     "run_fit": ".cluster.program",
     "load_reference": ".cluster.reference",
+    "validate": ".validation.program",
 }
 # modules that are reached as attributes of the package
-_MODULES = ("errors", "galaxies", "inference", "maps", "population", "stronglens", "utils")
+_MODULES = (
+    "errors",
+    "galaxies",
+    "inference",
+    "maps",
+    "population",
+    "stacks",
+    "stronglens",
+    "utils",
+)
 
 __all__ = ["__version__", *_PUBLIC, *_MODULES]
 
 if TYPE_CHECKING:
-    from . import errors, galaxies, inference, maps, population, stronglens, utils
+    from . import errors, galaxies, inference, maps, population, stacks, stronglens, utils
+    from .cluster.analytic_bias import analytic_bias
     from .cluster.comparison import compare_models
     from .cluster.massmod import CLMassMod, FitInfo
     from .cluster.program import run_fit
     from .cluster.reference import load_reference
     from .cluster.results import MassProfile
     from .cluster.simulation import simulate_sample
+    from .cluster.statistical_power import statistical_power
     from .cosmology import MassDef, critical_surface_density
+    from .maps.baryonify import baryonify_map
     from .maps.containers import KappaMap, MassMap
     from .observables import DeltaSigma, GammaTheta
     from .power import LinearPower
+    from .profiles.baryonified import Baryonified
+    from .profiles.baryons import BaryonModel, CromerGas, SchneiderGas
     from .profiles.composite import Composite
     from .profiles.concentration import concentration
     from .profiles.conversion import convert_mass
@@ -86,6 +108,7 @@ if TYPE_CHECKING:
     from .profiles.two_halo import TwoHalo
     from .sources import BetaMoments, SourceDistribution
     from .table.interpolator import Table
+    from .validation.program import validate
 
 
 def __getattr__(name: str) -> Any:

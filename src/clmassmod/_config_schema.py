@@ -16,6 +16,8 @@ SOURCE_DISTRIBUTIONS = ("chang2013", "desc_srd_y1", "desc_srd_y10")
 """Published redshift distributions of sources."""
 METHODS = ("curvefit", "minuit", "scanpdf", "emcee", "pymc", "mcmc", "nested")
 """Ways to fit; ``pymc`` and ``mcmc`` are aliases of ``emcee``."""
+STACK_METHODS = ("woScaling", "wScaling")
+"""Ways to stack."""
 PARAMETERS = (
     *("mass", "concentration", "shear_calibration"),
     *("miscentring_fraction", "miscentring_scale", "boost_b0", "boost_rs", "two_halo_bias"),
@@ -273,6 +275,27 @@ SCHEMA: dict[str, Key | dict[str, Key]] = {
         "n_steps": count_key(2000, "emcee: steps kept per walker."),
         "n_burn": count_key(500, "emcee: steps discarded first.", low=0),
         "n_live": count_key(1000, "nested: number of live points.", low=10),
+    },
+    "stack": {
+        "method": text_key(
+            "woScaling",
+            "woScaling: Delta Sigma by radius; wScaling: scaled by the NFW profile of each.",
+            STACK_METHODS,
+        ),
+        "edges": Key(
+            ("list of floats",),
+            None,
+            "Edges of the bins [Mpc], or of x = R / r_s; those of [binning] by default.",
+            low=0.0,
+        ),
+        "scaling": text_key(
+            "fit", "wScaling: where the masses come from.", ("fit", "truth", "table")
+        ),
+        "masses": path_key(None, "Table of them: halo_id, mass and perhaps concentration."),
+        "covariance": text_key(
+            "shape", "Of the data, or of the clusters.", ("shape", "bootstrap", "jackknife")
+        ),
+        "n_resamples": count_key(500, "bootstrap: number of resamples.", low=2),
     },
     "output": {
         "folder": Key(("path",), "results", "Where results go.", decides_result=False),

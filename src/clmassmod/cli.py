@@ -1,8 +1,8 @@
-"""The command line: ``demo``, ``fit``, ``mock``, ``infer``, ``tables``, ``info``, ``config``.
+"""The command line: ``demo``, ``fit``, ``mock``, ``infer``, ``tables``, ``validate`` and others.
 
-Exit codes: 0 done (perhaps with warnings), 2 wrong usage, 65 bad data or configuration,
-70 an internal error, 75 interrupted: run the same command again (fits, inferences and tables go
-on, mocks start anew).
+Exit codes: 0 done (perhaps with warnings), 1 a validation missed a tolerance, 2 wrong usage, 65
+bad data or configuration, 70 an internal error, 75 interrupted: run the same command again (fits,
+inferences and tables go on, mocks and validations start anew).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .config import MockInfo, ModelInfo
     from .infer_program import InferOutcome
 
-OK, USAGE, BAD_DATA, INTERNAL, INTERRUPTED = 0, 2, 65, 70, 75
+OK, MISSED, USAGE, BAD_DATA, INTERNAL, INTERRUPTED = 0, 1, 2, 65, 70, 75
 
 
 class _Stopped(KeyboardInterrupt):
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(given)
     try:
         with _signals():
-            options.run(options)
+            code = options.run(options)
         sys.stdout.flush()  # a reader that has gone is noticed here, not at exit
     except KeyboardInterrupt:
         _say_interrupted(options, given)
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.debug:
             raise
         return _explained(error, getattr(options, "results", None))
-    return OK
+    return OK if code is None else int(code)
 
 
 def _explained(error: Exception, folder: str | None) -> int:
@@ -350,6 +350,24 @@ def _tables_figures(options: argparse.Namespace) -> None:
         print(f"warning: {reason}", file=sys.stderr)
 
 
+def _validate(options: argparse.Namespace) -> int:
+    from .validation.program import validate
+
+    options.results = options.folder
+    report = validate(
+        None if options.no_report else options.folder,
+        steps=options.steps or None,
+        quick=not options.full,
+        seed=options.seed,
+        n_threads=options.threads,
+        progress=True,
+    )
+    print(report)
+    if report.report:
+        print(f"report  {report.report}")
+    return OK if report.passed else MISSED
+
+
 def _info(options: argparse.Namespace) -> None:
     from .report import machine_facts
 
@@ -453,6 +471,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     _add_inference(commands, common)
     _add_tables(commands, common)
+    _add_validation(commands, common)
     info = commands.add_parser("info", parents=[common], help="versions and facts of this build")
     info.set_defaults(run=_info)
     config = commands.add_parser("config", parents=[common], help="every configuration key")
@@ -544,6 +563,29 @@ def _add_tables(commands: Any, common: argparse.ArgumentParser) -> None:
         "--folder", default="table-figures", metavar="DIR", help="where they go (%(default)s)"
     )
     drawn.set_defaults(run=_tables_figures)
+
+
+def _add_validation(commands: Any, common: argparse.ArgumentParser) -> None:
+    validate = commands.add_parser(
+        "validate",
+        parents=[common],
+        help="a simulated catalogue through every step, with the precision of each",
+    )
+    validate.add_argument("steps", nargs="*", metavar="STEP", help="all by default")
+    validate.add_argument(
+        "--folder", default="validation-output", help="where the report goes (%(default)s)"
+    )
+    validate.add_argument("--full", action="store_true", help="samples ten times larger")
+    validate.add_argument("--seed", type=_not_negative, default=1, help="(%(default)s)")
+    validate.add_argument(
+        "--threads",
+        type=_not_negative,
+        default=0,
+        metavar="T",
+        help="0 for all (the default); the numbers are the same for any",
+    )
+    validate.add_argument("--no-report", action="store_true", help="no figures and no report")
+    validate.set_defaults(run=_validate)
 
 
 class _Version(argparse.Action):

@@ -203,6 +203,18 @@ class TestDiemer23(NumericContract):
     }
 
 
+class TestBaryonified(NumericContract):
+    profile = clm.Baryonified(
+        clm.NFW(5e14, 4.0, redshift=0.3), clm.BaryonModel(baryon_fraction=0.16)
+    )
+    several = {
+        "mass": np.array([1e14, 5e14, 2e15]),
+        "concentration": 4.0,
+        "redshift": np.array([0.1, 0.3, 0.7]),
+    }
+    bad_parameters = {"mass": (0.0, -1e14), "rtol": (0.0, 1e-9, 0.1)}
+
+
 require_all_registered()
 
 

@@ -33,13 +33,16 @@ from .results import (
     write_profile,
 )
 from .sample_likelihood import SampleLikelihood
+from .stack_attributes import StackArray
 
 if TYPE_CHECKING:
     from ..galaxies.catalogue import GalaxyCatalogue
     from ..galaxies.mock import MockGalaxies
+    from ..stacks.stack import Stack
+    from .stack_tools import StackTools
 
 # sections that describe the data, which are in the key of a result by themselves
-_DATA_SECTIONS = ("data", "sources", "simulation", "noise", "binning")
+_DATA_SECTIONS = ("data", "sources", "simulation", "noise", "binning", "stack")
 
 
 class FitTask(NamedTuple):
@@ -119,6 +122,9 @@ class CLMassMod:
         """Whether mass map and convergence map of one halo may count as independent data."""
         self._catalogs: dict[str, tuple[GalaxyCatalogue, ...]] = {}
         self._map_profiles: dict[str, tuple[GammaTheta, ...]] = {}
+        self._catalog_noise = math.nan
+        self.stacks: dict[str, Stack] = {}
+        """The last stack of each method; one without scaling is what a fit fits."""
         self.out_data_profiles: list[MassProfile] = []
         self.fit_info: FitInfo | None = None
 
@@ -169,8 +175,14 @@ class CLMassMod:
         self.fit_info = None
         self._catalogs = {}
         self._map_profiles = {}
+        self.stacks = {}
 
     def objects(self) -> dict[str, tuple[Observable, ...]]:
+        """Return what a fit fits, by id: the stack, where there is one, or else `members`."""
+        stack = self.stacks.get("woScaling")
+        return self.members() if stack is None else {stack.id: (stack.to_delta_sigma(),)}
+
+    def members(self) -> dict[str, tuple[Observable, ...]]:
         """Return the observables of each object by id, as they were assigned.
 
         Several observables of one object join by its id and are fitted together, as
@@ -178,11 +190,32 @@ class CLMassMod:
         maps alone, the observables are the shear profiles of mock galaxies behind them, those
         of `make_catalog`.
         """
-        if (self._mass_map or self._kappa_map) and not (self._gamma_theta or self._delta_sigma):
-            if not self._map_profiles:
-                self.make_catalog()
+        if self.catalogues():
             return dict(self._map_profiles)
         return _by_id((self._gamma_theta, self._delta_sigma))
+
+    def catalogues(self) -> dict[str, tuple[GalaxyCatalogue, ...]]:
+        """Return the mock galaxies behind maps, by id; none where there are other data."""
+        if not (self._mass_map or self._kappa_map) or self._gamma_theta or self._delta_sigma:
+            return {}
+        if not self._catalogs:
+            made = self._made_catalogs(self.model_info["seed"], None)
+            self._catalogs, self._map_profiles, self._catalog_noise = made
+        return dict(self._catalogs)
+
+    @property
+    def stackTools(self) -> StackTools:
+        """The stacks of all objects: ``stackTools.stack(method, presetX)``."""
+        from .stack_tools import StackTools
+
+        return StackTools(self)
+
+    deltaSigma = StackArray("woScaling", "values")
+    errSigma = StackArray("woScaling", "errors")
+    avgR = StackArray("woScaling", "radius")
+    F = StackArray("wScaling", "values")
+    errF = StackArray("wScaling", "errors")
+    avgX = StackArray("wScaling", "radius")
 
     def make_catalog(
         self, seed: int | None = None, *, mock: MockGalaxies | None = None
@@ -215,7 +248,17 @@ class CLMassMod:
         ParameterError
             A map is smaller than the field of view.
         """
+        made = self._made_catalogs(self.model_info["seed"] if seed is None else seed, mock)
+        self._clear()
+        self._catalogs, self._map_profiles, self._catalog_noise = made
+        return dict(self._catalogs)
+
+    def _made_catalogs(
+        self, seed: int, mock: MockGalaxies | None
+    ) -> tuple[dict[str, tuple[GalaxyCatalogue, ...]], dict[str, tuple[GammaTheta, ...]], float]:
+        """Return catalogues behind maps, their profiles, and the noise these are weighted by."""
         from .map_catalogues import (
+            catalogue_noise,
             catalogue_profile,
             checked_mock,
             map_catalogue,
@@ -227,18 +270,15 @@ class CLMassMod:
             raise FitError("there are no maps: assign obs_mass_map or obs_kappa_map")
         info = self.model_info
         made = mock_of_configuration(info, maps) if mock is None else checked_mock(mock)
-        key = info["seed"] if seed is None else seed
         catalogs = {
-            name: tuple(map_catalogue(one, name, made, key) for one in parts)
+            name: tuple(map_catalogue(one, name, made, seed) for one in parts)
             for name, parts in maps.items()
         }
         profiles = {
             name: tuple(catalogue_profile(one, info, made) for one in parts)
             for name, parts in catalogs.items()
         }
-        self._clear()
-        self._catalogs, self._map_profiles = catalogs, profiles
-        return dict(catalogs)
+        return catalogs, profiles, catalogue_noise(made, info)
 
     def maps(self) -> dict[str, tuple[MassMap | KappaMap, ...]]:
         """Return the maps of each object by id, named as the observables of `objects` are.
@@ -472,6 +512,7 @@ class CLMassMod:
             f"{self.model.mass_def}, free {', '.join(self.parameters.names)}: "
             f"{len(self._gamma_theta)} gamma_theta, {len(self._delta_sigma)} delta_sigma, "
             f"{len(self._mass_map)} mass_map, {len(self._kappa_map)} kappa_map, "
+            f"{''.join(f'stack {name}, ' for name in self.stacks)}"
             f"{len(self.out_data_profiles)} results>"
         )
 

@@ -1,0 +1,250 @@
+// Likelihoods of masses integrated over their distribution in a population.
+//
+// L(theta) = int dlnM L(M) g((ln M - mean) / sd) / sd, for every object and every theta. L is a
+// cubic through ln L on equal steps of M, or a set of samples with weights over their interim
+// prior.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include "clmassmod/ensemble_shape.hpp"
+#include "clmassmod/simd_math.hpp"
+#include "clmassmod/status.hpp"
+#include "clmassmod/targets.hpp"
+#include "clmassmod/threads.hpp"
+
+namespace clmassmod {
+
+struct PopulationBatch {
+    std::size_t n_objects = 0;
+    std::size_t n_theta = 0;
+    const double* mean = nullptr;        // (n_objects, n_theta) of ln M
+    const double* sd = nullptr;          // (n_objects, n_theta), >= 0
+    const double* tilt = nullptr;        // (n_objects, n_theta), of `selected` alone
+    const double* slope = nullptr;       // (n_objects, n_theta), of `selected` alone
+    const double* parameters = nullptr;  // (n_theta, kShapeParameters)
+    double* out = nullptr;               // (n_objects, n_theta) ln L
+};
+
+struct MassGrids {
+    const std::int64_t* first = nullptr;  // (n_objects + 1,) places in `nodes`
+    const double* nodes = nullptr;        // (total, 2): ln L, its slope per step
+    const double* start = nullptr;        // (n_objects,) mass of the first node
+    const double* step = nullptr;         // (n_objects,)
+    const double* low = nullptr;          // (n_objects, kDepths) ln M where L starts and ends
+    const double* high = nullptr;
+    const double* peak = nullptr;   // (n_objects,) ln M of its maximum
+    const double* width = nullptr;  // (n_objects,) narrowest scale of L in ln M
+};
+
+struct MassSamples {
+    const std::int64_t* first = nullptr;  // (n_objects + 1,) places in the samples
+    const double* log_mass = nullptr;     // (total,)
+    const double* log_weight = nullptr;   // (total,)
+};
+
+// Gauss-Legendre nodes of a panel: a normal density over kPanel of its standard deviations is
+// integrated to 1e-10.
+constexpr std::size_t kPanelNodes = 16;
+constexpr double kPanel = 8.0;
+constexpr double kNodes[kPanelNodes] = {
+    -0.98940093499164993, -0.94457502307323258, -0.86563120238783174, -0.75540440835500303,
+    -0.61787624440264375, -0.45801677765722739, -0.28160355077925891, -0.09501250983763744,
+    0.09501250983763744,  0.28160355077925891,  0.45801677765722739,  0.61787624440264375,
+    0.75540440835500303,  0.86563120238783174,  0.94457502307323258,  0.98940093499164993};
+constexpr double kWeights[kPanelNodes] = {
+    0.02715245941175409, 0.06225352393864789, 0.09515851168249278, 0.12462897125553387,
+    0.14959598881657673, 0.16915651939500254, 0.18260341504492359, 0.18945061045506850,
+    0.18945061045506850, 0.18260341504492359, 0.16915651939500254, 0.14959598881657673,
+    0.12462897125553387, 0.09515851168249278, 0.06225352393864789, 0.02715245941175409};
+
+// Beyond e^-kNegligible of the integrand's maximum nothing is added up.
+constexpr double kNegligible = 20.0;
+constexpr int kDepths = 12;         // ends of L are known at ln L = -kDepthStep, -2 kDepthStep, ...
+constexpr double kDepthStep = 5.0;
+
+// One object's cubic through ln L.
+struct LogLikelihoodCubic {
+    const double* nodes;
+    double start, inverse_step, last;  // last: number of the last interval
+
+    CLMASSMOD_INLINE double operator()(double mass) const noexcept {
+        const double position = (mass - start) * inverse_step;
+        double cell = std::floor(position);
+        cell = cell < 0.0 ? 0.0 : (cell > last ? last : cell);
+        const double t = position - cell;
+        const double* n = nodes + 2 * static_cast<std::int32_t>(cell);
+        const double rise = n[2] - n[0];
+        const double second = 3.0 * rise - 2.0 * n[1] - n[3];
+        const double third = n[1] + n[3] - 2.0 * rise;
+        return n[0] + t * (n[1] + t * (second + t * third));
+    }
+};
+
+struct Interval {
+    double low, high;
+};
+
+// Where the integrand is not negligible. Its greatest value is at least that at the mean, at the
+// maximum of L, or between them; L and the density are at most 1 (up to their norms).
+template <PopulationShape kind>
+CLMASSMOD_INLINE Interval integrand_range(const LogLikelihoodCubic& likelihood, const double* low,
+                                          const double* high, double peak, double width,
+                                          double mean, double sd,
+                                          const ShapeDensity& shape) noexcept {
+    Interval range{mean + shape.low * sd, mean + shape.high * sd};
+    int depth = kDepths;
+    if constexpr (kind == PopulationShape::normal) {
+        const double share = sd * sd / (sd * sd + width * width);
+        double best = -kInfinity;
+        for (const double y : {mean, peak, mean + share * (peak - mean)}) {
+            if (!(y >= low[kDepths - 1] && y <= high[kDepths - 1])) continue;
+            const double u = (y - mean) / sd;
+            best = std::max(best, likelihood(exp_flushed(y)) - 0.5 * u * u);
+        }
+        const double deepest = std::min(kNegligible - best, 0.5 * kNormalReach * kNormalReach);
+        const double reach = std::sqrt(2.0 * deepest) * sd;
+        range = {mean - reach, mean + reach};
+        depth = std::min(kDepths, 1 + static_cast<int>(deepest / kDepthStep));
+    }
+    return {std::max(range.low, low[depth - 1]), std::min(range.high, high[depth - 1])};
+}
+
+template <PopulationShape kind>
+CLMASSMOD_INLINE double grid_integral(const LogLikelihoodCubic& likelihood, Interval range,
+                                      double width, double mean, double sd,
+                                      const ShapeDensity& shape) noexcept {
+    if (!(range.low < range.high)) return 0.0;
+    const double panel = kPanel * std::min(width, shape.finest * sd);
+    const double span = range.high - range.low;
+    const auto n_panels = static_cast<std::int64_t>(std::ceil(span / panel));
+    const double half = 0.5 * span / static_cast<double>(n_panels);
+    const double inverse_sd = 1.0 / sd;
+    double total = 0.0;
+    for (std::int64_t p = 0; p < n_panels; ++p) {
+        const double middle = range.low + half * static_cast<double>(2 * p + 1);
+        double y[kPanelNodes], value[kPanelNodes];
+        for (std::size_t k = 0; k < kPanelNodes; ++k) {
+            y[k] = middle + half * kNodes[k];
+            value[k] = exp_flushed(y[k]);
+        }
+        for (std::size_t k = 0; k < kPanelNodes; ++k) value[k] = likelihood(value[k]);
+        for (std::size_t k = 0; k < kPanelNodes; ++k)
+            value[k] = kWeights[k] *
+                       weighted_density<kind>(shape, value[k], (y[k] - mean) * inverse_sd);
+        for (std::size_t k = 0; k < kPanelNodes; ++k) total += value[k];
+    }
+    return total * half * inverse_sd;
+}
+
+template <PopulationShape kind>
+CLMASSMOD_INLINE ShapeDensity shape_of(const PopulationBatch& b, std::size_t object,
+                                       std::size_t theta) noexcept {
+    const std::size_t at = object * b.n_theta + theta;
+    if constexpr (kind == PopulationShape::selected)
+        return make_shape(kind, nullptr, b.tilt[at], b.slope[at]);
+    return make_shape(kind, b.parameters + theta * kShapeParameters, 0.0, 0.0);
+}
+
+inline double log_or_nothing(double value, double log_norm) noexcept {
+    return value > 0.0 ? std::log(value) + log_norm : -kInfinity;
+}
+
+template <PopulationShape kind>
+CLMASSMOD_TARGETS void grid_row(const PopulationBatch& b, const MassGrids& g,
+                                std::size_t object) noexcept {
+    const std::int64_t size = g.first[object + 1] - g.first[object];
+    const LogLikelihoodCubic likelihood{g.nodes + 2 * g.first[object], g.start[object],
+                                        1.0 / g.step[object], static_cast<double>(size - 2)};
+    const double* low = g.low + object * kDepths;
+    const double* high = g.high + object * kDepths;
+    for (std::size_t theta = 0; theta < b.n_theta; ++theta) {
+        const std::size_t at = object * b.n_theta + theta;
+        const double mean = b.mean[at], sd = b.sd[at];
+        if (sd == 0.0) {  // all masses are the mean
+            const bool inside = mean >= low[kDepths - 1] && mean <= high[kDepths - 1];
+            b.out[at] = inside ? likelihood(exp_flushed(mean)) : -kInfinity;
+            continue;
+        }
+        const ShapeDensity shape = shape_of<kind>(b, object, theta);
+        b.out[at] = -kInfinity;
+        if (!shape.exists) continue;
+        const Interval range = integrand_range<kind>(likelihood, low, high, g.peak[object],
+                                                     g.width[object], mean, sd, shape);
+        const double value =
+            grid_integral<kind>(likelihood, range, g.width[object], mean, sd, shape);
+        b.out[at] = log_or_nothing(value, shape.log_norm);
+    }
+}
+
+template <PopulationShape kind>
+CLMASSMOD_TARGETS void sample_row(const PopulationBatch& b, const MassSamples& s,
+                                  std::size_t object) noexcept {
+    const std::int64_t first = s.first[object], last = s.first[object + 1];
+    for (std::size_t theta = 0; theta < b.n_theta; ++theta) {
+        const std::size_t at = object * b.n_theta + theta;
+        const ShapeDensity shape = shape_of<kind>(b, object, theta);
+        if (!(b.sd[at] > 0.0) || !shape.exists) {
+            b.out[at] = -kInfinity;
+            continue;
+        }
+        const double mean = b.mean[at], inverse_sd = 1.0 / b.sd[at];
+        double partial[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+        std::int64_t i = first;
+        for (; i + 8 <= last; i += 8)
+            for (std::int64_t k = 0; k < 8; ++k)
+                partial[k] += weighted_density<kind>(shape, s.log_weight[i + k],
+                                                     (s.log_mass[i + k] - mean) * inverse_sd);
+        for (; i < last; ++i)
+            partial[0] += weighted_density<kind>(shape, s.log_weight[i],
+                                                 (s.log_mass[i] - mean) * inverse_sd);
+        const double total = ((partial[0] + partial[1]) + (partial[2] + partial[3])) +
+                             ((partial[4] + partial[5]) + (partial[6] + partial[7]));
+        b.out[at] = log_or_nothing(total * inverse_sd, shape.log_norm);
+    }
+}
+
+// Calls work<kind>(object) for every object.
+template <class Work>
+Status for_each_object(PopulationShape kind, std::size_t n, int n_threads, const Work& work) {
+    const auto run = [&]<PopulationShape k>() {
+        return for_each_block(n, n_threads, [&](std::size_t object) {
+            work.template operator()<k>(object);
+            return Status{};
+        });
+    };
+    switch (kind) {
+        case PopulationShape::normal:
+            return run.template operator()<PopulationShape::normal>();
+        case PopulationShape::skew_normal:
+            return run.template operator()<PopulationShape::skew_normal>();
+        case PopulationShape::student:
+            return run.template operator()<PopulationShape::student>();
+        case PopulationShape::mixture:
+            return run.template operator()<PopulationShape::mixture>();
+        case PopulationShape::selected:
+            return run.template operator()<PopulationShape::selected>();
+    }
+    return {StatusCode::unknown_kind, 0};
+}
+
+inline Status population_of_grids(const PopulationBatch& batch, const MassGrids& grids, int kind,
+                                  int n_threads) noexcept {
+    return for_each_object(static_cast<PopulationShape>(kind), batch.n_objects, n_threads,
+                           [&]<PopulationShape k>(std::size_t object) {
+                               grid_row<k>(batch, grids, object);
+                           });
+}
+
+inline Status population_of_samples(const PopulationBatch& batch, const MassSamples& samples,
+                                    int kind, int n_threads) noexcept {
+    return for_each_object(static_cast<PopulationShape>(kind), batch.n_objects, n_threads,
+                           [&]<PopulationShape k>(std::size_t object) {
+                               sample_row<k>(batch, samples, object);
+                           });
+}
+
+}  // namespace clmassmod
