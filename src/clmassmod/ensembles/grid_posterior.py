@@ -52,9 +52,7 @@ def covering_axes(log_density: LogDensity, box: Box, n: int) -> tuple[Array, Arr
                 f"the likelihood vanishes at all of {ends}; check the masses, or give other priors"
             )
         kept = values > values.max() - _DEPTH
-        new = [
-            _around(axis, kept.any(axis=1 - i), ends[i]) for i, axis in enumerate(axes)
-        ]
+        new = [_around(axis, kept.any(axis=1 - i), ends[i]) for i, axis in enumerate(axes)]
         wide = [b - a > 0.4 * (d - c) for (a, b), (c, d) in zip(new, ends, strict=True)]
         ends = new
         if all(wide):
