@@ -32,6 +32,7 @@ _PUBLIC = {
     "RayleighOffset": ".profiles.offsets",
     "OffsetSample": ".profiles.offsets",
     "TwoHalo": ".profiles.two_halo",
+    "HaloMatter": ".profiles.halo_matter",
     "UserProfile": ".profiles.custom",
     "DK14": ".profiles.splashback",
     "Diemer23": ".profiles.splashback",
@@ -107,6 +108,7 @@ if TYPE_CHECKING:
     from .profiles.concentration import concentration
     from .profiles.conversion import convert_mass
     from .profiles.custom import UserProfile
+    from .profiles.halo_matter import HaloMatter
     from .profiles.halos import BMO, NFW, Hernquist
     from .profiles.miscentred import Miscentred
     from .profiles.numeric_halos import Burkert, Einasto, gNFW

@@ -177,7 +177,11 @@ SCHEMA: dict[str, Key | dict[str, Key]] = {
         "scale": Key(("float",), None, "Scale of the distribution.", "Mpc", low=1e-3, high=5.0),
     },
     "two_halo": {
-        "include": Key(("boolean",), False, "Whether to add the two-halo term."),
+        "combine": text_key(
+            None,
+            "Add the two-halo term, or take it where it is denser than the halo.",
+            ("sum", "max"),
+        ),
         "bias": not_negative_key(None, "Its bias; that of the mass by default.", high=100.0),
     },
     "boost": {

@@ -632,7 +632,7 @@ def halo_model(info: ModelInfo) -> HaloModel:
     profile_needs_power = "power" in accepted
     effects = model_effects(info)
     users = [given["kind"]] * profile_needs_power + [relation] * (relation in NEED_POWER)
-    users += ["the two-halo term"] * effects.two_halo
+    users += ["the two-halo term"] * bool(effects.two_halo)
     if users:
         power = info.make_power(users[0])
     if profile_needs_power:
@@ -668,7 +668,7 @@ def model_effects(info: ModelInfo) -> Effects:
         )
     return Effects(
         offsets=info["miscentring"]["distribution"],
-        two_halo=info["two_halo"]["include"],
+        two_halo=info["two_halo"]["combine"],
         boost=any(name in values or name in free for name in ("boost_b0", "boost_rs")),
         bin_average=info["fit"]["bin_average"],
         values=values,
