@@ -18,6 +18,7 @@ from clmassmod.validation import (
     map_step,
     mass_step,
     profile_step,
+    stack_step,
 )
 
 
@@ -68,6 +69,16 @@ def test_catalogues_pass_and_a_biased_shear_does_not(monkeypatch):
         catalogue_step, "MockGalaxies", lambda **given: mock(**given, multiplicative_bias=0.4)
     )
     assert len(failed(catalogue_step.catalogue_to_profile(Small()))) == 4
+
+
+def test_stacks_pass_and_a_biased_shear_does_not(monkeypatch):
+    assert not failed(stack_step.stacks(Small()))
+    mock = stack_step._mock
+    monkeypatch.setattr(
+        stack_step, "_mock", lambda c: dataclasses.replace(mock(c), multiplicative_bias=0.5)
+    )
+    # halves still add up
+    assert len(failed(stack_step.stacks(Small()))) == 3
 
 
 def test_posteriors_pass_and_too_narrow_ones_do_not(monkeypatch):

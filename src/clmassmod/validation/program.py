@@ -18,6 +18,7 @@ from .checks import BiasRow, Check, Settings, StepResult
 from .map_step import map_to_shear
 from .mass_step import posterior_masses, resumed_runs
 from .profile_step import profiles
+from .stack_step import stacks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,6 +29,7 @@ STEPS: dict[str, Step] = {
     "profiles": profiles,
     "map to shear": map_to_shear,
     "catalogue to profile": catalogue_to_profile,
+    "stacks": stacks,
     "masses": posterior_masses,
     "resumed runs": resumed_runs,
     "bias shifts": bias_shifts,
