@@ -26,6 +26,12 @@ _PUBLIC = {
     "Sersic": ".profiles.stars",
     "DeVaucouleurs": ".profiles.stars",
     "Composite": ".profiles.composite",
+    "Miscentred": ".profiles.miscentred",
+    "FixedOffset": ".profiles.offsets",
+    "GammaOffset": ".profiles.offsets",
+    "RayleighOffset": ".profiles.offsets",
+    "OffsetSample": ".profiles.offsets",
+    "TwoHalo": ".profiles.two_halo",
     "UserProfile": ".profiles.custom",
     "DK14": ".profiles.splashback",
     "Diemer23": ".profiles.splashback",
@@ -91,10 +97,13 @@ if TYPE_CHECKING:
     from .profiles.conversion import convert_mass
     from .profiles.custom import UserProfile
     from .profiles.halos import BMO, NFW, Hernquist
+    from .profiles.miscentred import Miscentred
     from .profiles.numeric_halos import Burkert, Einasto, gNFW
+    from .profiles.offsets import FixedOffset, GammaOffset, OffsetSample, RayleighOffset
     from .profiles.simple import DPIE, SIS, PointMass, PowerLaw
     from .profiles.splashback import DK14, Diemer23
     from .profiles.stars import DeVaucouleurs, Sersic
+    from .profiles.two_halo import TwoHalo
     from .sources import BetaMoments, SourceDistribution
     from .table.interpolator import Table
     from .validation.program import validate

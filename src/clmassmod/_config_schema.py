@@ -18,7 +18,10 @@ METHODS = ("curvefit", "minuit", "scanpdf", "emcee", "pymc", "mcmc", "nested")
 """Ways to fit; ``pymc`` and ``mcmc`` are aliases of ``emcee``."""
 STACK_METHODS = ("woScaling", "wScaling")
 """Ways to stack."""
-PARAMETERS = ("mass", "concentration", "shear_calibration")
+PARAMETERS = (
+    *("mass", "concentration", "shear_calibration"),
+    *("miscentring_fraction", "miscentring_scale", "boost_b0", "boost_rs", "two_halo_bias"),
+)
 """Parameters that can be free."""
 PRIORS: dict[str, tuple[str, ...]] = {
     "uniform": ("low", "high"),
@@ -32,7 +35,7 @@ DEFAULT_PRIORS: dict[str, dict[str, Any]] = {
     "mass": {"distribution": "uniform", "low": -2e15, "high": 1e16},
     "concentration": {"distribution": "log-uniform", "low": 0.5, "high": 30.0},
 }
-"""Priors where none is given; the shear calibration has none and must be given one."""
+"""Priors where none is given; other parameters have none and must be given one."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,23 @@ SCHEMA: dict[str, Key | dict[str, Key]] = {
         "value": positive_key(None, "The concentration, for relation = constant."),
     },
     "cosmology": COSMOLOGY,
+    "miscentring": {
+        "distribution": text_key(
+            None, "Distribution of the offsets of miscentred haloes.", ("gamma", "rayleigh")
+        ),
+        "fraction": not_negative_key(None, "Part of the haloes that is miscentred.", high=1.0),
+        "scale": Key(("float",), None, "Scale of the distribution.", "Mpc", low=1e-3, high=5.0),
+    },
+    "two_halo": {
+        "include": Key(("boolean",), False, "Whether to add the two-halo term."),
+        "bias": not_negative_key(None, "Its bias; that of the mass by default.", high=100.0),
+    },
+    "boost": {
+        "b0": not_negative_key(None, "Boost factor of members: amplitude.", high=100.0),
+        "r_s": Key(
+            ("float",), None, "Boost factor of members: scale.", "Mpc", low=1e-3, high=100.0
+        ),
+    },
     "priors": {},
     "sources": {
         "redshift": positive_key(None, "One redshift for all sources."),
@@ -242,6 +262,9 @@ SCHEMA: dict[str, Key | dict[str, Key]] = {
             "exact",
             "Average over the sources: each node, or by <beta_s> and <beta_s^2>.",
             ("exact", "moments"),
+        ),
+        "bin_average": Key(
+            ("boolean",), False, "Whether to average the model over the area of each bin."
         ),
         "n_grid": count_key(1000, "scanpdf: number of grid points per parameter.", low=8),
         "n_walkers": count_key(32, "emcee: number of walkers.", low=4),

@@ -20,6 +20,7 @@ from ..observables import DeltaSigma, GammaTheta
 from ..parallel import map_tasks
 from ..provenance import digest, exclusive_folder, provenance
 from .density import mass_statistics
+from .effects import Effects
 from .fitting import fit_cluster, method_name, method_parameters
 from .likelihood import ClusterLikelihood, HaloModel, Observable
 from .parameters import ParameterSet
@@ -530,8 +531,11 @@ def halo_model(info: ModelInfo) -> HaloModel:
     _check_profile_parameters(info, parameters, accepted)
     power = None
     profile_needs_power = "power" in accepted
-    if profile_needs_power or relation in NEED_POWER:
-        power = info.make_power(given["kind"] if profile_needs_power else relation)
+    effects = model_effects(info)
+    users = [given["kind"]] * profile_needs_power + [relation] * (relation in NEED_POWER)
+    users += ["the two-halo term"] * effects.two_halo
+    if users:
+        power = info.make_power(users[0])
     if profile_needs_power:
         parameters["power"] = power
     return HaloModel(
@@ -542,6 +546,33 @@ def halo_model(info: ModelInfo) -> HaloModel:
         profile_parameters=parameters,
         power=power,
         source_averaging=info["fit"]["source_average"],
+        effects=effects,
+    )
+
+
+def model_effects(info: ModelInfo) -> Effects:
+    """Return the effects a configuration describes, with the parameters that are free."""
+    given = {
+        "miscentring_fraction": info["miscentring"]["fraction"],
+        "miscentring_scale": info["miscentring"]["scale"],
+        "boost_b0": info["boost"]["b0"],
+        "boost_rs": info["boost"]["r_s"],
+        "two_halo_bias": info["two_halo"]["bias"],
+    }
+    free = info["parameters"]
+    values = {name: value for name, value in given.items() if value is not None}
+    twice = sorted(set(values) & set(free))
+    if twice:
+        raise ConfigError(
+            f"{info.file or 'configuration'}: {twice[0]} is one of parameters, and has a value in "
+            "its section: choose one"
+        )
+    return Effects(
+        offsets=info["miscentring"]["distribution"],
+        two_halo=info["two_halo"]["include"],
+        boost=any(name in values or name in free for name in ("boost_b0", "boost_rs")),
+        bin_average=info["fit"]["bin_average"],
+        values=values,
     )
 
 
