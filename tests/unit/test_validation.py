@@ -15,6 +15,7 @@ from clmassmod.validation import (
     StepResult,
     bias_step,
     catalogue_step,
+    ensemble_step,
     map_step,
     mass_step,
     profile_step,
@@ -91,6 +92,18 @@ def test_posteriors_pass_and_too_narrow_ones_do_not(monkeypatch):
 
     monkeypatch.setattr(mass_step, "simulate_sample", overconfident)
     assert failed(mass_step.posterior_masses(Small()))
+
+
+def test_populations_pass_and_a_wrong_shear_does_not(monkeypatch):
+    assert not failed(ensemble_step.bias_and_scatter(Small()))
+    expected = ensemble_step.expected_profile
+
+    def doubled(*arguments):
+        exact = expected(*arguments)
+        return exact.replace(values=2.0 * exact.values)
+
+    monkeypatch.setattr(ensemble_step, "expected_profile", doubled)
+    assert any("bias against" in what for what in failed(ensemble_step.bias_and_scatter(Small())))
 
 
 def test_resumed_runs_pass_and_those_that_differ_do_not(monkeypatch):

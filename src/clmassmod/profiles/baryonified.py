@@ -124,6 +124,10 @@ class Baryonified(RadialMass):
         ]
         return np.concatenate(rows)
 
+    def __repr__(self) -> str:
+        gas = type(self.baryons.gas).__name__
+        return f"Baryonified({self.halo!r}, gas={gas}, rtol={self.rtol:g})"
+
 
 class BaryonifiedHalo:
     """The parts of one halo, each a profile.
