@@ -175,6 +175,14 @@ def test_galaxies_and_their_profile_give_the_same():
     for name in ("values", "errors", "radius", "n_pairs", "cross"):
         np.testing.assert_allclose(getattr(measured, name), getattr(direct, name), rtol=1e-12)
     assert measured.inverse == pytest.approx(direct.inverse, rel=1e-12)
+    assert direct.binned
+    assert measured.binned
+    there = ~direct.mask
+    np.testing.assert_array_equal(direct.to_delta_sigma().radius_min, EDGES[:-1][there])
+    # in other bins, the points are somewhere in them
+    other = sum_profiles([profile.to_delta_sigma()], [0.4, 0.9, 2.0, 4.0]).stack()
+    assert not other.binned
+    assert other.to_delta_sigma().radius_min is None
 
 
 def test_points_outside_of_the_bins_are_left_out_and_empty_bins_stay():

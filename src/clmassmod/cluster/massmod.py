@@ -188,22 +188,24 @@ class CLMassMod:
         """Return the observables of each object by id, as they were assigned.
 
         Several observables of one object join by its id and are fitted together, as
-        independent data. An observable without an id is called by its place. Where there are
-        maps alone, the observables are the shear profiles of mock galaxies behind them, those
-        of `make_catalog`.
+        independent data. An observable without an id is called by its place. Of maps the
+        observables are the shear profiles of mock galaxies behind them, those of
+        `make_catalog`.
         """
-        if self.catalogues():
-            return dict(self._map_profiles)
-        return _by_id((self._gamma_theta, self._delta_sigma))
+        self._make_missing_catalogs()
+        return _joined(_by_id((self._gamma_theta, self._delta_sigma)), self._map_profiles)
 
     def catalogues(self) -> dict[str, tuple[GalaxyCatalogue, ...]]:
         """Return the mock galaxies behind maps, by id; none where there are other data."""
-        if not (self._mass_map or self._kappa_map) or self._gamma_theta or self._delta_sigma:
+        if self._gamma_theta or self._delta_sigma:
             return {}
-        if not self._catalogs:
+        self._make_missing_catalogs()
+        return dict(self._catalogs)
+
+    def _make_missing_catalogs(self) -> None:
+        if (self._mass_map or self._kappa_map) and not self._catalogs:
             made = self._made_catalogs(self.model_info["seed"], None)
             self._catalogs, self._map_profiles, self._catalog_noise = made
-        return dict(self._catalogs)
 
     @property
     def stackTools(self) -> StackTools:
@@ -288,20 +290,26 @@ class CLMassMod:
         Raises
         ------
         ParameterError
-            A mass map and a convergence map of one object: two views of the same data, which
-            would count twice. Clear one of them (``massmod.obs_kappa_map = None``), or set
-            `allow_same_data`.
+            A mass map and a convergence map of one object, or a map and a profile: two views
+            of the same data, which would count twice. Clear one of them
+            (``massmod.obs_kappa_map = None``), or set `allow_same_data`.
         """
         joined: dict[str, tuple[MassMap | KappaMap, ...]]
         joined = _by_id((self._mass_map, self._kappa_map))
-        twice = [name for name, parts in joined.items() if len(parts) > 1]
-        if twice and not self.allow_same_data:
-            raise ParameterError(
-                "obs_kappa_map",
-                ", ".join(twice),
-                "of other haloes than obs_mass_map: two views of the same data count twice",
-                "Clear one of them, or set massmod.allow_same_data = True.",
-            )
+        if self.allow_same_data:
+            return joined
+        profiles = _by_id((self._gamma_theta, self._delta_sigma))
+        for map_name in ("obs_kappa_map", "obs_mass_map"):
+            others = _by_id((self._mass_map,)) if map_name == "obs_kappa_map" else {}
+            there = {*profiles, *others}
+            twice = [name for name in _by_id((getattr(self, map_name),)) if name in there]
+            if twice:
+                raise ParameterError(
+                    map_name,
+                    ", ".join(twice),
+                    "of haloes without other data: two views of the same data count twice",
+                    "Clear one of them, or set massmod.allow_same_data = True.",
+                )
         return joined
 
     def likelihood(self, halo_id: str | None = None) -> ClusterLikelihood:
@@ -710,6 +718,12 @@ def _by_id(groups: Sequence[Sequence[Any]]) -> dict[str, tuple[Any, ...]]:
             seen.add(name)
             joined.setdefault(name, []).append(observable)
     return {name: tuple(parts) for name, parts in joined.items()}
+
+
+def _joined(*groups: Mapping[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+    """Join observables by id."""
+    names = dict.fromkeys(name for group in groups for name in group)
+    return {name: tuple(one for group in groups for one in group.get(name, ())) for name in names}
 
 
 def _observables(name: str, value: Any, kind: type[Any]) -> tuple[Any, ...]:
