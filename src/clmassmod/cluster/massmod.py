@@ -43,8 +43,12 @@ if TYPE_CHECKING:
     from .mass_bias import Comparison
     from .stack_tools import StackTools
 
-# sections that describe the data, which are in the key of a result by themselves
-_DATA_SECTIONS = ("data", "sources", "simulation", "noise", "binning", "stack")
+# sections that describe the data, which are in the key of a result by themselves, and what comes
+# after the fit
+_DATA_SECTIONS = (
+    *("data", "sources", "simulation", "noise", "binning"),
+    *("stack", "ensemble", "truth"),
+)
 
 
 class FitTask(NamedTuple):
