@@ -272,6 +272,46 @@ def test_scatter_by_loops():
     assert stack.n_points == 9
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(-1000, 1000), st.floats(1e12, 1e15), st.floats(0.11, 2.9), st.floats(0.1, 0.9)
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    st.floats(0.1, 10.0),
+)
+@settings(max_examples=15, deadline=None)
+def test_a_stack_of_points_is_their_weighted_mean(points, factor):
+    def stacked(scale):
+        return sum_profiles(
+            [
+                clm.DeltaSigma([r], [scale * 1e12 * y], [scale * e], redshift=z, id=f"{k}")
+                for k, (y, e, r, z) in enumerate(points)
+            ],
+            [0.1, 1.0, 3.0],
+        ).stack()
+
+    stack, scaled = stacked(1.0), stacked(factor)
+    y, e, r, z = np.array(points).T
+    y = 1e12 * y
+    for b, inside in enumerate((r < 1.0, r >= 1.0)):
+        assert stack.mask[b] == (not inside.any())
+        assert stack.n_clusters[b] == inside.sum()
+        if inside.any():
+            rounding = 1e-12 * 1e15
+            assert y[inside].min() - rounding <= stack.values[b] <= y[inside].max() + rounding
+            assert stack.errors[b] == pytest.approx(np.sum(e[inside] ** -2.0) ** -0.5, rel=1e-12)
+            assert r[inside].min() * (1 - 1e-12) <= stack.radius[b] <= r[inside].max() * (1 + 1e-12)
+    assert z.min() * (1 - 1e-12) <= stack.redshift <= z.max() * (1 + 1e-12)
+    np.testing.assert_allclose(
+        scaled.values, factor * stack.values, rtol=1e-12, atol=1e-12 * factor * 1e15
+    )
+    np.testing.assert_allclose(scaled.radius, stack.radius, rtol=1e-12)
+    np.testing.assert_allclose(scaled.scatter, stack.scatter, rtol=1e-9, atol=1e-9)
+
+
 # -- sums add up ---------------------------------------------------------------------------------
 
 
@@ -373,6 +413,16 @@ def test_bootstrap_of_clusters():
     np.testing.assert_allclose(stack.covariance, expected, rtol=0.13)
     assert sums.stack(covariance="bootstrap", n_resamples=2000, seed=3) == stack
     assert sums.stack(covariance="bootstrap", n_resamples=2000, seed=4) != stack
+
+
+def test_empty_bins_stay_masked_in_every_covariance():
+    _, made = scattered()
+    sums = sum_profiles(made, [0.1, 0.3, 0.7, 1.5])
+    for method in ("shape", "jackknife", "bootstrap"):
+        stack = sums.stack(covariance=method)
+        np.testing.assert_array_equal(stack.mask, [True, False, False])
+        np.testing.assert_array_equal(np.isnan(stack.errors), stack.mask)
+        assert len(stack.to_delta_sigma()) == 2
 
 
 def test_covariances_that_cannot_be():

@@ -146,7 +146,9 @@ class StackSums:
         names = list(dict.fromkeys(self.ids))
         if len(names) == len(self.ids):
             return self
-        where = {name: [i for i, one in enumerate(self.ids) if one == name] for name in names}
+        where: dict[str, list[int]] = {name: [] for name in names}
+        for i, name in enumerate(self.ids):
+            where[name].append(i)
         rows: dict[str, Any] = {
             key: np.array([exact_sum(getattr(self, key)[where[name]]) for name in names])
             for key in ROWS
@@ -194,7 +196,7 @@ class StackSums:
 def exact_sum(array: Array) -> Array:
     """Return the sum over the first axis, rounded once: the same bits in any order."""
     columns = array.reshape(array.shape[0], -1).T
-    return np.array([math.fsum(column) for column in columns]).reshape(array.shape[1:])
+    return np.array([math.fsum(column.tolist()) for column in columns]).reshape(array.shape[1:])
 
 
 def checked_method(method: Any) -> str:
