@@ -39,7 +39,7 @@ def survey(settings: Settings, n_clusters: int) -> dict[str, Any]:
 
 def posterior_masses(settings: Settings) -> StepResult:
     """Check that the truth falls anywhere in the posterior as often as anywhere else."""
-    info = survey(settings, settings.size(150, 2000))
+    info = survey(settings, settings.size(100, 2000))
     sample = simulate_sample(info)
     massmod = CLMassMod(info)
     massmod.obs_gamma_theta = sample.observables
