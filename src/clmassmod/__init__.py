@@ -32,6 +32,7 @@ _PUBLIC = {
     "RayleighOffset": ".profiles.offsets",
     "OffsetSample": ".profiles.offsets",
     "TwoHalo": ".profiles.two_halo",
+    "HaloMatter": ".profiles.halo_matter",
     "UserProfile": ".profiles.custom",
     "DK14": ".profiles.splashback",
     "Diemer23": ".profiles.splashback",
@@ -63,6 +64,7 @@ _PUBLIC = {
 }
 # modules that are reached as attributes of the package
 _MODULES = (
+    "ensembles",
     "errors",
     "galaxies",
     "inference",
@@ -76,7 +78,17 @@ _MODULES = (
 __all__ = ["__version__", *_PUBLIC, *_MODULES]
 
 if TYPE_CHECKING:
-    from . import errors, galaxies, inference, maps, population, stacks, stronglens, utils
+    from . import (
+        ensembles,
+        errors,
+        galaxies,
+        inference,
+        maps,
+        population,
+        stacks,
+        stronglens,
+        utils,
+    )
     from .cluster.analytic_bias import analytic_bias
     from .cluster.comparison import compare_models
     from .cluster.massmod import CLMassMod, FitInfo
@@ -96,6 +108,7 @@ if TYPE_CHECKING:
     from .profiles.concentration import concentration
     from .profiles.conversion import convert_mass
     from .profiles.custom import UserProfile
+    from .profiles.halo_matter import HaloMatter
     from .profiles.halos import BMO, NFW, Hernquist
     from .profiles.miscentred import Miscentred
     from .profiles.numeric_halos import Burkert, Einasto, gNFW

@@ -16,6 +16,8 @@ SOURCE_DISTRIBUTIONS = ("chang2013", "desc_srd_y1", "desc_srd_y10")
 """Published redshift distributions of sources."""
 METHODS = ("curvefit", "minuit", "scanpdf", "emcee", "pymc", "mcmc", "nested")
 """Ways to fit; ``pymc`` and ``mcmc`` are aliases of ``emcee``."""
+DATA_KINDS = ("gamma_theta", "delta_sigma", "mass_map", "kappa_map")
+"""Observables that files may hold."""
 STACK_METHODS = ("woScaling", "wScaling")
 """Ways to stack."""
 PARAMETERS = (
@@ -175,7 +177,11 @@ SCHEMA: dict[str, Key | dict[str, Key]] = {
         "scale": Key(("float",), None, "Scale of the distribution.", "Mpc", low=1e-3, high=5.0),
     },
     "two_halo": {
-        "include": Key(("boolean",), False, "Whether to add the two-halo term."),
+        "combine": text_key(
+            None,
+            "Add the two-halo term, or take it where it is denser than the halo.",
+            ("sum", "max"),
+        ),
         "bias": not_negative_key(None, "Its bias; that of the mass by default.", high=100.0),
     },
     "boost": {
@@ -224,7 +230,7 @@ SCHEMA: dict[str, Key | dict[str, Key]] = {
         "redshift_max": positive_key(0.6, "Highest redshift."),
     },
     "data": {
-        "kind": text_key("gamma_theta", "What the files hold.", ("gamma_theta", "delta_sigma")),
+        "kind": text_key("gamma_theta", "What the files hold.", DATA_KINDS),
         "files": Key(
             ("list of text", "path"),
             None,
@@ -249,7 +255,15 @@ SCHEMA: dict[str, Key | dict[str, Key]] = {
             ("boolean", "list of text"),
             False,
             "Whether lengths and surface densities are comoving, or which of them.",
-            choices=("radius", "values"),
+            choices=("radius", "values", "pixel_scale", "depth"),
+        ),
+        "pixel_scale": positive_key(
+            None, "Maps: side of a pixel, in place of what the files state; in its unit or Mpc."
+        ),
+        "depth": positive_key(None, "Maps: projected length, likewise."),
+        "sampling": text_key(None, "Maps: what pixels are.", ("pixel", "point")),
+        "source_redshift": positive_key(
+            None, "kappa_map: redshift of what the convergence is for, where no file states it."
         ),
         "group": text_key(None, "HDF5 group or FITS extension."),
     },

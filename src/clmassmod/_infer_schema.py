@@ -71,7 +71,7 @@ INFER_SCHEMA: Schema = {
             None,
             "image_pairs: the galaxies without a lens of a complete sample, in a catalogue or a "
             "table with log_re, log_msps and, where they differ, sigma_msps and z_l. With form "
-            "any_lens or one_lens, without n_galaxies.",
+            "any_lens, without n_galaxies.",
         ),
         "unit": text_key("kpc", "Unit of x_a and x_b in a table that states none.", UNITS),
         "columns": {

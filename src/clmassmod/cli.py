@@ -1,8 +1,8 @@
-"""The command line: ``demo``, ``fit``, ``mock``, ``infer``, ``tables``, ``validate`` and others.
+"""The command line: ``fit``, ``stack``, ``mock``, ``infer``, ``tables``, ``validate`` and others.
 
 Exit codes: 0 done (perhaps with warnings), 1 a validation missed a tolerance, 2 wrong usage, 65
 bad data or configuration, 70 an internal error, 75 interrupted: run the same command again (fits,
-inferences and tables go on, mocks and validations start anew).
+stacks, inferences and tables go on, mocks and validations start anew).
 """
 
 from __future__ import annotations
@@ -119,7 +119,8 @@ def _signals() -> Iterator[None]:
 
 def _say_interrupted(options: argparse.Namespace, given: Sequence[str]) -> None:
     folder = None if options.run is _mock else getattr(options, "results", None)
-    saved = len(list(Path(folder, "profiles").glob("[!.]*.h5"))) if folder else 0
+    kept = "stack/sums" if options.run is _stack else "profiles"
+    saved = len(list(Path(folder, kept).glob("[!.]*.h5"))) if folder else 0
     where = f"; {saved} finished haloes are saved in {folder}" if saved else ""
     command = shlex.join(["clmassmod", *given])
     again = "Start again with" if options.run is _mock else "Go on with"
@@ -171,13 +172,31 @@ def _fit(options: argparse.Namespace) -> None:
     _print_outcome(outcome)
 
 
-def _configuration(options: argparse.Namespace) -> ModelInfo:
-    """Return the configuration with what the options change in it."""
+def _stack(options: argparse.Namespace) -> None:
+    from .stack_program import run_stack, stack_lines
+
+    info = _configuration(options, "stack")
+    options.results = info["output"]["folder"]
+    outcome = run_stack(
+        info,
+        executor=options.processes,
+        report=False if options.no_report else None,
+        progress=True,
+    )
+    for line in stack_lines(outcome):
+        print(line)
+    print(f"results  {outcome.folder}")
+    if outcome.report:
+        print(f"report   {outcome.report}")
+
+
+def _configuration(options: argparse.Namespace, section: str = "fit") -> ModelInfo:
+    """Return the configuration with what the options change in it, the method of a section."""
     from .config import ModelInfo, load_config
 
     info = load_config(options.config)
     if options.method is not None:
-        info["fit"]["method"] = options.method
+        info[section]["method"] = options.method
     if options.folder is not None:
         info["output"]["folder"] = options.folder
     if options.data is not None:
@@ -410,7 +429,7 @@ def _print_outcome(outcome: FitOutcome) -> None:
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    from ._config_schema import METHODS
+    from ._config_schema import METHODS, STACK_METHODS
 
     parser = argparse.ArgumentParser(
         prog="clmassmod",
@@ -451,6 +470,15 @@ def make_parser() -> argparse.ArgumentParser:
     fit.add_argument("--reference-unit", metavar="UNIT", help='such as "1e14 Msun"')
     fit.add_argument("--reference-label", metavar="TEXT", help="what to call them in figures")
     fit.set_defaults(run=_fit)
+
+    stack = commands.add_parser(
+        "stack", parents=[fitting], help="stack the data a configuration names, and fit the stack"
+    )
+    stack.add_argument("config", metavar="CONFIG", help="TOML, YAML, JSON or INI file")
+    stack.add_argument("--folder", help="where results go, in place of [output] folder")
+    stack.add_argument("--data", metavar="DIR", help="what paths to data in CONFIG are relative to")
+    stack.add_argument("--method", choices=STACK_METHODS, help="in place of [stack] method")
+    stack.set_defaults(run=_stack)
 
     mock = commands.add_parser(
         "mock", parents=[common], help="make the mock catalogue of strong lenses of a configuration"

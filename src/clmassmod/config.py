@@ -245,6 +245,10 @@ def _checked_prior(prior: Any, place: Place) -> dict[str, Any]:
     return {"distribution": kind, **numbers}
 
 
+_OF_MAPS = ("pixel_scale", "depth", "sampling", "source_redshift")
+_NOT_OF_MAPS = ("covariance", "inverse_critical_surface_density", "shear_kind")
+
+
 def _check_together(result: dict[str, Any], place: Place) -> None:
     """What no single key can say."""
     try:
@@ -272,6 +276,10 @@ def _check_together(result: dict[str, Any], place: Place) -> None:
     data = result["data"]
     if data["redshift"] is not None and data["redshift_table"] is not None:
         place.inside("data").fail("redshift and redshift_table are both given: choose one")
+    others = _NOT_OF_MAPS if data["kind"] in ("mass_map", "kappa_map") else _OF_MAPS
+    for key in others:
+        if data[key] is not None:
+            place.inside("data").fail(f"{key} is given, but kind is {data['kind']!r}")
     concentration = result["concentration"]
     if concentration["relation"] == "constant" and concentration["value"] is None:
         place.inside("concentration").fail("value is missing: relation = 'constant' needs it")

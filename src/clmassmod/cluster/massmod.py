@@ -36,9 +36,11 @@ from .sample_likelihood import SampleLikelihood
 from .stack_attributes import StackArray
 
 if TYPE_CHECKING:
+    from ..ensembles.posterior import PopulationPosterior
     from ..galaxies.catalogue import GalaxyCatalogue
     from ..galaxies.mock import MockGalaxies
     from ..stacks.stack import Stack
+    from .mass_bias import Comparison
     from .stack_tools import StackTools
 
 # sections that describe the data, which are in the key of a result by themselves
@@ -422,7 +424,7 @@ class CLMassMod:
                 self.model_info.hash(without=_DATA_SECTIONS),
                 method,
                 sorted(settings.items()),
-                *map(_content, observables),
+                *map(content_digest, observables),
             )
             yield FitTask(
                 halo_id=halo_id,
@@ -469,6 +471,103 @@ class CLMassMod:
         self.out_data_profiles = profiles
         self.fit_info = None
         return self.out_data_profiles
+
+    def ensemble_fit(
+        self,
+        calc_params: Mapping[str, Any] | None = None,
+        save_loc: str | os.PathLike[str] | None = None,
+        *,
+        progress: bool = False,
+    ) -> PopulationPosterior:
+        """Fit the distribution of the true masses of all results, without knowing any of them.
+
+        Parameters
+        ----------
+        calc_params : mapping, optional
+            As `clmassmod.cluster.mass_bias.EnsembleSettings` has them: shape, proxy,
+            redshift_dependence, selection, priors, seed, ...
+        save_loc : path, optional
+            Folder of the chain, if there are more than two parameters: a run that was killed
+            goes on.
+        progress : bool, optional
+            Show a progress bar of a chain.
+
+        Returns
+        -------
+        PopulationPosterior
+            Of ``mean``, that of ln (M / pivot mass), ``scatter`` and what else is asked for.
+
+        Raises
+        ------
+        FitError
+            There are no results, all of them failed, or importance sampling is not reliable.
+        ParameterError
+            An unknown parameter, or one out of range.
+
+        Notes
+        -----
+        ``L_i(theta) = int dlnM L_i(M) p(ln M | theta)``: the noise of each result is divided
+        out, and so is the interim prior of those that are samples.
+        """
+        from .mass_bias import EnsembleSettings, fit_ensemble, settings_from
+
+        self._need_results()
+        settings = settings_from(EnsembleSettings, calc_params)
+        return fit_ensemble(self.out_data_profiles, settings, save_loc, progress=progress)
+
+    def compare(
+        self,
+        truth: Any,
+        calc_params: Mapping[str, Any] | None = None,
+        save_loc: str | os.PathLike[str] | None = None,
+        *,
+        progress: bool = False,
+    ) -> Comparison:
+        """Compare the results with true masses: bias and scatter, p(M_WL | M_true).
+
+        Parameters
+        ----------
+        truth : mapping, array, table or path
+            True masses [Msun]: id -> mass, an array in the order of the results, a table with
+            a column of ids, or its file. Missing ids and what is not a mass > 0 (-1, 0, NaN)
+            are left out; masses of another definition are converted with the concentrations of
+            this model; ``posteriors.notes`` tells of both.
+        calc_params : mapping, optional
+            As `clmassmod.cluster.mass_bias.CompareSettings` has them: shape, mass_dependence,
+            redshift_dependence, mass_def, groups, selection, priors, seed, ...
+        save_loc : path, optional
+            As in `ensemble_fit`.
+        progress : bool, optional
+            Show a progress bar of a chain.
+
+        Returns
+        -------
+        likelihoods : GridLikelihood
+        posteriors : PopulationPosterior
+        mass_dist_bias_samps, mass_dist_scatter_samps : (K,) ndarray
+            Of the same draws: ``b = <ln (M_WL / M_true)>``, and the standard deviation of
+            ``ln (M_WL / M_true)``. ``posteriors.factor`` is exp(b), ``posteriors.mean_ratio``
+            the mean of M_WL / M_true.
+
+        Raises
+        ------
+        FitError, ParameterError
+            As in `ensemble_fit`; no result has a true mass.
+        FormatError
+            The file of true masses cannot be used.
+
+        Notes
+        -----
+        ``<ln M_WL> = ln M + bias + mass_slope ln (M / M0) + redshift_slope ln ((1 + z) /
+        (1 + z0))`` (Grandis et al. 2021, Bocquet et al. 2023).
+        """
+        from .mass_bias import CompareSettings, compare_masses, settings_from
+
+        self._need_results()
+        settings = settings_from(CompareSettings, calc_params)
+        return compare_masses(
+            self.out_data_profiles, truth, self.model, settings, save_loc, progress=progress
+        )
 
     def statistics(self, truth: Mapping[str, float] | None = None) -> Any:
         """Return a table of statistics of every fitted mass, an astropy Table.
@@ -533,7 +632,7 @@ def halo_model(info: ModelInfo) -> HaloModel:
     profile_needs_power = "power" in accepted
     effects = model_effects(info)
     users = [given["kind"]] * profile_needs_power + [relation] * (relation in NEED_POWER)
-    users += ["the two-halo term"] * effects.two_halo
+    users += ["the two-halo term"] * bool(effects.two_halo)
     if users:
         power = info.make_power(users[0])
     if profile_needs_power:
@@ -569,7 +668,7 @@ def model_effects(info: ModelInfo) -> Effects:
         )
     return Effects(
         offsets=info["miscentring"]["distribution"],
-        two_halo=info["two_halo"]["include"],
+        two_halo=info["two_halo"]["combine"],
         boost=any(name in values or name in free for name in ("boost_b0", "boost_rs")),
         bin_average=info["fit"]["bin_average"],
         values=values,
@@ -626,8 +725,8 @@ def _observables(name: str, value: Any, kind: type[Any]) -> tuple[Any, ...]:
     return items
 
 
-def _content(observable: Observable) -> str:
-    """Digest of what a fit sees of an observable."""
+def content_digest(observable: Observable | MassMap | KappaMap) -> str:
+    """Return a digest of what a fit sees of an observable."""
     parts = [
         getattr(observable, name)
         for name in observable._fields
@@ -663,10 +762,11 @@ def run_task(task: FitTask) -> MassProfile:
     """Fit one halo; a failure is a result with ``status == "failed"`` and its reason."""
     redshift = task.observables[0].redshift
     start = empty_profile(task.halo_id, task.method, redshift, task.model.mass_def)
-    start.metadata.update(provenance(), key=task.key)
+    priors = {p.name: p.prior.to_dict() for p in task.parameters.parameters}
+    start.metadata.update(provenance(), key=task.key, priors=priors)
     try:
         likelihood = cut_likelihood(task.model, task.parameters, task.observables, task.limits)
-        start.metadata["data"] = digest(*map(_content, likelihood.observables))
+        start.metadata["data"] = digest(*map(content_digest, likelihood.observables))
         profile = fit_cluster(likelihood, task.method, task.calc_params, start)
     except ImportError:
         raise  # a missing package is not a property of this halo

@@ -113,5 +113,5 @@ def _columns(table: Any, place: Any) -> tuple[dict[str, float], dict[str, float]
         raise FormatError(place, ids, "an id occurs twice")
     if "concentration" not in table.colnames:
         return masses, {}
-    values = np.ma.filled(np.ma.asarray(table["concentration"], dtype=float), np.nan)
+    values: Any = np.ma.filled(np.ma.asarray(table["concentration"], dtype=float), np.nan)
     return masses, dict(zip(names, map(float, values), strict=True))

@@ -11,6 +11,7 @@ from ..errors import FitError, ParameterError, nearest
 from ..stacks.galaxy_sums import sum_galaxies
 from ..stacks.profile_sums import sum_profiles
 from ..stacks.scaling import ORIGINS, Scaling
+from ..stacks.stack import Stack
 from ..stacks.sums import StackSums, checked_method, checked_preset
 from .simulation import bin_edges
 from .stack_scaling import fitted_scaling, table_scaling
@@ -51,10 +52,11 @@ class StackTools:
         presetX : (n_bins + 1,) array_like
             Edges of the bins, strictly increasing: of R [physical Mpc], or of x. Those of
             `stack` in the configuration by default, or without scaling those of `binning`.
-        scaling : {"fit", "truth", "table"}, or a table, optional
+        scaling : {"fit", "truth", "table"}, Scaling or table, optional
             With scaling, where the masses come from: "fit", the results of this object (of
             the same shear, so that the result is circular, which it states); "truth" or
-            "table", `masses`. A table in its place is `masses`.
+            "table", `masses`. A `clmassmod.stacks.Scaling`, or what `masses` may be but a
+            text, will do in its place.
         masses : table, mapping or path, optional
             Columns halo_id, mass [Msun] and concentration; or id -> mass, or id -> (mass,
             concentration). Of the mass definition of the model, and without a concentration
@@ -78,17 +80,33 @@ class StackTools:
         ParameterError
             An argument is out of range; a cluster has no mass to scale by.
         """
-        method, edges = self._method_and_edges(arguments, method, presetX)
-        given = self._massmod.model_info["stack"]
+        method, edges = self.method_and_edges(*arguments, method=method, presetX=presetX)
         sums = self.sums(method, edges, scaling=scaling, masses=masses)
+        result = self.stack_of(
+            sums, covariance=covariance, n_resamples=n_resamples, seed=seed, id=id
+        )
+        return result.values, result.errors, result.radius
+
+    def stack_of(
+        self,
+        sums: StackSums,
+        *,
+        covariance: str | None = None,
+        n_resamples: int | None = None,
+        seed: int | None = None,
+        id: str = "stack",
+    ) -> Stack:
+        """Return the stack of sums, such as those of many files, and set it as `stack` does."""
+        info = self._massmod.model_info
+        given = info["stack"]
         result = sums.stack(
             covariance=given["covariance"] if covariance is None else covariance,
             n_resamples=given["n_resamples"] if n_resamples is None else n_resamples,
-            seed=self._massmod.model_info["seed"] if seed is None else seed,
+            seed=info["seed"] if seed is None else seed,
             id=id,
         )
-        self._massmod.stacks[method] = result
-        return result.values, result.errors, result.radius
+        self._massmod.stacks[sums.method] = result
+        return result
 
     def sums(
         self,
@@ -99,8 +117,8 @@ class StackTools:
         masses: Any = None,
     ) -> StackSums:
         """Return the sums of `stack`, to be written, and added to those of other clusters."""
-        method, edges = self._method_and_edges(arguments, method, presetX)
-        scale = self._scaling(scaling, masses) if method == "wScaling" else None
+        method, edges = self.method_and_edges(*arguments, method=method, presetX=presetX)
+        scale = self.scaling(scaling, masses) if method == "wScaling" else None
         if scale is None and (scaling is not None or masses is not None):
             raise ParameterError("scaling", scaling, "None for method 'woScaling'")
         massmod = self._massmod
@@ -134,10 +152,14 @@ class StackTools:
         """Forget all stacks: `fit_mass_profiles` fits the single clusters again."""
         self._massmod.stacks.clear()
 
-    def _method_and_edges(
-        self, arguments: tuple[Any, ...], method: Any, edges: Any
+    def method_and_edges(
+        self, *arguments: Any, method: Any = None, presetX: Any = None
     ) -> tuple[str, Array]:
-        """Sort out the arguments by place: a text is the method, anything else the edges."""
+        """Return the method and the edges that the arguments of `stack` mean.
+
+        By place, a text is the method and anything else the edges; what is not given is that of
+        the configuration.
+        """
         if len(arguments) > 2:
             raise TypeError(f"method and presetX are expected, {len(arguments)} were given")
         for one in arguments:
@@ -146,22 +168,25 @@ class StackTools:
                     raise TypeError("method is given twice")
                 method = one
             else:
-                if edges is not None:
+                if presetX is not None:
                     raise TypeError("presetX is given twice")
-                edges = one
+                presetX = one
         info = self._massmod.model_info
         name = checked_method(info["stack"]["method"] if method is None else method)
-        if edges is None and info["stack"]["method"] == name:
-            edges = info["stack"]["edges"]
-        if edges is None and name == "woScaling":
-            edges = bin_edges(info["binning"])
-        if edges is None:
+        if presetX is None and info["stack"]["method"] == name:
+            presetX = info["stack"]["edges"]
+        if presetX is None and name == "woScaling":
+            presetX = bin_edges(info["binning"])
+        if presetX is None:
             raise ParameterError("presetX", None, "the edges of the bins of x = R / r_s")
-        return name, checked_preset(edges, name)
+        return name, checked_preset(presetX, name)
 
-    def _scaling(self, scaling: Any, masses: Any) -> Scaling:
+    def scaling(self, scaling: Any = None, masses: Any = None) -> Scaling:
+        """Return what clusters are scaled by, of the arguments of `stack` or the configuration."""
         massmod = self._massmod
         info = massmod.model_info
+        if isinstance(scaling, Scaling) and masses is None:
+            return scaling
         if scaling is None and masses is None:
             scaling, masses = info["stack"]["scaling"], info["stack"]["masses"]
             masses = None if masses is None else info.path(masses)
@@ -176,5 +201,7 @@ class StackTools:
             raise ParameterError("masses", masses, f"{needed} for scaling {origin!r}")
         if origin == "fit":
             return fitted_scaling(massmod.out_data_profiles, massmod.model)
-        redshifts = {name: parts[0].redshift for name, parts in massmod.members().items()}
+        profiles = massmod.obs_gamma_theta or massmod.obs_delta_sigma
+        data: Any = massmod.members() if profiles else massmod.maps()
+        redshifts = {name: parts[0].redshift for name, parts in data.items()}
         return table_scaling(masses, origin, massmod.model, redshifts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -158,13 +158,11 @@ class MassLikelihoods:
         tilts = none if tilt is None else np.asarray(tilt, dtype=np.float64)
         slopes = none if slope is None else np.asarray(slope, dtype=np.float64)
         table = np.zeros((m, 3)) if parameters is None else np.ascontiguousarray(parameters, float)
+        given = centre, np.asarray(sd), tilts, slopes
         out = np.empty((n, m))
         for at, part in ((self._at_grids, self.grids), (self._at_samples, self.samples)):
             if at.size:
-                rows = [
-                    np.ascontiguousarray(a[at], dtype=np.float64)
-                    for a in (centre, np.asarray(sd), tilts, slopes)
-                ]
+                rows = _Rows(*(np.ascontiguousarray(a[at], dtype=np.float64) for a in given))
                 out[at] = part.integrate(core.SHAPES[shape], rows, table, n_threads)
         return out
 
@@ -200,6 +198,15 @@ class MassLikelihoods:
         return result
 
 
+class _Rows(NamedTuple):
+    """Distributions of ln M, (objects, B) each."""
+
+    mean: Array
+    sd: Array
+    tilt: Array
+    slope: Array
+
+
 class _Grids:
     """Cubics through ln L on equal steps of M."""
 
@@ -221,7 +228,7 @@ class _Grids:
             spline = CubicSpline(np.arange(size, dtype=np.float64), values, axis=0)
             slopes = spline(np.arange(size), 1)
             curvature = spline(np.arange(size), 2)
-            for column, i in enumerate(members):
+            for column, i in enumerate(map(int, members)):
                 self._set(objects[i][0], i, values[:, column], slopes[:, column])
                 self._set_width(i, slopes[:, column], curvature[:, column])
 
@@ -256,8 +263,8 @@ class _Grids:
     def arrays(self) -> tuple[Array, ...]:
         return self.nodes, self.start, self.step, self.shift
 
-    def integrate(self, shape: int, rows: list[Array], parameters: Array, n_threads: int) -> Array:
-        out = np.empty_like(rows[0])
+    def integrate(self, shape: int, rows: _Rows, parameters: Array, n_threads: int) -> Array:
+        out = np.empty_like(rows.mean)
         core.of_grids(
             shape,
             self.first,
@@ -268,7 +275,10 @@ class _Grids:
             self.high,
             self.peak,
             self.width,
-            *rows,
+            rows.mean,
+            rows.sd,
+            rows.tilt,
+            rows.slope,
             parameters,
             out,
             n_threads,
@@ -316,10 +326,20 @@ class _Samples:
         """Return the number of all samples of one object."""
         return int(self._all[i][0].size)
 
-    def integrate(self, shape: int, rows: list[Array], parameters: Array, n_threads: int) -> Array:
-        out = np.empty_like(rows[0])
+    def integrate(self, shape: int, rows: _Rows, parameters: Array, n_threads: int) -> Array:
+        out = np.empty_like(rows.mean)
         core.of_samples(
-            shape, self.first, self.log_mass, self.log_weight, *rows, parameters, out, n_threads
+            shape,
+            self.first,
+            self.log_mass,
+            self.log_weight,
+            rows.mean,
+            rows.sd,
+            rows.tilt,
+            rows.slope,
+            parameters,
+            out,
+            n_threads,
         )
         return np.asarray(out + self.shift[:, None])
 

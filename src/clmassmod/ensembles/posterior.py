@@ -232,9 +232,7 @@ def _check_counts(n_grid: Any, n_samples: Any) -> None:
             raise ParameterError(name, value, f"an integer >= {least}")
 
 
-def _merged(
-    likelihood: PopulationLikelihood, priors: Mapping[str, Any] | None
-) -> dict[str, Any]:
+def _merged(likelihood: PopulationLikelihood, priors: Mapping[str, Any] | None) -> dict[str, Any]:
     given = dict(priors or {})
     for name in given:
         if name not in likelihood.names:

@@ -29,7 +29,8 @@ def write_sums(sums: StackSums, path: str | os.PathLike[str], key: str = "") -> 
 def read_sums(path: str | os.PathLike[str]) -> StackSums:
     """Return the sums of a file; see `StackSums.read`."""
     content, _ = _read(path, StackSums)
-    return _made(path, StackSums, content, ("ids", "parts"))
+    made: StackSums = _made(path, StackSums, content, ("ids", "parts"))
+    return made
 
 
 def sums_key(path: str | os.PathLike[str]) -> str:
@@ -45,7 +46,8 @@ def write_stack(stack: Stack, path: str | os.PathLike[str]) -> None:
 def read_stack(path: str | os.PathLike[str]) -> Stack:
     """Return the stack of a file; see `Stack.read`."""
     content, _ = _read(path, Stack)
-    return _made(path, Stack, content, ("ids",))
+    made: Stack = _made(path, Stack, content, ("ids",))
+    return made
 
 
 def _write(what: Any, path: str | os.PathLike[str], key: str) -> None:

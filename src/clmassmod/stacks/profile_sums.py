@@ -100,7 +100,7 @@ def sum_profiles(
     )
 
 
-def _objects(profiles: Any) -> dict[str, Sequence[Observable]]:
+def _objects(profiles: Any) -> dict[str, tuple[Observable, ...]]:
     if isinstance(profiles, Mapping):
         objects = {str(name): tuple(parts) for name, parts in profiles.items()}
     else:

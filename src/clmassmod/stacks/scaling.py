@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +59,13 @@ class Scaling:
             allowed = f"one of {', '.join(ORIGINS)}"
             raise ParameterError("origin", self.origin, allowed, nearest(str(self.origin), ORIGINS))
 
+    def only(self, name: str) -> Scaling:
+        """Return the scaling of one cluster."""
+        masses, concentrations = (
+            {name: one[name]} if name in one else {} for one in (self.masses, self.concentrations)
+        )
+        return replace(self, masses=masses, concentrations=concentrations)
+
     def scales(self, ids: Sequence[str], redshift: Array) -> tuple[Array, Array]:
         """Return ``rho_s r_s`` [Msun / Mpc^2] and ``r_s`` [physical Mpc] of clusters, (n,) each.
 
@@ -72,7 +79,7 @@ class Scaling:
         # a mass that is not > 0 has no scale radius
         bad = ~((mass > 0.0) & np.isfinite(mass) & (c > 0.0) & np.isfinite(c))
         if bad.any():
-            names = [ids[i] for i in np.flatnonzero(bad)]
+            names = [name for name, missing in zip(ids, bad, strict=True) if missing]
             shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
             raise ParameterError(
                 "scaling",

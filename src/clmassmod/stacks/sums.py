@@ -126,7 +126,9 @@ class StackSums:
                     raise ParameterError(
                         name, given, f"that of the others, {_plain(getattr(first, name))}"
                     )
-        rows = {name: np.concatenate([getattr(one, name) for one in all_sums]) for name in ROWS}
+        rows: dict[str, Any] = {
+            name: np.concatenate([getattr(one, name) for one in all_sums]) for name in ROWS
+        }
         ids = tuple(name for one in all_sums for name in one.ids)
         parts = tuple(name for one in all_sums for name in one.parts)
         return replace(first, ids=ids, parts=parts, **rows)
@@ -141,7 +143,7 @@ class StackSums:
         if len(names) == len(self.ids):
             return self
         where = {name: [i for i, one in enumerate(self.ids) if one == name] for name in names}
-        rows = {
+        rows: dict[str, Any] = {
             key: np.array([exact_sum(getattr(self, key)[where[name]]) for name in names])
             for key in ROWS
             if key != "redshift"
