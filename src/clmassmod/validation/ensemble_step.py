@@ -12,10 +12,6 @@ from ..cluster.expected_profile import expected_profile
 from ..cluster.massmod import CLMassMod
 from ..cluster.simulation import bin_edges, random_generator
 from ..config import ModelInfo
-from ..ensembles.mass_likelihoods import MassGrid, MassLikelihoods
-from ..ensembles.population_likelihood import PopulationLikelihood
-from ..ensembles.posterior import sample_population
-from ..ensembles.relation import MassRelation
 from ..observables import GammaTheta
 from . import figures
 from .catalogue_step import LEAST_P_VALUE
@@ -81,11 +77,7 @@ def _compared(density: float, n: int, settings: Settings) -> tuple[Array, Array,
         noise = exact.errors * random.standard_normal(exact.errors.size)
         data.append(exact.replace(values=exact.values + noise))
     massmod.obs_gamma_theta = data
-    profiles, _ = massmod.fit_mass_profiles("scanpdf", {"n_grid": 200})
-    objects = MassLikelihoods(
-        {p.halo_id: MassGrid(p.mass_grid, p.grid_log_likelihood) for p in profiles}
-    )
-    relation = MassRelation(offset=np.log([truth[name] for name in objects.ids]))
-    likelihood = PopulationLikelihood(objects, relation, n_threads=settings.n_threads)
-    _, result = sample_population(likelihood, seed=settings.seed)
-    return result["bias"], result["scatter"], result.rank
+    massmod.fit_mass_profiles("scanpdf", {"n_grid": 200})
+    result = massmod.compare(truth, {"seed": settings.seed, "n_threads": settings.n_threads})
+    b, sigma = result.mass_dist_bias_samps, result.mass_dist_scatter_samps
+    return b, sigma, result.posteriors.rank
