@@ -106,6 +106,23 @@ def test_populations_pass_and_a_wrong_shear_does_not(monkeypatch):
     assert any("bias against" in what for what in failed(ensemble_step.bias_and_scatter(Small())))
 
 
+def test_other_truths_pass():
+    assert not failed(ensemble_step.other_truths(Small()))
+
+
+@pytest.mark.slow
+def test_other_truths_whose_noise_is_biased_are_found(monkeypatch):
+    sample = ensemble_step._sample
+
+    def doubled(*arguments):
+        made = sample(*arguments)
+        return made._replace(noisy=[o.replace(values=2.0 * o.values) for o in made.noisy])
+
+    monkeypatch.setattr(ensemble_step, "_sample", doubled)
+    wrong = failed(ensemble_step.other_truths(Settings()))
+    assert sum("bias against" in what for what in wrong) == 2
+
+
 def test_resumed_runs_pass_and_those_that_differ_do_not(monkeypatch):
     assert not failed(mass_step.resumed_runs(Settings()))
     fit = mass_step._fit

@@ -27,7 +27,7 @@ TrueProfile = Callable[[float, float], RadialMass]
 
 _MASS, _REDSHIFT, _Z_S = 8e14, 0.3, 1.0
 _DENSITIES = (5.0, 20.0, 100.0)
-_GALAXIES = 2000.0
+_GALAXIES = 1200.0
 """Times the number of haloes of a check: galaxies per square arcmin, whatever the density."""
 _TRUTHS: tuple[dict[str, Any], ...] = (
     {"profile": "NFW"},

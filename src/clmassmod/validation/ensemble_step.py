@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,17 +13,18 @@ from scipy import stats
 from ..cluster.expected_profile import expected_profile
 from ..cluster.massmod import CLMassMod
 from ..cluster.simulation import bin_edges, random_generator
-from ..config import ModelInfo
-from ..ensembles.mass_likelihoods import MassGrid, MassLikelihoods
-from ..ensembles.population_likelihood import PopulationLikelihood
-from ..ensembles.posterior import sample_population
-from ..ensembles.relation import MassRelation
 from ..observables import GammaTheta
+from ..profiles.baryonified import Baryonified
+from ..profiles.baryons import BaryonModel
+from ..profiles.base import RadialMass
+from ..profiles.halos import NFW
+from ..profiles.splashback import DK14
 from . import figures
 from .catalogue_step import LEAST_P_VALUE
 from .checks import Check, Settings, StepResult
 
 Array = npt.NDArray[np.float64]
+HaloOf = Callable[[float, float], RadialMass]
 
 BIAS, SCATTER = -0.1, 0.2
 """Of ln M_WL about ln M_true."""
@@ -33,13 +36,20 @@ _SURVEY = {
 }
 
 
+class _Sample(NamedTuple):
+    truth: dict[str, float]
+    exact: list[GammaTheta]
+    """Without noise."""
+    noisy: list[GammaTheta]
+
+
 def bias_and_scatter(settings: Settings) -> StepResult:
     """Check that bias and scatter put in come out, whatever the density of galaxies."""
     n = settings.size(60, 600)
     checks: list[Check] = []
     found, ranks = [], []
     for density in _DENSITIES:
-        b, sigma, rank = _compared(density, n, settings)
+        b, sigma, rank = _compared(_sample(density, n, settings), density, settings)
         found.append((b.mean(), b.std()))
         ranks.append(rank)
         at = f"{n} clusters, {density:g} galaxies per square arcmin"
@@ -63,29 +73,62 @@ def bias_and_scatter(settings: Settings) -> StepResult:
     return StepResult(checks, {"Bias of a population": draw})
 
 
-def _compared(density: float, n: int, settings: Settings) -> tuple[Array, Array, Array]:
-    """Return draws of bias and scatter, and ranks, of a sample of one density of galaxies."""
-    info = ModelInfo.from_dict({**_SURVEY, "noise": {"density": density}})
-    massmod = CLMassMod(info)
+def other_truths(settings: Settings) -> StepResult:
+    """Check bias and scatter of haloes that are no NFW haloes, against fits without noise."""
+    n = settings.size(24, 300)
+    baryons = BaryonModel(baryon_fraction=0.16)
+    truths: dict[str, HaloOf] = {
+        "NFW with baryons": lambda mass, z: Baryonified(NFW(mass, 4.0, z), baryons, rtol=1e-4),
+        "DK14": lambda mass, z: DK14(mass, 4.0, z, peak_height=3.0),
+    }
+    checks = []
+    for name, halo_of in truths.items():
+        sample = _sample(20.0, n, settings, halo_of)
+        exact = _massmod(20.0)
+        exact.obs_gamma_theta = sample.exact
+        fits, _ = exact.fit_mass_profiles("curvefit")
+        ratio = np.log([fit.mass / sample.truth[fit.halo_id] for fit in fits])
+        b, sigma, _ = _compared(sample, 20.0, settings)
+        reason = "at most normal: the sample is the same; beyond 4 less than once in 1e4 times"
+        for what, draws, target in (("bias", b, ratio.mean()), ("scatter", sigma, ratio.std())):
+            pull = float((draws.mean() - target) / draws.std())
+            text = f"{n} haloes of {name}: {what} against {target:.3f} of fits without noise, pull"
+            checks.append(Check("other truths", text, pull, 4.0, reason))
+    return StepResult(checks)
+
+
+def _massmod(density: float) -> CLMassMod:
+    return CLMassMod({**_SURVEY, "noise": {"density": density}})
+
+
+def _sample(density: float, n: int, settings: Settings, halo_of: HaloOf | None = None) -> _Sample:
+    """Return clusters whose shear is that of a mass with bias and scatter about the true one."""
+    massmod = _massmod(density)
+    info, cosmology = massmod.model_info, massmod.model.cosmology
     edges = bin_edges(info["binning"])
     truth: dict[str, float] = {}
-    data: list[GammaTheta] = []
+    exact: list[GammaTheta] = []
+    noisy: list[GammaTheta] = []
     for i in range(n):
         name = f"{density:g} {i}"
         random = random_generator(settings.seed, name, "validation")
         ln_mass, redshift = random.uniform([np.log(3e14), 0.2], [np.log(2e15), 0.5])
         truth[name] = float(np.exp(ln_mass))
-        seen = np.exp(ln_mass + BIAS + SCATTER * random.standard_normal())
-        halo, _ = massmod.model.halo_of(np.array([seen]), float(redshift), 4.0)
-        exact = expected_profile(halo, edges, info, massmod.model.cosmology, name)
-        noise = exact.errors * random.standard_normal(exact.errors.size)
-        data.append(exact.replace(values=exact.values + noise))
-    massmod.obs_gamma_theta = data
-    profiles, _ = massmod.fit_mass_profiles("scanpdf", {"n_grid": 200})
-    objects = MassLikelihoods(
-        {p.halo_id: MassGrid(p.mass_grid, p.grid_log_likelihood) for p in profiles}
-    )
-    relation = MassRelation(offset=np.log([truth[name] for name in objects.ids]))
-    likelihood = PopulationLikelihood(objects, relation, n_threads=settings.n_threads)
-    _, result = sample_population(likelihood, seed=settings.seed)
-    return result["bias"], result["scatter"], result.rank
+        seen = float(np.exp(ln_mass + BIAS + SCATTER * random.standard_normal()))
+        z = float(redshift)
+        halo = NFW(seen, 4.0, z, cosmology=cosmology) if halo_of is None else halo_of(seen, z)
+        exact.append(expected_profile(halo, edges, info, cosmology, name))
+        noise = exact[-1].errors * random.standard_normal(edges.size - 1)
+        noisy.append(exact[-1].replace(values=exact[-1].values + noise))
+    return _Sample(truth, exact, noisy)
+
+
+def _compared(sample: _Sample, density: float, settings: Settings) -> tuple[Array, Array, Array]:
+    """Return draws of bias and scatter of a noisy sample, and the ranks of its masses."""
+    massmod = _massmod(density)
+    massmod.obs_gamma_theta = sample.noisy
+    massmod.fit_mass_profiles("scanpdf", {"n_grid": 200})
+    calc_params = {"seed": settings.seed, "n_threads": settings.n_threads}
+    result = massmod.compare(sample.truth, calc_params)
+    b, sigma = result.mass_dist_bias_samps, result.mass_dist_scatter_samps
+    return b, sigma, result.posteriors.rank
