@@ -46,7 +46,7 @@ def likelihood() -> Any:
             "parameters": NAMES,
             "priors": priors,
             "miscentring": {"distribution": "gamma"},
-            "two_halo": {"include": True},
+            "two_halo": {"combine": "sum"},
             "fit": {"bin_average": True},
         }
     )

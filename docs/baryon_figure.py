@@ -53,7 +53,7 @@ def figure():
         dark = halo.excess_surface_density(RADII)
         for baryons, style in ((None, "-"), (CROMER, "--")):
             ratio = clm.Baryonified(halo, baryons).excess_surface_density(RADII) / dark
-            name = rf"$10^{{{np.log10(mass):.3g}}}\,M_\odot$"
+            name = rf"${mass / 1e14:g} \times 10^{{14}}\,M_\odot$"
             label = name if baryons is None else None
             right.semilogx(RADII, ratio, style, color=colour, label=label)
     right.plot([], [], "--", color=GREY, label="Cromer et al.")

@@ -32,6 +32,8 @@ _PUBLIC = {
     "RayleighOffset": ".profiles.offsets",
     "OffsetSample": ".profiles.offsets",
     "TwoHalo": ".profiles.two_halo",
+    "HaloMatter": ".profiles.halo_matter",
+    "Elliptical": ".profiles.elliptical",
     "UserProfile": ".profiles.custom",
     "DK14": ".profiles.splashback",
     "Diemer23": ".profiles.splashback",
@@ -63,6 +65,7 @@ _PUBLIC = {
 }
 # modules that are reached as attributes of the package
 _MODULES = (
+    "ensembles",
     "errors",
     "galaxies",
     "inference",
@@ -76,7 +79,17 @@ _MODULES = (
 __all__ = ["__version__", *_PUBLIC, *_MODULES]
 
 if TYPE_CHECKING:
-    from . import errors, galaxies, inference, maps, population, stacks, stronglens, utils
+    from . import (
+        ensembles,
+        errors,
+        galaxies,
+        inference,
+        maps,
+        population,
+        stacks,
+        stronglens,
+        utils,
+    )
     from .cluster.analytic_bias import analytic_bias
     from .cluster.comparison import compare_models
     from .cluster.massmod import CLMassMod, FitInfo
@@ -96,6 +109,8 @@ if TYPE_CHECKING:
     from .profiles.concentration import concentration
     from .profiles.conversion import convert_mass
     from .profiles.custom import UserProfile
+    from .profiles.elliptical import Elliptical
+    from .profiles.halo_matter import HaloMatter
     from .profiles.halos import BMO, NFW, Hernquist
     from .profiles.miscentred import Miscentred
     from .profiles.numeric_halos import Burkert, Einasto, gNFW

@@ -89,7 +89,7 @@ class NumericalError(ClmassmodError, ArithmeticError):
 
 
 class AccuracyWarning(UserWarning):
-    """A table was built that does not reach its tolerance; its report tells why."""
+    """A result is there, but not as accurate as was asked for; its report tells why."""
 
 
 class MissingExtraError(ClmassmodError, ImportError):

@@ -107,6 +107,7 @@ def test_density_is_the_derivative_of_the_mass(full):
         HALO,
         clm.BMO(8e14, 4.0, 0.5, truncation=12.0, cosmology=COSMOLOGY),
         clm.Einasto(2e14, 5.0, 0.2, cosmology=COSMOLOGY),
+        clm.Einasto(2e14, 5.0, 0.2, alpha=0.7, cosmology=COSMOLOGY),  # gone before 1e4 R_200c
         clm.DK14(1e15, 4.0, 0.3, peak_height=3.4, cosmology=COSMOLOGY),
     ],
 )

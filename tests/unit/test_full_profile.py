@@ -38,7 +38,7 @@ def model(**changes):
         "parameters": FREE,
         "priors": PRIORS,
         "miscentring": {"distribution": "gamma"},
-        "two_halo": {"include": True},
+        "two_halo": {"combine": "sum"},
         "fit": {"bin_average": True},
         **changes,
     }
@@ -140,7 +140,7 @@ def test_effects_off_are_the_plain_model():
         "concentration": C,
         "miscentring": {"distribution": "gamma", "fraction": 0.0, "scale": 0.1},
         "boost": {"b0": 0.0, "r_s": 1.0},
-        "two_halo": {"include": True, "bias": 0.0},
+        "two_halo": {"combine": "sum", "bias": 0.0},
         "cosmology": COSMOLOGY,
     }
     found = likelihood(info, delta_sigma()).predict(values)[0]
@@ -250,6 +250,63 @@ def test_boost_factor_against_its_formula():
 def test_wrong_models(changes, message):
     with pytest.raises((ParameterError, ConfigError), match=message):
         likelihood(model(**changes), delta_sigma())
+
+
+def test_model_at_other_radii_is_that_of_single_radii():
+    one = likelihood(model(), delta_sigma())
+    radius = np.array([0.1, 0.3, 4.0])
+    plain = likelihood(model(fit={"bin_average": False}), delta_sigma())
+    expected = likelihood(
+        model(fit={"bin_average": False}),
+        clm.DeltaSigma(
+            radius,
+            np.ones(3),
+            np.ones(3),
+            redshift=Z,
+            inverse_critical_surface_density=INVERSE,
+        ),
+    ).predict(VALUES)[0]
+    np.testing.assert_allclose(one.predict_at(VALUES, radius), expected, rtol=1e-7)
+    np.testing.assert_allclose(plain.predict_at(VALUES, radius), expected, rtol=1e-7)
+
+
+def test_denser_of_halo_and_two_halo_term():
+    """`HaloMatter` in a fit: without offsets, at single radii, the profile itself."""
+    info = model(
+        parameters=["mass"],
+        priors={},
+        miscentring={},
+        two_halo={"combine": "max"},
+        fit={"bin_average": False},
+    )
+    z_s = 0.8
+    inverse = 1.0 / float(clm.critical_surface_density(Z, z_s, FLAT))
+    data = delta_sigma(inverse_critical_surface_density=inverse)
+    (found,) = likelihood(info, data).predict([[3e14], [8e14]])
+    for mass, row in zip((3e14, 8e14), found, strict=True):
+        halo = clm.NFW(mass, C, Z, mass_def="200m", cosmology=FLAT)
+        both = clm.HaloMatter(halo, clm.TwoHalo(mass, Z, POWER, "200m"))
+        expected = both.reduced_tangential_shear(R, z_s) / inverse
+        np.testing.assert_allclose(row, expected, rtol=1e-6)
+
+
+def test_edges_survive_a_file(tmp_path):
+    """Written and read bit for bit, cut with the points, in comoving units as the radius."""
+    data = delta_sigma()
+    data.write(tmp_path / "stack.ecsv")
+    assert clm.utils.load_delta_sigma(tmp_path / "stack.ecsv") == data.replace(id="")
+    cut = data.select(r_min=1.0)
+    np.testing.assert_array_equal(cut.radius_min, LOW[R >= 1.0])
+    table = data.to_table()
+    del table.meta["clmassmod"]
+    table.write(tmp_path / "plain.csv", format="ascii.csv")
+    plain = clm.utils.load_delta_sigma(
+        tmp_path / "plain.csv",
+        redshift=Z,
+        units={"radius": "Mpc", "values": "Msun / Mpc2"},
+        comoving=True,
+    )
+    np.testing.assert_allclose(plain.radius_max, HIGH / (1 + Z), rtol=1e-14)
 
 
 def test_wrong_data():

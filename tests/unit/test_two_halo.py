@@ -146,3 +146,85 @@ def test_wrong_calls():
     ):
         with pytest.raises(ParameterError, match=message):
             make()
+
+
+def test_larger_of_halo_and_surroundings_against_quadrature():
+    """Sigma and Delta Sigma of max(rho_1h, rho_2h), by adaptive quadrature, to 1e-6."""
+    from scipy import integrate
+
+    halo = clm.NFW([1e14, 6e14], 5.0, Z, mass_def="200m", cosmology=COSMOLOGY)
+    around = clm.TwoHalo([1e14, 6e14], Z, POWER, "200m")
+    both = clm.HaloMatter(halo, around)
+    radius = np.array([3e-3, 0.1, 1.0, 2.5, 6.0, 20.0])
+    surface, mean = both.surface_density(radius), both.mean_surface_density(radius)
+    for i, mass in enumerate((1e14, 6e14)):
+        one = clm.NFW(mass, 5.0, Z, mass_def="200m", cosmology=COSMOLOGY)
+        term = clm.TwoHalo(mass, Z, POWER, "200m")
+        cross = both.crossing_radius[i]
+        assert one.density(cross) == pytest.approx(float(term.density(cross)), rel=1e-3)
+
+        def above(r, one=one, term=term):
+            return max(float(one.density(r) - term.density(r)), 0.0)
+
+        for j, r in enumerate(radius):
+            end = np.sqrt(max(cross**2 - r**2, 0.0))
+            added = 0.0
+            if end:
+                added = (
+                    2
+                    * integrate.quad(
+                        lambda v, r=r: above(np.hypot(r, np.exp(v))) * np.exp(v),
+                        np.log(1e-5 * r),
+                        np.log(end),
+                        epsrel=1e-9,
+                        limit=300,
+                    )[0]
+                )
+                added += 2e-5 * r * above(r)
+            assert surface[i, j] == pytest.approx(term.surface_density(r) + added, rel=1e-6)
+        # of the mean: the cylinder is the sphere and what of each shell beyond is inside
+        for j, r in enumerate(radius):
+            inner = min(r, cross)
+            mass_in = float(one.enclosed_mass(inner) - term.enclosed_mass(inner))
+            if r < cross:
+                mass_in += integrate.quad(
+                    lambda x, r=r: 4 * np.pi * x**2 * above(x) * (1 - np.sqrt(1 - (r / x) ** 2)),
+                    r,
+                    cross,
+                    epsrel=1e-9,
+                    limit=300,
+                )[0]
+            expected = term.mean_surface_density(r) + mass_in / (np.pi * r**2)
+            assert mean[i, j] == pytest.approx(expected, rel=1e-6)
+    h = 1e-4
+    slope = (both.surface_density(0.5 * np.exp(h)) - both.surface_density(0.5 * np.exp(-h))) / 2 / h
+    np.testing.assert_allclose(both.surface_density_slope(0.5), slope, rtol=1e-6)
+    assert np.all(both.density(0.5) == halo.density(0.5))
+    assert np.all(both.density(10.0) == around.density(10.0))
+    assert both.excess_surface_density(np.empty(0)).shape == (2, 0)
+    inside = np.array(
+        [
+            4.0
+            * np.pi
+            * integrate.quad(
+                lambda x, i=i: x**2 * float(both.density(x)[i]),
+                1e-6,
+                8.0,
+                limit=400,
+                points=[both.crossing_radius[i]],
+            )[0]
+            for i in range(2)
+        ]
+    )
+    np.testing.assert_allclose(both.enclosed_mass(8.0), inside, rtol=1e-5)
+
+
+def test_larger_of_two_needs_a_two_halo_term():
+    halo = clm.NFW(1e14, 5.0, Z, mass_def="200m", cosmology=COSMOLOGY)
+    with pytest.raises(ParameterError, match="TwoHalo"):
+        clm.HaloMatter(halo, halo)
+    # without bias the halo is alone, to where it is cut
+    alone = clm.HaloMatter(halo, clm.TwoHalo(None, Z, POWER, bias=0.0))
+    np.testing.assert_allclose(
+        alone.excess_surface_density(R[:4]), halo.excess_surface_density(R[:4]), rtol=1e-3
+    )

@@ -15,9 +15,11 @@ from clmassmod.validation import (
     StepResult,
     bias_step,
     catalogue_step,
+    ensemble_step,
     map_step,
     mass_step,
     profile_step,
+    stack_step,
 )
 
 
@@ -70,6 +72,16 @@ def test_catalogues_pass_and_a_biased_shear_does_not(monkeypatch):
     assert len(failed(catalogue_step.catalogue_to_profile(Small()))) == 4
 
 
+def test_stacks_pass_and_a_biased_shear_does_not(monkeypatch):
+    assert not failed(stack_step.stacks(Small()))
+    mock = stack_step._mock
+    monkeypatch.setattr(
+        stack_step, "_mock", lambda c: dataclasses.replace(mock(c), multiplicative_bias=0.5)
+    )
+    # halves still add up
+    assert len(failed(stack_step.stacks(Small()))) == 3
+
+
 def test_posteriors_pass_and_too_narrow_ones_do_not(monkeypatch):
     assert not failed(mass_step.posterior_masses(Small()))
 
@@ -80,6 +92,35 @@ def test_posteriors_pass_and_too_narrow_ones_do_not(monkeypatch):
 
     monkeypatch.setattr(mass_step, "simulate_sample", overconfident)
     assert failed(mass_step.posterior_masses(Small()))
+
+
+def test_populations_pass_and_a_wrong_shear_does_not(monkeypatch):
+    assert not failed(ensemble_step.bias_and_scatter(Small()))
+    expected = ensemble_step.expected_profile
+
+    def doubled(*arguments):
+        exact = expected(*arguments)
+        return exact.replace(values=2.0 * exact.values)
+
+    monkeypatch.setattr(ensemble_step, "expected_profile", doubled)
+    assert any("bias against" in what for what in failed(ensemble_step.bias_and_scatter(Small())))
+
+
+def test_other_truths_pass():
+    assert not failed(ensemble_step.other_truths(Small()))
+
+
+@pytest.mark.slow
+def test_other_truths_whose_noise_is_biased_are_found(monkeypatch):
+    sample = ensemble_step._sample
+
+    def doubled(*arguments):
+        made = sample(*arguments)
+        return made._replace(noisy=[o.replace(values=2.0 * o.values) for o in made.noisy])
+
+    monkeypatch.setattr(ensemble_step, "_sample", doubled)
+    wrong = failed(ensemble_step.other_truths(Settings()))
+    assert sum("bias against" in what for what in wrong) == 2
 
 
 def test_resumed_runs_pass_and_those_that_differ_do_not(monkeypatch):

@@ -119,11 +119,12 @@ class BinMatrix:
         if fraction is None or scale is None:
             return centred
         displaced = np.empty(shape)
-        octave = np.floor(np.log2(scale)).astype(np.int64)
-        place = 2.0 * (np.log2(scale) - octave) - 1.0
-        for one in np.unique(octave):
-            rows = octave == one
-            out = np.empty((int(rows.sum()), shape[1]))
+        exponent = np.log2(scale)
+        octave = np.floor(exponent)
+        place = 2.0 * (exponent - octave) - 1.0
+        for one in set(octave.tolist()):
+            rows = np.flatnonzero(octave == one)
+            out = np.empty((rows.size, shape[1]))
             core.mixed(self._displaced(int(one)), place[rows], values[rows], out, n_threads)
             displaced[rows] = out
         return (1.0 - fraction)[:, None] * centred + fraction[:, None] * displaced

@@ -14,6 +14,7 @@ from .._core.lensing import lensing
 from .._core.profile import QUANTITIES
 from ..errors import ParameterError
 from ..profiles.boost import boost_factors
+from ..profiles.halo_matter import HaloMatter
 from ..profiles.lensing import SourceArrays
 from ..profiles.two_halo import TwoHalo
 from .bin_matrix import OFFSETS, SCALE_RANGE, BinMatrix
@@ -47,9 +48,9 @@ class Effects:
     offsets : {"gamma", "rayleigh"}, optional
         Distribution of the offsets of a part of the haloes: ``miscentring_fraction`` and
         ``miscentring_scale`` [Mpc].
-    two_halo : bool
-        Add the two-halo term; its bias is that of the mass (Tinker et al. 2010) unless
-        ``two_halo_bias`` is given or free.
+    two_halo : {"sum", "max"}, optional
+        Add the two-halo term, or take it where it is denser than the halo (`HaloMatter`); its
+        bias is that of the mass (Tinker et al. 2010) unless ``two_halo_bias`` is given or free.
     boost : bool
         Divide by the boost factor of members: ``boost_b0`` and ``boost_rs`` [Mpc].
     bin_average : bool
@@ -59,7 +60,7 @@ class Effects:
     """
 
     offsets: str | None = None
-    two_halo: bool = False
+    two_halo: str | None = None
     boost: bool = False
     bin_average: bool = False
     values: Mapping[str, float] = field(default_factory=dict)
@@ -67,6 +68,8 @@ class Effects:
     def __post_init__(self) -> None:
         if self.offsets is not None and self.offsets not in OFFSETS:
             raise ParameterError("offsets", self.offsets, f"one of {', '.join(OFFSETS)}, or None")
+        if self.two_halo not in (None, "sum", "max"):
+            raise ParameterError("two_halo", self.two_halo, "'sum', 'max' or None")
         for name, value in self.values.items():
             low, high = RANGES.get(name, (math.nan, math.nan))
             if name not in RANGES:
@@ -75,7 +78,7 @@ class Effects:
                 raise ParameterError(name, value, f"between {low:g} and {high:g}")
 
     def __bool__(self) -> bool:
-        return self.offsets is not None or self.two_halo or self.boost or self.bin_average
+        return any((self.offsets, self.two_halo, self.boost, self.bin_average))
 
     def check(self, parameters: ParameterSet) -> None:
         """Raise unless every parameter is fixed or free, within its range, and belongs here."""
@@ -156,6 +159,7 @@ class SeenProfile:
         self._term: tuple[Array, Array] | None = None
         if effects.two_halo:
             assert two_halo is not None
+            self._two_halo = two_halo
             redshift, power, mass_def = two_halo
             unit = TwoHalo(None, redshift, power, bias=1.0)
             self._term = (
@@ -190,13 +194,16 @@ class SeenProfile:
         n_threads: int,
     ) -> Array:
         """Return the quantity at the nodes, (B, nodes)."""
-        nodes, column = self._matrix.nodes, sign[:, None]
         if self._term is None:
-            if self._sources is None:
-                return column * halo._evaluate(self._quantity, nodes, None, n_threads)
-            return halo._evaluate(self._quantity, nodes, _signed(self._sources, sign), n_threads)
+            return self._of_profile(halo, sign, n_threads)
+        nodes, column = self._matrix.nodes, sign[:, None]
         bias = columns.get("two_halo_bias")
-        bias = (self._bias(mass) if bias is None else bias)[:, None]
+        bias = self._bias(mass) if bias is None else bias
+        if self._effects.two_halo == "max":
+            redshift, power, _ = self._two_halo
+            halo = HaloMatter(halo, TwoHalo(None, redshift, power, bias=bias))
+            return self._of_profile(halo, sign, n_threads)
+        bias = bias[:, None]
         excess = halo._evaluate(QUANTITIES["excess_surface_density"], nodes, None, n_threads)
         excess = excess + bias * self._term[1]
         if self._sources is None:
@@ -209,6 +216,13 @@ class SeenProfile:
             self._quantity, surface, excess, shear, convergence, planes, weights, out, n_threads
         )
         return out
+
+    def _of_profile(self, profile: RadialMass, sign: Array, n_threads: int) -> Array:
+        nodes = self._matrix.nodes
+        if self._sources is None:
+            return sign[:, None] * profile._evaluate(self._quantity, nodes, None, n_threads)
+        sources = _signed(self._sources, sign)
+        return profile._evaluate(self._quantity, nodes, sources, n_threads)
 
 
 def _signed(sources: SourceArrays, sign: Array) -> SourceArrays:

@@ -290,9 +290,8 @@ class ClusterLikelihood:
         """Return ln L, (B,), for parameter vectors (B, P).
 
         -inf for a mass that the profile is not defined for, for parameters of an effect out of
-        their ranges, and where the model is not a
-        number: where part of the sources behind a supercritical centre makes the mean of the
-        reduced shear meaningless.
+        their ranges, and where the model is not a number: where part of the sources behind a
+        supercritical centre makes the mean of the reduced shear meaningless.
         """
         table = np.atleast_2d(np.asarray(values, dtype=np.float64))
         mass = table[:, self.parameters.names.index("mass")]

@@ -36,13 +36,19 @@ from .sample_likelihood import SampleLikelihood
 from .stack_attributes import StackArray
 
 if TYPE_CHECKING:
+    from ..ensembles.posterior import PopulationPosterior
     from ..galaxies.catalogue import GalaxyCatalogue
     from ..galaxies.mock import MockGalaxies
     from ..stacks.stack import Stack
+    from .mass_bias import Comparison
     from .stack_tools import StackTools
 
-# sections that describe the data, which are in the key of a result by themselves
-_DATA_SECTIONS = ("data", "sources", "simulation", "noise", "binning", "stack")
+# sections that describe the data, which are in the key of a result by themselves, and what comes
+# after the fit
+_DATA_SECTIONS = (
+    *("data", "sources", "simulation", "noise", "binning"),
+    *("stack", "ensemble", "truth"),
+)
 
 
 class FitTask(NamedTuple):
@@ -186,22 +192,24 @@ class CLMassMod:
         """Return the observables of each object by id, as they were assigned.
 
         Several observables of one object join by its id and are fitted together, as
-        independent data. An observable without an id is called by its place. Where there are
-        maps alone, the observables are the shear profiles of mock galaxies behind them, those
-        of `make_catalog`.
+        independent data. An observable without an id is called by its place. Of maps the
+        observables are the shear profiles of mock galaxies behind them, those of
+        `make_catalog`.
         """
-        if self.catalogues():
-            return dict(self._map_profiles)
-        return _by_id((self._gamma_theta, self._delta_sigma))
+        self._make_missing_catalogs()
+        return _joined(_by_id((self._gamma_theta, self._delta_sigma)), self._map_profiles)
 
     def catalogues(self) -> dict[str, tuple[GalaxyCatalogue, ...]]:
         """Return the mock galaxies behind maps, by id; none where there are other data."""
-        if not (self._mass_map or self._kappa_map) or self._gamma_theta or self._delta_sigma:
+        if self._gamma_theta or self._delta_sigma:
             return {}
-        if not self._catalogs:
+        self._make_missing_catalogs()
+        return dict(self._catalogs)
+
+    def _make_missing_catalogs(self) -> None:
+        if (self._mass_map or self._kappa_map) and not self._catalogs:
             made = self._made_catalogs(self.model_info["seed"], None)
             self._catalogs, self._map_profiles, self._catalog_noise = made
-        return dict(self._catalogs)
 
     @property
     def stackTools(self) -> StackTools:
@@ -286,20 +294,26 @@ class CLMassMod:
         Raises
         ------
         ParameterError
-            A mass map and a convergence map of one object: two views of the same data, which
-            would count twice. Clear one of them (``massmod.obs_kappa_map = None``), or set
-            `allow_same_data`.
+            A mass map and a convergence map of one object, or a map and a profile: two views
+            of the same data, which would count twice. Clear one of them
+            (``massmod.obs_kappa_map = None``), or set `allow_same_data`.
         """
         joined: dict[str, tuple[MassMap | KappaMap, ...]]
         joined = _by_id((self._mass_map, self._kappa_map))
-        twice = [name for name, parts in joined.items() if len(parts) > 1]
-        if twice and not self.allow_same_data:
-            raise ParameterError(
-                "obs_kappa_map",
-                ", ".join(twice),
-                "of other haloes than obs_mass_map: two views of the same data count twice",
-                "Clear one of them, or set massmod.allow_same_data = True.",
-            )
+        if self.allow_same_data:
+            return joined
+        profiles = _by_id((self._gamma_theta, self._delta_sigma))
+        for map_name in ("obs_kappa_map", "obs_mass_map"):
+            others = _by_id((self._mass_map,)) if map_name == "obs_kappa_map" else {}
+            there = {*profiles, *others}
+            twice = [name for name in _by_id((getattr(self, map_name),)) if name in there]
+            if twice:
+                raise ParameterError(
+                    map_name,
+                    ", ".join(twice),
+                    "of haloes without other data: two views of the same data count twice",
+                    "Clear one of them, or set massmod.allow_same_data = True.",
+                )
         return joined
 
     def likelihood(self, halo_id: str | None = None) -> ClusterLikelihood:
@@ -470,6 +484,103 @@ class CLMassMod:
         self.fit_info = None
         return self.out_data_profiles
 
+    def ensemble_fit(
+        self,
+        calc_params: Mapping[str, Any] | None = None,
+        save_loc: str | os.PathLike[str] | None = None,
+        *,
+        progress: bool = False,
+    ) -> PopulationPosterior:
+        """Fit the distribution of the true masses of all results, without knowing any of them.
+
+        Parameters
+        ----------
+        calc_params : mapping, optional
+            As `clmassmod.cluster.mass_bias.EnsembleSettings` has them: shape, proxy,
+            redshift_dependence, selection, priors, seed, ...
+        save_loc : path, optional
+            Folder of the chain, if there are more than two parameters: a run that was killed
+            goes on.
+        progress : bool, optional
+            Show a progress bar of a chain.
+
+        Returns
+        -------
+        PopulationPosterior
+            Of ``mean``, that of ln (M / pivot mass), ``scatter`` and what else is asked for.
+
+        Raises
+        ------
+        FitError
+            There are no results, all of them failed, or importance sampling is not reliable.
+        ParameterError
+            An unknown parameter, or one out of range.
+
+        Notes
+        -----
+        ``L_i(theta) = int dlnM L_i(M) p(ln M | theta)``: the noise of each result is divided
+        out, and so is the interim prior of those that are samples.
+        """
+        from .mass_bias import EnsembleSettings, fit_ensemble, settings_from
+
+        self._need_results()
+        settings = settings_from(EnsembleSettings, calc_params)
+        return fit_ensemble(self.out_data_profiles, settings, save_loc, progress=progress)
+
+    def compare(
+        self,
+        truth: Any,
+        calc_params: Mapping[str, Any] | None = None,
+        save_loc: str | os.PathLike[str] | None = None,
+        *,
+        progress: bool = False,
+    ) -> Comparison:
+        """Compare the results with true masses: bias and scatter, p(M_WL | M_true).
+
+        Parameters
+        ----------
+        truth : mapping, array, table or path
+            True masses [Msun]: id -> mass, an array in the order of the results, a table with
+            a column of ids, or its file. Missing ids and what is not a mass > 0 (-1, 0, NaN)
+            are left out; masses of another definition are converted with the concentrations of
+            this model; ``posteriors.notes`` tells of both.
+        calc_params : mapping, optional
+            As `clmassmod.cluster.mass_bias.CompareSettings` has them: shape, mass_dependence,
+            redshift_dependence, mass_def, groups, selection, priors, seed, ...
+        save_loc : path, optional
+            As in `ensemble_fit`.
+        progress : bool, optional
+            Show a progress bar of a chain.
+
+        Returns
+        -------
+        likelihoods : GridLikelihood
+        posteriors : PopulationPosterior
+        mass_dist_bias_samps, mass_dist_scatter_samps : (K,) ndarray
+            Of the same draws: ``b = <ln (M_WL / M_true)>``, and the standard deviation of
+            ``ln (M_WL / M_true)``. ``posteriors.factor`` is exp(b), ``posteriors.mean_ratio``
+            the mean of M_WL / M_true.
+
+        Raises
+        ------
+        FitError, ParameterError
+            As in `ensemble_fit`; no result has a true mass.
+        FormatError
+            The file of true masses cannot be used.
+
+        Notes
+        -----
+        ``<ln M_WL> = ln M + bias + mass_slope ln (M / M0) + redshift_slope ln ((1 + z) /
+        (1 + z0))`` (Grandis et al. 2021, Bocquet et al. 2023).
+        """
+        from .mass_bias import CompareSettings, compare_masses, settings_from
+
+        self._need_results()
+        settings = settings_from(CompareSettings, calc_params)
+        return compare_masses(
+            self.out_data_profiles, truth, self.model, settings, save_loc, progress=progress
+        )
+
     def statistics(self, truth: Mapping[str, float] | None = None) -> Any:
         """Return a table of statistics of every fitted mass, an astropy Table.
 
@@ -533,7 +644,7 @@ def halo_model(info: ModelInfo) -> HaloModel:
     profile_needs_power = "power" in accepted
     effects = model_effects(info)
     users = [given["kind"]] * profile_needs_power + [relation] * (relation in NEED_POWER)
-    users += ["the two-halo term"] * effects.two_halo
+    users += ["the two-halo term"] * bool(effects.two_halo)
     if users:
         power = info.make_power(users[0])
     if profile_needs_power:
@@ -569,7 +680,7 @@ def model_effects(info: ModelInfo) -> Effects:
         )
     return Effects(
         offsets=info["miscentring"]["distribution"],
-        two_halo=info["two_halo"]["include"],
+        two_halo=info["two_halo"]["combine"],
         boost=any(name in values or name in free for name in ("boost_b0", "boost_rs")),
         bin_average=info["fit"]["bin_average"],
         values=values,
@@ -611,6 +722,12 @@ def _by_id(groups: Sequence[Sequence[Any]]) -> dict[str, tuple[Any, ...]]:
             seen.add(name)
             joined.setdefault(name, []).append(observable)
     return {name: tuple(parts) for name, parts in joined.items()}
+
+
+def _joined(*groups: Mapping[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+    """Join observables by id."""
+    names = dict.fromkeys(name for group in groups for name in group)
+    return {name: tuple(one for group in groups for one in group.get(name, ())) for name in names}
 
 
 def _observables(name: str, value: Any, kind: type[Any]) -> tuple[Any, ...]:
@@ -663,7 +780,8 @@ def run_task(task: FitTask) -> MassProfile:
     """Fit one halo; a failure is a result with ``status == "failed"`` and its reason."""
     redshift = task.observables[0].redshift
     start = empty_profile(task.halo_id, task.method, redshift, task.model.mass_def)
-    start.metadata.update(provenance(), key=task.key)
+    priors = {p.name: p.prior.to_dict() for p in task.parameters.parameters}
+    start.metadata.update(provenance(), key=task.key, priors=priors)
     try:
         likelihood = cut_likelihood(task.model, task.parameters, task.observables, task.limits)
         start.metadata["data"] = digest(*map(content_digest, likelihood.observables))

@@ -74,7 +74,7 @@ def statistical_power(
     --------
     >>> from clmassmod import statistical_power
     >>> near, far = statistical_power(1e15, 0.3, [0.1, 0.5])
-    >>> round(near / far, 1)
+    >>> print(f"{near / far:.1f}")
     0.9
     """
     info = ModelInfo.from_dict(POWER_SURVEY if model_info is None else model_info)

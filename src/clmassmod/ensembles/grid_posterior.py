@@ -43,7 +43,7 @@ def covering_axes(log_density: LogDensity, box: Box, n: int) -> tuple[Array, Arr
     standard deviations of a normal density) and a step around it, until that is more than 0.4
     of it on both axes.
     """
-    ends = [tuple(map(float, pair)) for pair in box]
+    ends = [(float(low), float(high)) for low, high in box]
     for _ in range(_ROUNDS):
         axes = [np.linspace(low, high, _COARSE) for low, high in ends]
         values = on_grid(log_density, axes[0], axes[1])
@@ -60,7 +60,9 @@ def covering_axes(log_density: LogDensity, box: Box, n: int) -> tuple[Array, Arr
     return np.linspace(*ends[0], n), np.linspace(*ends[1], n)
 
 
-def _around(axis: Array, kept: npt.NDArray[np.bool_], ends: tuple[float, ...]) -> tuple[float, ...]:
+def _around(
+    axis: Array, kept: npt.NDArray[np.bool_], ends: tuple[float, float]
+) -> tuple[float, float]:
     at = np.flatnonzero(kept)
     step = axis[1] - axis[0]
     return max(ends[0], axis[at[0]] - step), min(ends[1], axis[at[-1]] + step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -87,6 +87,10 @@ class MassLikelihoods:
     spacing), and the integral a composite Gauss-Legendre rule whose panels are as narrow as the
     narrower of p and L need: its error is below 1e-7, for Student's t 1e-5. Samples are
     averaged with weights ``p(ln M) / (M pi(M))``, pi being the interim prior.
+
+    A distribution d times its own and the likelihood's width away from the measured mass, with an
+    integral below e^-40.5 (of samples e^-700) of the maximum of L, is given that over ``1 + d^2``:
+    an outlier counts as 9 standard deviations, and a sampler that starts far away finds its way.
     """
 
     def __init__(self, objects: Mapping[str, MassGrid | MassSamples]) -> None:
@@ -129,6 +133,8 @@ class MassLikelihoods:
     ) -> Array:
         """Return ``ln int dlnM L_i(M) p(ln M)``, (n, B), of n objects and B distributions.
 
+        -inf where there is no such distribution, as of a mixture whose means scatter too much.
+
         Parameters
         ----------
         shape : str
@@ -158,15 +164,27 @@ class MassLikelihoods:
         tilts = none if tilt is None else np.asarray(tilt, dtype=np.float64)
         slopes = none if slope is None else np.asarray(slope, dtype=np.float64)
         table = np.zeros((m, 3)) if parameters is None else np.ascontiguousarray(parameters, float)
+        given = centre, np.asarray(sd), tilts, slopes
         out = np.empty((n, m))
         for at, part in ((self._at_grids, self.grids), (self._at_samples, self.samples)):
             if at.size:
-                rows = [
-                    np.ascontiguousarray(a[at], dtype=np.float64)
-                    for a in (centre, np.asarray(sd), tilts, slopes)
-                ]
-                out[at] = part.integrate(core.SHAPES[shape], rows, table, n_threads)
+                rows = _Rows(*(np.ascontiguousarray(a[at], dtype=np.float64) for a in given))
+                values = part.integrate(core.SHAPES[shape], rows, table, n_threads)
+                out[at] = _with_far_values(values, part, rows) + part.shift[:, None]
         return out
+
+    def mean_and_sd(self) -> tuple[Array, Array]:
+        """Return mean and standard deviation [Msun] of every mass, (n,) each.
+
+        Of the likelihood normalised over all masses, as `rank_below` takes it.
+        """
+        mean, sd = np.empty(len(self)), np.empty(len(self))
+        for at, part in ((self._at_grids, self.grids), (self._at_samples, self.samples)):
+            for row, i in enumerate(at):
+                mass, weight = part.mass_and_weight(row)
+                mean[i] = mass @ weight / weight.sum()
+                sd[i] = np.sqrt((mass - mean[i]) ** 2 @ weight / weight.sum())
+        return mean, sd
 
     def rank_below(self, cdf: Any) -> Array:
         """Return (n,) probabilities that a mass of a population is below the measured one.
@@ -200,8 +218,26 @@ class MassLikelihoods:
         return result
 
 
+def _with_far_values(values: Array, part: _Grids | _Samples, rows: _Rows) -> Array:
+    """Return ln L with what is told of distributions too far from the measured mass."""
+    d2 = (rows.mean - part.peak[:, None]) ** 2 / (rows.sd**2 + part.width[:, None] ** 2)
+    far = np.maximum(values, -part.far - np.log1p(d2))
+    return np.where(np.isnan(values), -np.inf, far)
+
+
+class _Rows(NamedTuple):
+    """Distributions of ln M, (objects, B) each."""
+
+    mean: Array
+    sd: Array
+    tilt: Array
+    slope: Array
+
+
 class _Grids:
     """Cubics through ln L on equal steps of M."""
+
+    far = 40.5
 
     def __init__(self, objects: list[tuple[str, Any]]) -> None:
         rows = [_on_equal_steps(name, one) for name, one in objects]
@@ -221,7 +257,7 @@ class _Grids:
             spline = CubicSpline(np.arange(size, dtype=np.float64), values, axis=0)
             slopes = spline(np.arange(size), 1)
             curvature = spline(np.arange(size), 2)
-            for column, i in enumerate(members):
+            for column, i in enumerate(map(int, members)):
                 self._set(objects[i][0], i, values[:, column], slopes[:, column])
                 self._set_width(i, slopes[:, column], curvature[:, column])
 
@@ -256,8 +292,8 @@ class _Grids:
     def arrays(self) -> tuple[Array, ...]:
         return self.nodes, self.start, self.step, self.shift
 
-    def integrate(self, shape: int, rows: list[Array], parameters: Array, n_threads: int) -> Array:
-        out = np.empty_like(rows[0])
+    def integrate(self, shape: int, rows: _Rows, parameters: Array, n_threads: int) -> Array:
+        out = np.empty_like(rows.mean)
         core.of_grids(
             shape,
             self.first,
@@ -268,12 +304,15 @@ class _Grids:
             self.high,
             self.peak,
             self.width,
-            *rows,
+            rows.mean,
+            rows.sd,
+            rows.tilt,
+            rows.slope,
             parameters,
             out,
             n_threads,
         )
-        return np.asarray(out + self.shift[:, None])
+        return out
 
     def mass_and_weight(self, i: int) -> tuple[Array, Array]:
         values = self.nodes[int(self.first[i]) : int(self.first[i + 1]), 0]
@@ -284,6 +323,8 @@ class _Grids:
 
 class _Samples:
     """ln M of samples, and ln of their weights over the interim prior."""
+
+    far = 700.0
 
     def __init__(self, objects: list[tuple[str, Any]]) -> None:
         self._all = [_weights(name, one) for name, one in objects]
@@ -299,6 +340,8 @@ class _Samples:
         self.first = np.zeros(len(rows) + 1, dtype=np.int64)
         self.first[1:] = np.cumsum([mass.size for mass, _ in rows])
         self.shift = np.array([weight.max() for _, weight in rows], dtype=np.float64)
+        self.peak = np.array([mass.mean() for mass, _ in rows], dtype=np.float64)
+        self.width = np.array([mass.std() for mass, _ in rows], dtype=np.float64) + 1e-6
         empty = [np.empty(0)]
         self.log_mass = np.concatenate([mass for mass, _ in rows] or empty)
         self.log_weight = np.concatenate([weight - weight.max() for _, weight in rows] or empty)
@@ -316,12 +359,22 @@ class _Samples:
         """Return the number of all samples of one object."""
         return int(self._all[i][0].size)
 
-    def integrate(self, shape: int, rows: list[Array], parameters: Array, n_threads: int) -> Array:
-        out = np.empty_like(rows[0])
+    def integrate(self, shape: int, rows: _Rows, parameters: Array, n_threads: int) -> Array:
+        out = np.empty_like(rows.mean)
         core.of_samples(
-            shape, self.first, self.log_mass, self.log_weight, *rows, parameters, out, n_threads
+            shape,
+            self.first,
+            self.log_mass,
+            self.log_weight,
+            rows.mean,
+            rows.sd,
+            rows.tilt,
+            rows.slope,
+            parameters,
+            out,
+            n_threads,
         )
-        return np.asarray(out + self.shift[:, None])
+        return out
 
     def mass_and_weight(self, i: int) -> tuple[Array, Array]:
         mass, log_weight = self._all[i]

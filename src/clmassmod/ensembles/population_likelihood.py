@@ -1,4 +1,4 @@
-"""The likelihood of a population: those of all objects, integrated over the distribution of mass."""
+"""The likelihood of a population: those of its objects, integrated over their masses."""
 
 from __future__ import annotations
 

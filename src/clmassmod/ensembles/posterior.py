@@ -47,6 +47,11 @@ class GridLikelihood:
     _likelihood: PopulationLikelihood = field(repr=False)
 
     @property
+    def likelihood(self) -> PopulationLikelihood:
+        """The likelihood that the grid is of."""
+        return self._likelihood
+
+    @property
     def ids(self) -> tuple[str, ...]:
         """Ids of the objects, as `of_objects` has them (with groups: their numbers)."""
         groups = self._likelihood.relation.groups

@@ -26,6 +26,8 @@ _RADII = (1e-6, 1e4)
 _PART_RTOL = 1e-3
 """In rtol, and at least 1e-9: of masses of parts; the density of the whole, sampled as finely, is
 made of them."""
+_NOTHING_LEFT = 1e-60
+"""Of the density at R_200c."""
 _MAX_STEPS = 100
 
 
@@ -124,6 +126,10 @@ class Baryonified(RadialMass):
         ]
         return np.concatenate(rows)
 
+    def __repr__(self) -> str:
+        gas = type(self.baryons.gas).__name__
+        return f"Baryonified({self.halo!r}, gas={gas}, rtol={self.rtol:g})"
+
 
 class BaryonifiedHalo:
     """The parts of one halo, each a profile.
@@ -144,7 +150,7 @@ class BaryonifiedHalo:
         self.fractions = model.fractions(self.mass_200c, halo.cosmology)
         self._galaxy_radius = model.galaxy_size * self.radius_200c
         fine = max(_PART_RTOL * rtol, RTOL_RANGE[0])
-        self.initial = self._profile(self._initial_density, fine)
+        self.initial = self._profile(self._initial_density, fine, self._last_radius())
         self.mass = float(self.initial.enclosed_mass(1e6 * self.radius_200c))
         self._gas_scale = self.fractions.gas * self.mass / model.gas.total_shape(self.mass_200c)
         self._gas_scale /= self.radius_200c**3
@@ -186,8 +192,19 @@ class BaryonifiedHalo:
         baryons = in_halo + satellites + (1.0 - shares.dark) * outside
         return (baryons / self.total.enclosed_mass(radius))[()]
 
-    def _profile(self, density: Callable[[Array], Array], rtol: float) -> UserProfile:
+    def _last_radius(self) -> float:
+        """Return where the halo ends: an exponential fall has underflowed somewhere."""
+        radii = self.radius_200c * np.geomspace(1.0, _RADII[1], 200)
+        density = np.asarray(self.halo.density(radii))
+        kept = density > _NOTHING_LEFT * density[0]
+        return float(radii[-1] if kept.all() else radii[max(int(np.argmin(kept)) - 1, 1)])
+
+    def _profile(
+        self, density: Callable[[Array], Array], rtol: float, last: float | None = None
+    ) -> UserProfile:
         low, high = (edge * self.radius_200c for edge in _RADII)
+        if last is not None:
+            high = last
         return UserProfile(
             self.halo.redshift,
             rho=density,

@@ -9,7 +9,7 @@ import numpy as np
 from .._core import profile as core
 from ..errors import ParameterError
 from ..units import as_float_array
-from .base import Array, parameter
+from .base import Array, parameter, per_profile
 
 _KIND = core.KINDS["nfw"]
 _QUANTITY = core.QUANTITIES["surface_density"]
@@ -55,18 +55,17 @@ def boost_factor(R: Any, b0: Any, scale: Any) -> Any:
     if radius.ndim > 1 or not (np.isfinite(radius) & (radius > 0.0)).all():
         raise ParameterError("R", R, "finite and > 0 Mpc, a number or (m,)")
     shape = np.broadcast_shapes(b.shape, r_s.shape)
-    values = boost_factors(
-        np.ascontiguousarray(radius).reshape(1, -1), *(np.atleast_1d(a) for a in (b, r_s))
-    )
+    n = max(b.size, r_s.size)
+    columns = (per_profile(np.atleast_1d(a), n) for a in (b, r_s))
+    values = boost_factors(np.ascontiguousarray(radius).reshape(1, -1), *columns)
     return values.reshape(shape + radius.shape)[()]
 
 
 def boost_factors(radius: Array, b0: Array, scale: Array) -> Array:
     """Return B, (n, m), at `radius` (1, m) for amplitudes and scales (n,), unchecked."""
-    n = max(b0.size, scale.size)
-    r_s = np.ascontiguousarray(np.broadcast_to(scale, (n,)))
     # Sigma of an NFW halo is 2 rho_s r_s (1 - F) / (x^2 - 1)
-    density = np.ascontiguousarray(np.broadcast_to(0.5 * b0 / scale, (n,)))
-    out = np.empty((n, radius.shape[1]))
-    core.evaluate(_KIND, _QUANTITY, radius, density, r_s, None, None, None, None, None, out, 1)
+    scale = np.ascontiguousarray(scale)
+    density = 0.5 * b0 / scale
+    out = np.empty((density.size, radius.shape[1]))
+    core.evaluate(_KIND, _QUANTITY, radius, density, scale, None, None, None, None, None, out, 1)
     return 1.0 + out

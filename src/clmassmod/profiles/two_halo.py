@@ -60,7 +60,7 @@ class TwoHalo(RadialMass):
     >>> around = clm.TwoHalo(2e14, 0.3, power, mass_def="200m")
     >>> halo = clm.NFW(2e14, 5.0, 0.3, mass_def="200m", cosmology=cosmology)
     >>> both = clm.Composite([halo, around])
-    >>> bool(both.excess_surface_density(8.0) > 2 * halo.excess_surface_density(8.0))
+    >>> bool(both.excess_surface_density(20.0) > 2 * halo.excess_surface_density(20.0))
     True
     """
 

@@ -27,7 +27,7 @@ TrueProfile = Callable[[float, float], RadialMass]
 
 _MASS, _REDSHIFT, _Z_S = 8e14, 0.3, 1.0
 _DENSITIES = (5.0, 20.0, 100.0)
-_GALAXIES = 2000.0
+_GALAXIES = 1200.0
 """Times the number of haloes of a check: galaxies per square arcmin, whatever the density."""
 _TRUTHS: tuple[dict[str, Any], ...] = (
     {"profile": "NFW"},
@@ -148,7 +148,12 @@ def mock_bias(
     massmod.obs_gamma_theta = profiles
     grid = _MASS * np.linspace(0.4, 1.6, 601)
     likelihood = massmod.sample_likelihood()
-    ln_l = likelihood.log_likelihood(grid[:, None], n_threads=settings.n_threads).sum(axis=0)
+    # a few masses at a time: thousands of haloes at all of them need gigabytes
+    parts = [
+        likelihood.log_likelihood(few[:, None], n_threads=settings.n_threads).sum(axis=0)
+        for few in np.array_split(grid, 20)
+    ]
+    ln_l = np.concatenate(parts)
     density_of = np.exp(ln_l - ln_l.max())
     density_of /= np.trapezoid(density_of, grid)
     mean = np.trapezoid(grid * density_of, grid)

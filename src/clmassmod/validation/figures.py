@@ -14,6 +14,8 @@ from .checks import BiasRow
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ..stacks.stack import Stack
+
 Array = npt.NDArray[np.float64]
 
 _COLOURS = (BLUE, VERMILLION, GREEN, GREY, "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255")
@@ -101,8 +103,30 @@ def bias_shifts(rows: Sequence[BiasRow]) -> Figure:
     return figure
 
 
-def bias_against_density(density: Array, b: Array, error: Array) -> Figure:
-    """Return b against the density of galaxies."""
+def stacked(stacks: Mapping[str, Stack]) -> Figure:
+    """Return the mean excess surface density of stacks."""
+    figure = new_figure(6.0, 3.6)
+    axis = figure.subplots()
+    for (name, stack), colour, mark in zip(stacks.items(), _COLOURS, "os", strict=False):
+        axis.errorbar(
+            stack.radius,
+            stack.radius * stack.values / 1e14,
+            yerr=stack.radius * stack.errors / 1e14,
+            fmt=mark,
+            ms=4,
+            color=colour,
+            label=name,
+        )
+    axis.set_xlabel("$R$ [Mpc]")
+    axis.set_ylabel(r"$R \Delta\Sigma$ [$10^{14}\,M_\odot$ Mpc$^{-1}$]")
+    axis.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def bias_against_density(
+    density: Array, b: Array, error: Array, truth: float | None = None
+) -> Figure:
+    """Return the bias against the density of galaxies, about its mean or what was put in."""
     figure = new_figure(5.0, 3.4)
     axis = figure.subplots()
     axis.errorbar(density, b, yerr=error, fmt="o", color=BLUE)
@@ -110,7 +134,7 @@ def bias_against_density(density: Array, b: Array, error: Array) -> Figure:
     axis.set_xlim(density[0] / 1.6, density[-1] * 1.6)
     log_ticks(axis.xaxis, density[0], density[-1])
     mean = np.sum(b / error**2) / np.sum(error**-2.0)
-    axis.axhline(mean, color=GREY, lw=0.8)
+    axis.axhline(mean if truth is None else truth, color=GREY, lw=0.8)
     axis.set_xlabel(r"galaxies [arcmin$^{-2}$]")
-    axis.set_ylabel(r"$b$")
+    axis.set_ylabel(r"$b$" if truth is None else r"$\langle\ln(M_{\rm WL} / M)\rangle$")
     return figure

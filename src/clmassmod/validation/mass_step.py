@@ -21,6 +21,7 @@ from .checks import Check, Settings, StepResult
 Array = npt.NDArray[np.float64]
 
 _RANGE = 2e14, 2e15
+_N_RESUMED = 3
 
 
 def survey(settings: Settings, n_clusters: int) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def survey(settings: Settings, n_clusters: int) -> dict[str, Any]:
 
 def posterior_masses(settings: Settings) -> StepResult:
     """Check that the truth falls anywhere in the posterior as often as anywhere else."""
-    info = survey(settings, settings.size(150, 2000))
+    info = survey(settings, settings.size(100, 2000))
     sample = simulate_sample(info)
     massmod = CLMassMod(info)
     massmod.obs_gamma_theta = sample.observables
@@ -65,16 +66,16 @@ def _pit(profile: MassProfile, truth: float) -> float:
 
 def resumed_runs(settings: Settings) -> StepResult:
     """Compare a run that stopped half way and went on with one that did not."""
-    sample = simulate_sample(survey(settings, 4))
+    sample = simulate_sample(survey(settings, _N_RESUMED))
     reason = "the same numbers: nothing may depend on where a run stopped"
     checks = []
     for method, parameters in (
         ("scanpdf", {"n_grid": 100}),
-        ("emcee", {"n_steps": 200, "n_burn": 50, "max_steps": 200}),
+        ("emcee", {"n_steps": 100, "n_burn": 20, "max_steps": 100}),
     ):
         whole = _fit(settings, sample.observables, method, parameters, None)
         with tempfile.TemporaryDirectory() as folder:
-            _fit(settings, sample.observables[:2], method, parameters, folder)
+            _fit(settings, sample.observables[:1], method, parameters, folder)
             resumed = _fit(settings, sample.observables, method, parameters, folder)
         changed = sum(not _same(a, b) for a, b in zip(whole, resumed, strict=True))
         what = f"{method}: results that differ between one run and a resumed one, of {len(whole)}"
@@ -85,7 +86,7 @@ def resumed_runs(settings: Settings) -> StepResult:
 def _fit(
     settings: Settings, observables: Any, method: str, parameters: dict[str, Any], folder: Any
 ) -> list[MassProfile]:
-    massmod = CLMassMod(survey(settings, 4))
+    massmod = CLMassMod(survey(settings, _N_RESUMED))
     massmod.obs_gamma_theta = observables
     return massmod.fit_mass_profiles(method, parameters, folder)[0]
 

@@ -15,9 +15,11 @@ from ..rng import checked_seed
 from .bias_step import bias_and_density, bias_shifts
 from .catalogue_step import catalogue_to_profile
 from .checks import BiasRow, Check, Settings, StepResult
+from .ensemble_step import bias_and_scatter, other_truths
 from .map_step import map_to_shear
 from .mass_step import posterior_masses, resumed_runs
 from .profile_step import profiles
+from .stack_step import stacks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,8 +30,11 @@ STEPS: dict[str, Step] = {
     "profiles": profiles,
     "map to shear": map_to_shear,
     "catalogue to profile": catalogue_to_profile,
+    "stacks": stacks,
     "masses": posterior_masses,
     "resumed runs": resumed_runs,
+    "bias and scatter": bias_and_scatter,
+    "other truths": other_truths,
     "bias shifts": bias_shifts,
     "bias and density": bias_and_density,
 }
