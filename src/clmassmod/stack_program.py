@@ -25,6 +25,8 @@ from .stacks.stack import Stack
 from .stacks.sums import StackSums
 
 FOLDER, SUMS, FIT = "stack", "sums", "fit"
+_WITHOUT_INFLUENCE = ["data", "stack", "fit", "priors", "parameters", "ensemble", "truth", "output"]
+"""Sections that the sums of an object do not depend on, beside its data, method and scaling."""
 STACK, TABLE, REPORT = "stack.h5", "stack.ecsv", "report.html"
 
 
@@ -195,7 +197,7 @@ def _tasks(
     # the names of maps come without making galaxies behind them, which is for the tasks
     data: Mapping[str, tuple[Any, ...]] = massmod.maps() or massmod.members()
     info = massmod.model_info
-    rules = info.hash(without=("data", "stack", "fit", "priors", "parameters", "output"))
+    rules = info.hash(without=_WITHOUT_INFLUENCE)
     tasks, taken = [], set()
     for halo_id, parts in data.items():
         name = file_name(halo_id)
