@@ -275,7 +275,10 @@ def test_scatter_by_loops():
 @given(
     st.lists(
         st.tuples(
-            st.integers(-1000, 1000), st.floats(1e12, 1e15), st.floats(0.11, 2.9), st.floats(0.1, 0.9)
+            st.integers(-1000, 1000),
+            st.floats(1e12, 1e15),
+            st.floats(0.11, 2.9),
+            st.floats(0.1, 0.9),
         ),
         min_size=1,
         max_size=8,
