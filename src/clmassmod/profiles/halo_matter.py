@@ -144,7 +144,7 @@ class HaloMatter(RadialMass):
             case "surface_density_slope":
                 return slope
             case "mean_surface_density":
-                return surface + excess
+                return np.asarray(surface + excess)
         return np.asarray((surface + excess) * (np.pi * radius**2))
 
     def _spherical(self, name: str, radius: Array) -> Array:
