@@ -43,8 +43,8 @@ from ._clmm_arguments import (
     mean_inverse,
     model_named,
     need_slope,
-    seen_from,
     profile_of,
+    seen_from,
 )
 
 if TYPE_CHECKING:
