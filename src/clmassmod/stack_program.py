@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .cluster.massmod import CLMassMod, content_digest
+from .cluster.fit_task import content_digest
+from .cluster.massmod import CLMassMod
 from .cluster.program import PROFILES, assign, write_configuration
 from .cluster.results import MassProfile, file_name
 from .config import ModelInfo
