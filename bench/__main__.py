@@ -14,6 +14,7 @@ from .harness import IdleMeter, Options, Row, environment
 WORKLOADS = {
     "w1": "w1_single_call",
     "w2": "w2_paired_batch",
+    "w3": "w3_stacked_model",
     "w4": "w4_pairs",
     "w5": "w5_galaxy_likelihood",
     "w6": "w6_mock_to_mass",

@@ -1,6 +1,6 @@
 """Derive the Gauss-Legendre nodes and weights of src/_core/include/clmassmod/quadrature.hpp.
 
-Newton's iteration on the Legendre polynomial in 40-digit arithmetic; the positive nodes are
+The secant method on the Legendre polynomial in 40-digit arithmetic; the positive nodes are
 printed in increasing order. Run: python tools/gauss_nodes.py [order]
 """
 
@@ -16,7 +16,8 @@ def positive_nodes(order: int) -> list[tuple[mpf, mpf]]:
     pairs = []
     for i in range(order // 2, 0, -1):
         guess = cos(pi * (i - mpf(1) / 4) / (order + mpf(1) / 2))
-        x = findroot(lambda t: legendre(order, t), guess)
+        # two starts close by: the secant from one alone may end at the root beside
+        x = findroot(lambda t: legendre(order, t), (guess, guess + mpf("1e-6")))
         slope = order * (x * legendre(order, x) - legendre(order - 1, x)) / (x * x - 1)
         pairs.append((x, 2 / ((1 - x * x) * slope * slope)))
     return pairs

@@ -19,6 +19,7 @@ cdef extern from "clmassmod/quantity.hpp" namespace "clmassmod" nogil:
         tangential_shear
         reduced_tangential_shear
         magnification
+        tangential_ellipticity
 
 cdef extern from "clmassmod/profile_kinds.hpp" namespace "clmassmod" nogil:
     cdef enum class ProfileKind "clmassmod::ProfileKind":
@@ -65,6 +66,7 @@ QUANTITIES = {
     "tangential_shear": <int>Quantity.tangential_shear,
     "reduced_tangential_shear": <int>Quantity.reduced_tangential_shear,
     "magnification": <int>Quantity.magnification,
+    "tangential_ellipticity": <int>Quantity.tangential_ellipticity,
 }
 
 KINDS = {

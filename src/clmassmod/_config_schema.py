@@ -16,7 +16,14 @@ SOURCE_DISTRIBUTIONS = ("chang2013", "desc_srd_y1", "desc_srd_y10")
 """Published redshift distributions of sources."""
 METHODS = ("curvefit", "minuit", "scanpdf", "emcee", "pymc", "mcmc", "nested")
 """Ways to fit; ``pymc`` and ``mcmc`` are aliases of ``emcee``."""
-PARAMETERS = ("mass", "concentration", "shear_calibration")
+DATA_KINDS = ("gamma_theta", "delta_sigma", "mass_map", "kappa_map")
+"""Observables that files may hold."""
+STACK_METHODS = ("woScaling", "wScaling")
+"""Ways to stack."""
+PARAMETERS = (
+    *("mass", "concentration", "shear_calibration"),
+    *("miscentring_fraction", "miscentring_scale", "boost_b0", "boost_rs", "two_halo_bias"),
+)
 """Parameters that can be free."""
 POPULATION_SHAPES = ("normal", "skew-normal", "student-t", "mixture")
 """Shapes of the distribution of ln M in a population."""
@@ -32,7 +39,7 @@ DEFAULT_PRIORS: dict[str, dict[str, Any]] = {
     "mass": {"distribution": "uniform", "low": -2e15, "high": 1e16},
     "concentration": {"distribution": "log-uniform", "low": 0.5, "high": 30.0},
 }
-"""Priors where none is given; the shear calibration has none and must be given one."""
+"""Priors where none is given; other parameters have none and must be given one."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +175,27 @@ SCHEMA: dict[str, Key | dict[str, Key]] = {
         "value": positive_key(None, "The concentration, for relation = constant."),
     },
     "cosmology": COSMOLOGY,
+    "miscentring": {
+        "distribution": text_key(
+            None, "Distribution of the offsets of miscentred haloes.", ("gamma", "rayleigh")
+        ),
+        "fraction": not_negative_key(None, "Part of the haloes that is miscentred.", high=1.0),
+        "scale": Key(("float",), None, "Scale of the distribution.", "Mpc", low=1e-3, high=5.0),
+    },
+    "two_halo": {
+        "combine": text_key(
+            None,
+            "Add the two-halo term, or take it where it is denser than the halo.",
+            ("sum", "max"),
+        ),
+        "bias": not_negative_key(None, "Its bias; that of the mass by default.", high=100.0),
+    },
+    "boost": {
+        "b0": not_negative_key(None, "Boost factor of members: amplitude.", high=100.0),
+        "r_s": Key(
+            ("float",), None, "Boost factor of members: scale.", "Mpc", low=1e-3, high=100.0
+        ),
+    },
     "priors": {},
     "sources": {
         "redshift": positive_key(None, "One redshift for all sources."),
@@ -208,7 +236,7 @@ SCHEMA: dict[str, Key | dict[str, Key]] = {
         "redshift_max": positive_key(0.6, "Highest redshift."),
     },
     "data": {
-        "kind": text_key("gamma_theta", "What the files hold.", ("gamma_theta", "delta_sigma")),
+        "kind": text_key("gamma_theta", "What the files hold.", DATA_KINDS),
         "files": Key(
             ("list of text", "path"),
             None,
@@ -233,7 +261,15 @@ SCHEMA: dict[str, Key | dict[str, Key]] = {
             ("boolean", "list of text"),
             False,
             "Whether lengths and surface densities are comoving, or which of them.",
-            choices=("radius", "values"),
+            choices=("radius", "values", "pixel_scale", "depth"),
+        ),
+        "pixel_scale": positive_key(
+            None, "Maps: side of a pixel, in place of what the files state; in its unit or Mpc."
+        ),
+        "depth": positive_key(None, "Maps: projected length, likewise."),
+        "sampling": text_key(None, "Maps: what pixels are.", ("pixel", "point")),
+        "source_redshift": positive_key(
+            None, "kappa_map: redshift of what the convergence is for, where no file states it."
         ),
         "group": text_key(None, "HDF5 group or FITS extension."),
     },
@@ -247,11 +283,35 @@ SCHEMA: dict[str, Key | dict[str, Key]] = {
             "Average over the sources: each node, or by <beta_s> and <beta_s^2>.",
             ("exact", "moments"),
         ),
+        "bin_average": Key(
+            ("boolean",), False, "Whether to average the model over the area of each bin."
+        ),
         "n_grid": count_key(1000, "scanpdf: number of grid points per parameter.", low=8),
         "n_walkers": count_key(32, "emcee: number of walkers.", low=4),
         "n_steps": count_key(2000, "emcee: steps kept per walker."),
         "n_burn": count_key(500, "emcee: steps discarded first.", low=0),
         "n_live": count_key(1000, "nested: number of live points.", low=10),
+    },
+    "stack": {
+        "method": text_key(
+            "woScaling",
+            "woScaling: Delta Sigma by radius; wScaling: scaled by the NFW profile of each.",
+            STACK_METHODS,
+        ),
+        "edges": Key(
+            ("list of floats",),
+            None,
+            "Edges of the bins [Mpc], or of x = R / r_s; those of [binning] by default.",
+            low=0.0,
+        ),
+        "scaling": text_key(
+            "fit", "wScaling: where the masses come from.", ("fit", "truth", "table")
+        ),
+        "masses": path_key(None, "Table of them: halo_id, mass and perhaps concentration."),
+        "covariance": text_key(
+            "shape", "Of the data, or of the clusters.", ("shape", "bootstrap", "jackknife")
+        ),
+        "n_resamples": count_key(500, "bootstrap: number of resamples.", low=2),
     },
     "ensemble": {
         "results": Key(

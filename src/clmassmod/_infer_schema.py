@@ -67,6 +67,12 @@ INFER_SCHEMA: Schema = {
         "file": path_key(
             None, "Catalogue of `clmassmod mock` (HDF5), or a table: ECSV, CSV, FITS. Needed."
         ),
+        "non_lenses": path_key(
+            None,
+            "image_pairs: the galaxies without a lens of a complete sample, in a catalogue or a "
+            "table with log_re, log_msps and, where they differ, sigma_msps and z_l. With form "
+            "any_lens, without n_galaxies.",
+        ),
         "unit": text_key("kpc", "Unit of x_a and x_b in a table that states none.", UNITS),
         "columns": {
             "name": _column("Name of the lens. Columns are found by these keys by default."),

@@ -1,8 +1,8 @@
 """The command line: fits, populations, mocks, inferences, tables; `clmassmod --help` lists all.
 
-Exit codes: 0 done (perhaps with warnings), 2 wrong usage, 65 bad data or configuration,
-70 an internal error, 75 interrupted: run the same command again (fits, inferences and tables go
-on, mocks start anew).
+Exit codes: 0 done (perhaps with warnings), 1 a validation missed a tolerance, 2 wrong usage, 65
+bad data or configuration, 70 an internal error, 75 interrupted: run the same command again (fits,
+stacks, inferences and tables go on, mocks and validations start anew).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .config import MockInfo, ModelInfo
     from .infer_program import InferOutcome
 
-OK, USAGE, BAD_DATA, INTERNAL, INTERRUPTED = 0, 2, 65, 70, 75
+OK, MISSED, USAGE, BAD_DATA, INTERNAL, INTERRUPTED = 0, 1, 2, 65, 70, 75
 
 
 class _Stopped(KeyboardInterrupt):
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(given)
     try:
         with _signals():
-            options.run(options)
+            code = options.run(options)
         sys.stdout.flush()  # a reader that has gone is noticed here, not at exit
     except KeyboardInterrupt:
         _say_interrupted(options, given)
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.debug:
             raise
         return _explained(error, getattr(options, "results", None))
-    return OK
+    return OK if code is None else int(code)
 
 
 def _explained(error: Exception, folder: str | None) -> int:
@@ -120,7 +120,8 @@ def _signals() -> Iterator[None]:
 
 def _say_interrupted(options: argparse.Namespace, given: Sequence[str]) -> None:
     folder = None if options.run is _mock else getattr(options, "results", None)
-    saved = len(list(Path(folder, "profiles").glob("[!.]*.h5"))) if folder else 0
+    kept = "stack/sums" if options.run is _stack else "profiles"
+    saved = len(list(Path(folder, kept).glob("[!.]*.h5"))) if folder else 0
     where = f"; {saved} finished haloes are saved in {folder}" if saved else ""
     command = shlex.join(["clmassmod", *given])
     again = "Start again with" if options.run is _mock else "Go on with"
@@ -172,13 +173,31 @@ def _fit(options: argparse.Namespace) -> None:
     _print_outcome(outcome)
 
 
-def _configuration(options: argparse.Namespace) -> ModelInfo:
-    """Return the configuration with what the options change in it."""
+def _stack(options: argparse.Namespace) -> None:
+    from .stack_program import run_stack, stack_lines
+
+    info = _configuration(options, "stack")
+    options.results = info["output"]["folder"]
+    outcome = run_stack(
+        info,
+        executor=options.processes,
+        report=False if options.no_report else None,
+        progress=True,
+    )
+    for line in stack_lines(outcome):
+        print(line)
+    print(f"results  {outcome.folder}")
+    if outcome.report:
+        print(f"report   {outcome.report}")
+
+
+def _configuration(options: argparse.Namespace, section: str = "fit") -> ModelInfo:
+    """Return the configuration with what the options change in it, the method of a section."""
     from .config import ModelInfo, load_config
 
     info = load_config(options.config)
     if options.method is not None:
-        info["fit"]["method"] = options.method
+        info[section]["method"] = options.method
     if options.folder is not None:
         info["output"]["folder"] = options.folder
     if options.data is not None:
@@ -387,6 +406,24 @@ def _tables_figures(options: argparse.Namespace) -> None:
         print(f"warning: {reason}", file=sys.stderr)
 
 
+def _validate(options: argparse.Namespace) -> int:
+    from .validation.program import validate
+
+    options.results = options.folder
+    report = validate(
+        None if options.no_report else options.folder,
+        steps=options.steps or None,
+        quick=not options.full,
+        seed=options.seed,
+        n_threads=options.threads,
+        progress=True,
+    )
+    print(report)
+    if report.report:
+        print(f"report  {report.report}")
+    return OK if report.passed else MISSED
+
+
 def _info(options: argparse.Namespace) -> None:
     from .report import machine_facts
 
@@ -429,7 +466,7 @@ def _print_outcome(outcome: FitOutcome) -> None:
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    from ._config_schema import METHODS
+    from ._config_schema import METHODS, STACK_METHODS
 
     parser = argparse.ArgumentParser(
         prog="clmassmod",
@@ -471,6 +508,15 @@ def make_parser() -> argparse.ArgumentParser:
     fit.add_argument("--reference-label", metavar="TEXT", help="what to call them in figures")
     fit.set_defaults(run=_fit)
 
+    stack = commands.add_parser(
+        "stack", parents=[fitting], help="stack the data a configuration names, and fit the stack"
+    )
+    stack.add_argument("config", metavar="CONFIG", help="TOML, YAML, JSON or INI file")
+    stack.add_argument("--folder", help="where results go, in place of [output] folder")
+    stack.add_argument("--data", metavar="DIR", help="what paths to data in CONFIG are relative to")
+    stack.add_argument("--method", choices=STACK_METHODS, help="in place of [stack] method")
+    stack.set_defaults(run=_stack)
+
     _add_populations(commands, common)
     mock = commands.add_parser(
         "mock", parents=[common], help="make the mock catalogue of strong lenses of a configuration"
@@ -491,6 +537,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     _add_inference(commands, common)
     _add_tables(commands, common)
+    _add_validation(commands, common)
     info = commands.add_parser("info", parents=[common], help="versions and facts of this build")
     info.set_defaults(run=_info)
     config = commands.add_parser("config", parents=[common], help="every configuration key")
@@ -610,6 +657,29 @@ def _add_tables(commands: Any, common: argparse.ArgumentParser) -> None:
         "--folder", default="table-figures", metavar="DIR", help="where they go (%(default)s)"
     )
     drawn.set_defaults(run=_tables_figures)
+
+
+def _add_validation(commands: Any, common: argparse.ArgumentParser) -> None:
+    validate = commands.add_parser(
+        "validate",
+        parents=[common],
+        help="a simulated catalogue through every step, with the precision of each",
+    )
+    validate.add_argument("steps", nargs="*", metavar="STEP", help="all by default")
+    validate.add_argument(
+        "--folder", default="validation-output", help="where the report goes (%(default)s)"
+    )
+    validate.add_argument("--full", action="store_true", help="samples ten times larger")
+    validate.add_argument("--seed", type=_not_negative, default=1, help="(%(default)s)")
+    validate.add_argument(
+        "--threads",
+        type=_not_negative,
+        default=0,
+        metavar="T",
+        help="0 for all (the default); the numbers are the same for any",
+    )
+    validate.add_argument("--no-report", action="store_true", help="no figures and no report")
+    validate.set_defaults(run=_validate)
 
 
 class _Version(argparse.Action):

@@ -245,6 +245,10 @@ def _checked_prior(prior: Any, place: Place) -> dict[str, Any]:
     return {"distribution": kind, **numbers}
 
 
+_OF_MAPS = ("pixel_scale", "depth", "sampling", "source_redshift")
+_NOT_OF_MAPS = ("covariance", "inverse_critical_surface_density", "shear_kind")
+
+
 def _check_together(result: dict[str, Any], place: Place) -> None:
     """What no single key can say."""
     try:
@@ -268,9 +272,14 @@ def _check_together(result: dict[str, Any], place: Place) -> None:
     if edges is not None and (len(edges) < 2 or any(a >= b for a, b in pairwise(edges))):
         place.inside("binning").fail(f"edges = {edges!r}: two or more, strictly increasing")
     _check_sources(result["sources"], place.inside("sources"))
+    _check_stack(result["stack"], place.inside("stack"))
     data = result["data"]
     if data["redshift"] is not None and data["redshift_table"] is not None:
         place.inside("data").fail("redshift and redshift_table are both given: choose one")
+    others = _NOT_OF_MAPS if data["kind"] in ("mass_map", "kappa_map") else _OF_MAPS
+    for key in others:
+        if data[key] is not None:
+            place.inside("data").fail(f"{key} is given, but kind is {data['kind']!r}")
     concentration = result["concentration"]
     if concentration["relation"] == "constant" and concentration["value"] is None:
         place.inside("concentration").fail("value is missing: relation = 'constant' needs it")
@@ -290,6 +299,17 @@ def _check_sources(sources: Mapping[str, Any], place: Place) -> None:
     mean = sources["mean_beta_s"]
     if mean is None or not mean**2 <= squared <= mean:
         place.fail(f"mean_beta_s_squared = {squared!r}: between mean_beta_s^2 and mean_beta_s")
+
+
+def _check_stack(stack: Mapping[str, Any], place: Place) -> None:
+    edges, scaled = stack["edges"], stack["method"] == "wScaling"
+    if edges is not None and (len(edges) < 2 or any(a >= b for a, b in pairwise(edges))):
+        place.fail(f"edges = {edges!r}: two or more, strictly increasing")
+    if scaled and edges is None:
+        place.fail("edges is missing: method = 'wScaling' needs those of x = R / r_s")
+    if (stack["masses"] is None) != (stack["scaling"] == "fit"):
+        which = "is missing" if stack["masses"] is None else "is given"
+        place.fail(f"masses {which}, with scaling = {stack['scaling']!r}")
 
 
 # -- checks of lenses -----------------------------------------------------------------------------

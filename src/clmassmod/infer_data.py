@@ -15,8 +15,10 @@ from .population.data_files import (
     file_hash,
     load_einstein_radii,
     load_image_pairs,
+    load_non_lenses,
     mock_metadata,
 )
+from .population.galaxy_data import GalaxyData
 from .population.lens_data import LensData
 from .population.likelihood import LensPopulationLikelihood
 from .population.parameters import place_of
@@ -30,6 +32,7 @@ DATA_FILE = "data_file"
 _COMPARED = ("cosmology", "detection", "population", "sources")
 _COUNTS = SchechterFamily.names
 _SHOWN = 5
+_OF_GALAXIES = ("sigma_msps", "z_l")
 
 
 class FileLikelihood:
@@ -89,13 +92,15 @@ def data_record(info: InferInfo, root: Path) -> dict[str, Any]:
     if mock_metadata(file) is None:  # catalogues have their own redshifts
         # where they differ between lenses, the table must say them
         columns |= {key: key for key in ("z_l", "z_s") if values[key] is None} | columns
+    others = given["non_lenses"]
     return {
-        "path": _relative(file, root),
-        "sha256": file_hash(file),
+        **_place(file, root),
         "kind": given["kind"],
         "unit": given["unit"],
+        "form": info["form"],
         "columns": columns,
         "values": {key: value for key, value in values.items() if value is not None},
+        "non_lenses": None if others is None else _place(Path(info.path(others)), root),
     }
 
 
@@ -106,8 +111,40 @@ def read_lenses(
     if record["kind"] == "einstein_radius":
         return load_einstein_radii(file, record["columns"], **record["values"])
     return load_image_pairs(
-        file, record["columns"], unit=record["unit"], cosmology=cosmology, **record["values"]
+        file,
+        record["columns"],
+        unit=record["unit"],
+        cosmology=cosmology,
+        form=record.get("form", "lenses"),
+        **record["values"],
     )
+
+
+def read_non_lenses(
+    record: Mapping[str, Any], root: Path, file: str | os.PathLike[str]
+) -> GalaxyData | None:
+    """Return the galaxies without a lens, if the run has a file of them.
+
+    Parameters
+    ----------
+    record : mapping
+    root : Path
+        What the path that was kept is relative to.
+    file : path
+        Where the lenses are; moved with them, the file is beside it under its own name.
+
+    Raises
+    ------
+    FormatError
+        As `found_data`, and as `load_non_lenses`.
+    """
+    kept = record.get("non_lenses")
+    if kept is None:
+        return None
+    beside = Path(file).parent / Path(kept["path"]).name
+    moved = beside if not (root / kept["path"]).exists() and beside.exists() else None
+    values = {key: record["values"][key] for key in _OF_GALAXIES if key in record["values"]}
+    return load_non_lenses(found_data(kept, root, moved), **values)
 
 
 def found_data(record: Mapping[str, Any], root: Path, given: Any) -> Path:
@@ -172,6 +209,10 @@ def mock_notes_of(metadata: Mapping[str, Any], likelihood: LensPopulationLikelih
             f"{'; '.join(other[:_SHOWN])}{more}"
         )
     return notes
+
+
+def _place(file: Path, root: Path) -> dict[str, str]:
+    return {"path": _relative(file, root), "sha256": file_hash(file)}
 
 
 def _relative(file: Path, root: Path) -> str:

@@ -17,7 +17,15 @@ import numpy.typing as npt
 from .cosmology import cosmology_from_dict
 from .errors import ConfigError, FormatError, ParameterError
 from .infer_config import InferInfo
-from .infer_data import DATA_FILE, FileLikelihood, data_record, found_data, mock_notes, read_lenses
+from .infer_data import (
+    DATA_FILE,
+    FileLikelihood,
+    data_record,
+    found_data,
+    mock_notes,
+    read_lenses,
+    read_non_lenses,
+)
 from .infer_report import write_infer_report
 from .inference.chain import Chain
 from .inference.diagnostics import ConvergenceWarning
@@ -113,10 +121,11 @@ def run_infer(
     threads = info["n_threads"] if n_threads is None else n_threads
     with _prior_errors_named(info):
         priors = info.make_priors()
-    record = data_record(info, Path(root or "."))
+    place = Path(root or ".")
+    record = data_record(info, place)
     with errors_named(info):
         tables = table_folder(info["sim_id"], root)
-        likelihood = _likelihood(info, record, tables, threads, progress)
+        likelihood = _likelihood(info, record, place, tables, threads, progress)
     sample = partial(run_mcmc, likelihood, priors, folder, sampler=name, **options)
     chain = _quiet(partial(sample, progress=progress))
     notes = mock_notes(info.path(info["data"]["file"]), likelihood.inner)
@@ -197,6 +206,7 @@ class _Rebuilt:
         made = likelihood_from_dict(
             params,
             lenses,
+            read_non_lenses(record, root or Path(), self.file),
             tables=None if root is None else table_folder(RunDirectory(self.folder).sim_id, root),
             n_threads=self.n_threads,
             progress=self.progress,
@@ -215,9 +225,15 @@ def _root_of(folder: Path) -> Path | None:
 
 
 def _likelihood(
-    info: InferInfo, record: Mapping[str, Any], tables: Path, n_threads: int, progress: bool
+    info: InferInfo,
+    record: Mapping[str, Any],
+    place: Path,
+    tables: Path,
+    n_threads: int,
+    progress: bool,
 ) -> FileLikelihood:
-    lenses = read_lenses(record, info.path(info["data"]["file"]), info.make_cosmology())
+    file = info.path(info["data"]["file"])
+    lenses = read_lenses(record, file, info.make_cosmology())
     kind = info["data"]["kind"]
     noise = {key: value for key, value in info["noise"].items() if key != "theta_e"}
     finding = FindingProbability(**info["finding"]) if kind == "einstein_radius" else None
@@ -233,6 +249,7 @@ def _likelihood(
         form=info["form"],
         detection=MagnitudeLimit(info["detection"]["limit"]),
         noise=MockNoise(**noise),
+        non_lenses=read_non_lenses(record, place, file),
         n_galaxies=info["n_galaxies"],
         field_counts=_field_counts(info),
         cosmology=info.make_cosmology(),

@@ -25,6 +25,7 @@ from ._checks import (
     not_negative,
     positive,
     printable,
+    require,
     scalar,
     vector,
 )
@@ -50,6 +51,8 @@ class RadialObservable(ImmutableObservable):
     _kind: ClassVar[str]
 
     radius: Array | None
+    radius_min: Array | None
+    radius_max: Array | None
     values: Array
     errors: Array
     covariance: Array | None
@@ -98,6 +101,21 @@ class RadialObservable(ImmutableObservable):
             file=None if file is None else os.fspath(file),
             _metadata=metadata_text(metadata),
         )
+
+    def _set_edges(self, radius_min: Any, radius_max: Any) -> None:
+        if (radius_min is None) != (radius_max is None):
+            raise ParameterError("radius_min, radius_max", "one of them", "both, or neither")
+        if radius_min is None:
+            self._set(radius_min=None, radius_max=None)
+            return
+        shape = self.values.shape
+        low = not_negative("radius_min", vector("radius_min", radius_min, "Mpc", shape))
+        high = vector("radius_max", radius_max, "Mpc", shape)
+        require("radius_max", high, (high > low) & (high <= MAX_RADIUS), "> radius_min")
+        if self.radius is not None:
+            inside = (self.radius >= low * (1 - 1e-9)) & (self.radius <= high * (1 + 1e-9))
+            require("radius", self.radius, inside, "between radius_min and radius_max of its bin")
+        self._set(radius_min=low, radius_max=high)
 
     def __len__(self) -> int:
         return int(self.values.size)
@@ -236,6 +254,8 @@ class GammaTheta(RadialObservable):
         Number of source galaxies per bin, >= 0.
     sources : float, SourceDistribution or BetaMoments, optional
         Source redshift or distribution.
+    radius_min, radius_max : (n,) array_like or Quantity, optional
+        Edges of the bins [physical Mpc], for a model averaged over them.
     kind : {"reduced_shear", "shear"}
         Whether `values` is g_t = gamma_t / (1 - kappa), the default, or gamma_t.
     id : str, optional
@@ -269,6 +289,8 @@ class GammaTheta(RadialObservable):
         "cross_errors",
         "n_galaxies",
         "sources",
+        "radius_min",
+        "radius_max",
         "kind",
         "id",
         "file",
@@ -276,6 +298,8 @@ class GammaTheta(RadialObservable):
     )
     _columns: ClassVar[dict[str, str]] = {
         "radius": "radius",
+        "radius_min": "radius_min",
+        "radius_max": "radius_max",
         "theta": "theta",
         "values": "gt",
         "errors": "gt_err",
@@ -285,6 +309,8 @@ class GammaTheta(RadialObservable):
     }
     _units: ClassVar[dict[str, str]] = {
         "radius": "Mpc",
+        "radius_min": "Mpc",
+        "radius_max": "Mpc",
         "theta": "rad",
         "values": "",
         "covariance": "",
@@ -308,6 +334,8 @@ class GammaTheta(RadialObservable):
         cross_errors: Any = None,
         n_galaxies: Any = None,
         sources: float | SourceDistribution | BetaMoments | None = None,
+        radius_min: Any = None,
+        radius_max: Any = None,
         kind: str = "reduced_shear",
         id: str = "",
         file: str | os.PathLike[str] | None = None,
@@ -341,6 +369,7 @@ class GammaTheta(RadialObservable):
             sources=None if sources is None else checked_sources(sources),
             kind=kind,
         )
+        self._set_edges(radius_min, radius_max)
 
     def projected_radius(self, cosmology: FLRW | None = None) -> Array:
         """Return the projected radius [physical Mpc], (n,).
@@ -393,6 +422,8 @@ class DeltaSigma(RadialObservable):
     inverse_critical_surface_density : float or Quantity, optional
         <Sigma_crit^-1> of the sources [Mpc^2 / Msun], >= 0: what turns the surface
         density into the convergence of the reduced-shear correction.
+    radius_min, radius_max : (n,) array_like or Quantity, optional
+        Edges of the bins [physical Mpc], for a model averaged over them.
     boost : (n,) array_like, optional
         Boost factor 1 + B(R), > 0, by which the model is to be divided where the data
         are still diluted by cluster members.
@@ -420,6 +451,8 @@ class DeltaSigma(RadialObservable):
         "cross_errors",
         "n_galaxies",
         "inverse_critical_surface_density",
+        "radius_min",
+        "radius_max",
         "boost",
         "id",
         "file",
@@ -427,6 +460,8 @@ class DeltaSigma(RadialObservable):
     )
     _columns: ClassVar[dict[str, str]] = {
         "radius": "radius",
+        "radius_min": "radius_min",
+        "radius_max": "radius_max",
         "values": "delta_sigma",
         "errors": "delta_sigma_err",
         "cross": "delta_sigma_x",
@@ -436,6 +471,8 @@ class DeltaSigma(RadialObservable):
     }
     _units: ClassVar[dict[str, str]] = {
         "radius": "Mpc",
+        "radius_min": "Mpc",
+        "radius_max": "Mpc",
         "values": "Msun / Mpc2",
         "errors": "Msun / Mpc2",
         "covariance": "Msun2 / Mpc4",
@@ -460,6 +497,8 @@ class DeltaSigma(RadialObservable):
         cross_errors: Any = None,
         n_galaxies: Any = None,
         inverse_critical_surface_density: Any = None,
+        radius_min: Any = None,
+        radius_max: Any = None,
         boost: Any = None,
         id: str = "",
         file: str | os.PathLike[str] | None = None,
@@ -482,6 +521,7 @@ class DeltaSigma(RadialObservable):
             inverse_critical_surface_density=inverse,
             boost=None if boost is None else positive("boost", vector("boost", boost, "", shape)),
         )
+        self._set_edges(radius_min, radius_max)
 
     def projected_radius(self, cosmology: FLRW | None = None) -> Array:
         """Return `radius` [physical Mpc]; `cosmology` is not needed."""

@@ -138,7 +138,7 @@ def shear_profile(massmod: CLMassMod, profile: MassProfile | str) -> Figure:
     likelihood = massmod.likelihood(p.halo_id)
     best = np.array([[p.mle[name] for name in p.parameters]])
     draws = parameter_draws(massmod, p)
-    full = _all_data(massmod, p.halo_id)
+    full = massmod.objects()[p.halo_id]
     n = len(likelihood.observables)
     figure = new_figure(5.2 * n, 4.8)
     grid = figure.subplots(2, n, sharex="col", squeeze=False, height_ratios=(3, 1.2))
@@ -172,20 +172,6 @@ def _result(massmod: CLMassMod, profile: MassProfile | str) -> MassProfile:
     if found.status == "failed":
         raise FitError(f"{found.halo_id} could not be fitted: {found.message}")
     return found
-
-
-def _all_data(massmod: CLMassMod, halo_id: str) -> list[GammaTheta | DeltaSigma]:
-    """Return the observables of one object, uncut, as `CLMassMod.objects` orders them."""
-    groups: tuple[Sequence[GammaTheta | DeltaSigma], ...] = (
-        massmod.obs_gamma_theta,
-        massmod.obs_delta_sigma,
-    )
-    return [
-        observable
-        for group in groups
-        for place, observable in enumerate(group)
-        if (observable.id or f"halo_{place:05d}") == halo_id
-    ]
 
 
 def parameter_draws(massmod: CLMassMod, profile: MassProfile, n: int = N_DRAWS) -> Array:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .correlation import LinearCorrelation
 from .cosmology import (
     Array,
     MassDef,
@@ -102,9 +103,10 @@ class LinearPower:
     """
 
     __hash__ = None  # type: ignore[assignment]
-    __slots__ = ("_amplitude", "_cosmology", "_growth", "_spectrum", "_variance")
+    __slots__ = ("_amplitude", "_correlation", "_cosmology", "_growth", "_spectrum", "_variance")
 
     _amplitude: float
+    _correlation: LinearCorrelation | None
     _cosmology: FLRW
     _growth: _Growth
     _spectrum: EisensteinHu | PowerTable
@@ -167,6 +169,7 @@ class LinearPower:
         self._spectrum = spectrum
         self._growth = _solve_growth(cosmology)
         self._variance = _tabulate_variance(spectrum)
+        self._correlation = None
 
     @property
     def cosmology(self) -> FLRW:
@@ -213,6 +216,12 @@ class LinearPower:
         """
         wave_number = checked_positive(k, "k", self._spectrum.k_range)
         shape = self._spectrum.shape(wave_number)
+        return np.asarray(self._amplitude * shape * self.growth_factor(redshift) ** 2)
+
+    def continued_power(self, k: Any, redshift: Any = 0.0) -> Array:
+        """As `power`, at any k > 0: a table goes on as the power laws of its ends."""
+        wave_number = checked_positive(k, "k", (0.0, math.inf))
+        shape = self._spectrum.continued_shape(np.log(wave_number))
         return np.asarray(self._amplitude * shape * self.growth_factor(redshift) ** 2)
 
     def log_slope(self, k: Any) -> Array:
@@ -283,6 +292,13 @@ class LinearPower:
         the square of this quantity nu. The arguments broadcast.
         """
         return np.asarray(COLLAPSE_THRESHOLD / self.sigma_mass(mass, redshift))
+
+    @property
+    def correlation(self) -> LinearCorrelation:
+        """Correlation function of the linear density at z = 0; it grows as D(z)^2."""
+        if self._correlation is None:
+            self._correlation = LinearCorrelation(self._amplitude, self._spectrum)
+        return self._correlation
 
     def growth_factor(self, redshift: Any) -> Array:
         """Linear growth factor D(z), 1 at z = 0.

@@ -13,6 +13,7 @@ from ._config_schema import SCHEMA, Key
 from ._html import bullets, figure, number, page, pairs, section, table, text, write_page
 from .cluster.massmod import CLMassMod
 from .cluster.results import MassProfile
+from .config import ModelInfo
 from .provenance import provenance
 from .rounding import rounded
 
@@ -99,10 +100,10 @@ def report_text(
         f"M<sub>{text(massmod.model_info['mass_def'])}</sub>; clmassmod "
         f"{text(facts['clmassmod'])}, {text(time)}</p>",
         section("Summary", bullets(summary)),
-        section("Masses", _masses(profiles)),
+        section("Masses", masses_table(profiles)),
         _figures(figures or {}, sum(p.status != "failed" for p in profiles)),
         section("Diagnostics", _diagnostics(profiles)),
-        section("Configuration", _configuration(massmod)),
+        section("Configuration", configuration_table(massmod.model_info)),
         section("Provenance", pairs({**facts, "written": time})),
         section("How to reproduce", _reproduce(command)),
     ]
@@ -113,7 +114,8 @@ def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
 
-def _masses(profiles: Sequence[MassProfile]) -> str:
+def masses_table(profiles: Sequence[MassProfile]) -> str:
+    """Return the table of fitted masses."""
     others = [n for n in dict.fromkeys(n for p in profiles for n in p.parameters) if n != "mass"]
     head = ["object", "redshift", "mass [1e14 Msun]", "68 % error", *others]
     head += ["chi2 / dof", "status", *(["message"] if any(p.message for p in profiles) else [])]
@@ -165,10 +167,10 @@ def _diagnostics(profiles: Sequence[MassProfile]) -> str:
     return table(head, rows, numbers=range(1, len(head))) if keys else ""
 
 
-def _configuration(massmod: CLMassMod) -> str:
+def configuration_table(info: ModelInfo) -> str:
     """Every key with its value; those that differ from the default are marked."""
     rows = []
-    for name, content in massmod.model_info.items():
+    for name, content in info.items():
         rules = SCHEMA[name]
         if isinstance(rules, Key):
             rows.append((name, content, content == rules.default))

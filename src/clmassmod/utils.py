@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .cluster.mass_bins import make_bins
 from .config import describe_config, describe_mock_config, load_config, load_mock_config
 from .readers import load_delta_sigma, load_gamma_theta, load_kappa_map, load_mass_map
 from .table_config import describe_table_config, load_table_config
@@ -17,4 +18,5 @@ __all__ = [
     "load_mass_map",
     "load_mock_config",
     "load_table_config",
+    "make_bins",
 ]

@@ -256,6 +256,7 @@ def test_refusals(likelihood):
             LensPopulationLikelihood(lenses, QUICK, SOURCES, **given)
 
     refused("form", form="lenses")
+    refused("neither", form="one_lens")
     refused("n_galaxies", n_galaxies=100.0)
     refused("GalaxyData", non_lenses=lenses)
     refused(r"non_lenses\.z_l", non_lenses=GalaxyData(0.8, 11.4, z_l=0.5))

@@ -235,6 +235,15 @@ def test_expected_numbers_are_integrals(sigma):
     assert field.log_likelihood(FAMILY, values)[0] == pytest.approx(log_p, rel=1e-8)
 
 
+def test_empty_bins_where_nothing_is_expected():
+    """Expected numbers below the smallest float: the chance of none is 1."""
+    field = FieldCounts([20.0, 21.0, 27.0, 28.0], [0, 0, 1], 1.0)
+    found = field.log_likelihood(FAMILY, values_of([(-1.3, 29.0)], 30.0))
+    expected = field.expected(FAMILY, values_of([(-1.3, 29.0)], 30.0))[0]
+    assert expected[0] == 0.0
+    assert found == pytest.approx(poisson.logpmf([0, 0, 1], expected).sum())
+
+
 def test_bad_fields():
     with pytest.raises(ParameterError, match="strictly increasing"):
         FieldCounts([21.0, 20.0], [3], 1.0)

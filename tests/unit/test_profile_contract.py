@@ -1,5 +1,7 @@
 """The contract battery over every registered profile."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -201,6 +203,36 @@ class TestDiemer23(NumericContract):
         "beta": (0.0, -3.0),
         "infall_norm": (-1.0,),
     }
+
+
+class TestBaryonified(NumericContract):
+    profile = clm.Baryonified(
+        clm.NFW(5e14, 4.0, redshift=0.3), clm.BaryonModel(baryon_fraction=0.16)
+    )
+    several = {
+        "mass": np.array([1e14, 5e14, 2e15]),
+        "concentration": 4.0,
+        "redshift": np.array([0.1, 0.3, 0.7]),
+    }
+    bad_parameters = {"mass": (0.0, -1e14), "rtol": (0.0, 1e-9, 0.1)}
+
+    # tables of a halo take a quarter of a second: made once for all tests
+    @property
+    def batch(self):
+        return baryonified_batch()
+
+    def single(self, row):
+        return baryonified_single(row)
+
+
+@functools.cache
+def baryonified_batch():
+    return ProfileContract.batch.fget(TestBaryonified())
+
+
+@functools.cache
+def baryonified_single(row):
+    return ProfileContract.single(TestBaryonified(), row)
 
 
 require_all_registered()

@@ -110,11 +110,22 @@ def test_finding_probabilities():
     assert mean_find(theta, 0.0, find) == pytest.approx(exact, rel=1e-5)
     t = np.linspace(-8.0, 8.0, 4001)
     normal = np.exp(-0.5 * t**2) / np.sqrt(2.0 * np.pi) * (t[1] - t[0])
-    smooth = [FindingProbability(*row)(theta[:, None] + 0.2 * t) @ normal for row in find]
+    seen = theta[:, None] + 0.2 * t
+    # below four errors nothing is measured
+    share = np.clip((seen - 0.8) / (seen[:, 1:2] - seen[:, :1]) + 0.5, 0.0, 1.0)
+    smooth = [(FindingProbability(*row)(seen) * share) @ normal for row in find]
     assert mean_find(theta, 0.2, find) == pytest.approx(np.array(smooth), abs=3e-6)
     for wrong in ({"slope": 40.0}, {"slope": np.nan}, {"radius": np.inf}):
         with pytest.raises(ParameterError, match="finding"):
             FindingProbability(**wrong)
+
+
+def test_radii_with_large_errors():
+    """Nodes of the error reach beyond zero, where no lens is."""
+    box = {"mu_h": (12.8, 13.0)}
+    data = RingData(1.2, 0.8, 11.4, 0.2, 0.6, sigma_theta=[0.06, 0.12, 0.18, 0.25, 0.29])
+    values = likelihood_of(data, box).log_likelihood([[12.9]])
+    assert np.isfinite(values).all()
 
 
 def test_a_polynomial_over_redshifts_is_through_some_lenses():
@@ -128,9 +139,22 @@ def test_a_polynomial_over_redshifts_is_through_some_lenses():
     assert planes.weights.sum(axis=1) == pytest.approx(1.0, abs=1e-9)
     # what is passed on of an error of the planes' ln A, as for Fekete points
     assert np.abs(planes.weights).sum(axis=1).max() < 10.0
+    assert planes.others.size == 15
+    assert not set(planes.others) & set(planes.lenses)
     same = LensPlanes(data[[4, 4, 4]], resolve_cosmology(None))
-    assert same.lenses.size == 1
+    assert (same.lenses.size, same.others.size) == (1, 1)
     assert same.weights == pytest.approx(np.ones((3, 1)))
+
+
+def test_the_budget_sees_the_polynomial_over_redshifts(monkeypatch):
+    """One plane for lenses at three redshifts: that A of the others is wrong is noticed."""
+    data = RingData(1.2, 0.8, 11.4, [0.2, 0.15, 0.3], [0.6, 0.5, 0.9], 0.03)
+    points = [[12.88], [12.94]]
+    good = likelihood_of(data, {"mu_h": (12.85, 12.97)}).error_budget(points)
+    assert good.selection < 1e-4
+    monkeypatch.setattr("clmassmod.population.ring_selection._DEGREES", (0, 0))
+    found = likelihood_of(data, {"mu_h": (12.85, 12.97)}).error_budget(points).selection
+    assert found > 10.0 * good.selection
 
 
 def test_threads_and_batches_change_no_bit(likelihood):

@@ -21,7 +21,7 @@ from clmassmod.provenance import provenance
 
 HERE = Path(__file__).parent
 SEED = 20261126
-N_CALIBRATION = 304
+N_CALIBRATION = 608
 """Four seconds of one core each."""
 N_CONTROLS = 50
 """A minute of one core each."""

@@ -18,6 +18,7 @@ from ..errors import ClmassmodError, ParameterError
 from ..observables import DeltaSigma, GammaTheta
 from ..profiles.lensing import SourceArrays, resolve_sources
 from ..sources import SourceDistribution
+from .effects import RANGES, Effects, SeenProfile, signed_sources
 from .parameters import ParameterSet
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class HaloModel:
         For relations that rest on the peak height.
     source_averaging : {"exact", "moments"}
         How the reduced shear is averaged over n(z): exactly, or with two moments of beta.
+    effects : Effects
+        Miscentring, two-halo term, boost factor, bin averaging; none by default.
     """
 
     profile: Callable[..., RadialMass]
@@ -60,10 +63,13 @@ class HaloModel:
     profile_parameters: dict[str, Any] = field(default_factory=dict)
     power: Any = None
     source_averaging: str = "exact"
+    effects: Effects = field(default_factory=Effects)
 
     def __post_init__(self) -> None:
         if self.source_averaging not in ("exact", "moments"):
             raise ParameterError("source_averaging", self.source_averaging, "'exact' or 'moments'")
+        if self.effects.two_halo and self.power is None:
+            raise ParameterError("power", None, "a clm.LinearPower, for the two-halo term")
 
     def concentration_of(self, redshift: float) -> Any:
         """Return a function c(mass) at `redshift`.
@@ -123,6 +129,7 @@ class ProfileData:
     log_norm: Array  # (1,)
     sources: SourceArrays | None
     divide_by: Array | None  # boost factor (m,)
+    seen: SeenProfile | None = None  # with the effects of the model
 
     @property
     def diagonal(self) -> bool:
@@ -165,6 +172,7 @@ class ClusterLikelihood:
         self.redshift = redshifts.pop()
         self.model = model
         self.parameters = parameters
+        model.effects.check(parameters)
         self.data = tuple(_prepare(o, model) for o in self.observables)
 
     @cached_property
@@ -214,7 +222,8 @@ class ClusterLikelihood:
 
     def halo(self, values: Any) -> tuple[RadialMass, Array, Array]:
         """Return the haloes of parameter vectors (B, P), their signs and amplitudes (B,)."""
-        columns = dict(zip(self.parameters.names, np.asarray(values).T, strict=True))
+        columns = self._columns(values)
+        columns = {name: column for name, column in columns.items() if name not in RANGES}
         mass = columns.pop("mass")
         amplitude = 1.0 + columns.pop("shear_calibration", np.zeros_like(mass))
         c = columns.pop("concentration", self.concentration)
@@ -227,10 +236,31 @@ class ClusterLikelihood:
             f"{', '.join(self.parameters.names)}>"
         )
 
+    def _columns(self, values: Any) -> dict[str, Array]:
+        return dict(zip(self.parameters.names, np.asarray(values).T, strict=True))
+
+    def _models(self, values: Array, n_threads: int, data: Sequence[ProfileData]) -> list[Array]:
+        """Return what is observed for parameter vectors (B, P) at the radii of `data`."""
+        halo, sign, amplitude = self.halo(values)
+        columns = self._columns(values)
+        mass = np.abs(columns["mass"])
+        size = np.where(mass == 0.0, 1.0, mass)
+        effects = self.model.effects.columns(columns, sign.size)
+        models = []
+        for one in data:
+            if one.seen is None:
+                model = _model(halo, sign, one, n_threads)
+            else:
+                model = one.seen(halo, sign, size, effects, n_threads)
+            if one.divide_by is not None:
+                model = model / one.divide_by
+            models.append(model)
+        return [amplitude, *models]
+
     def predict(self, values: Any, *, n_threads: int = 1) -> list[Array]:
         """Return the model of each observable, (B, m) each, for parameter vectors (B, P)."""
-        halo, sign, amplitude = self.halo(np.atleast_2d(values))
-        return [amplitude[:, None] * _model(halo, sign, data, n_threads) for data in self.data]
+        amplitude, *models = self._models(np.atleast_2d(values), n_threads, self.data)
+        return [amplitude[:, None] * model for model in models]
 
     def predict_at(self, values: Any, radius: Any, index: int = 0) -> Array:
         """Return the model of observable `index` at other radii [Mpc], (B, k)."""
@@ -239,37 +269,57 @@ class ClusterLikelihood:
         boost = None
         if data.divide_by is not None:
             boost = np.interp(grid[0], data.radius[0], data.divide_by)
+        seen = None
+        if self.model.effects:
+            # of single radii: the edges are those of the data
+            seen = _seen(self.observables[index], self.model, data.quantity, grid[0], None)
         other = ProfileData(
-            data.quantity, grid, data.values, data.whitening, data.log_norm, data.sources, boost
+            data.quantity,
+            grid,
+            data.values,
+            data.whitening,
+            data.log_norm,
+            data.sources,
+            boost,
+            seen,
         )
-        halo, sign, amplitude = self.halo(np.atleast_2d(values))
-        return np.asarray(amplitude[:, None] * _model(halo, sign, other, 1))
+        amplitude, model = self._models(np.atleast_2d(values), 1, (other,))
+        return np.asarray(amplitude[:, None] * model)
 
     def log_likelihood(self, values: Any, *, n_threads: int = 1) -> Array:
         """Return ln L, (B,), for parameter vectors (B, P).
 
-        -inf for a mass that the profile is not defined for, and where the model is not a
-        number: where part of the sources behind a supercritical centre makes the mean of the
-        reduced shear meaningless.
+        -inf for a mass that the profile is not defined for, for parameters of an effect out of
+        their ranges, and where the model is not a number: where part of the sources behind a
+        supercritical centre makes the mean of the reduced shear meaningless.
         """
         table = np.atleast_2d(np.asarray(values, dtype=np.float64))
         mass = table[:, self.parameters.names.index("mass")]
         inside = np.abs(mass) <= self.greatest_mass
+        inside &= self.model.effects.inside(
+            {name: c for name, c in self._columns(table).items() if name in RANGES}, mass.size
+        )
         total = np.full(mass.size, -np.inf)
         if inside.any():
             total[inside] = self._log_likelihood(table[inside], n_threads)
         return np.where(np.isnan(total), -np.inf, total)
 
     def _log_likelihood(self, values: Array, n_threads: int) -> Array:
-        halo, sign, amplitude = self.halo(values)
-        total = np.zeros(sign.size)
-        owner = np.zeros(sign.size, dtype=np.int64)
+        amplitude, *models = self._models(values, n_threads, self.data)
+        n = amplitude.size
+        total, part = np.zeros(n), np.empty(n)
+        owner = np.zeros(n, dtype=np.int64)
         amplitude = np.ascontiguousarray(amplitude)
-        part = np.empty(sign.size)
-        for data in self.data:
-            model = np.ascontiguousarray(_model(halo, sign, data, n_threads))
+        for data, model in zip(self.data, models, strict=True):
             core.gaussian(
-                model, amplitude, owner, data.values, data.whitening, data.log_norm, part, n_threads
+                np.ascontiguousarray(model),
+                amplitude,
+                owner,
+                data.values,
+                data.whitening,
+                data.log_norm,
+                part,
+                n_threads,
             )
             total += part
         return total
@@ -311,23 +361,9 @@ def _model(halo: RadialMass, sign: Array, data: ProfileData, n_threads: int) -> 
         if (sign != 1.0).any():
             model = model * sign[:, None]
     else:
-        sources = data.sources if (sign == 1.0).all() else _signed(data.sources, sign)
+        sources = data.sources if (sign == 1.0).all() else signed_sources(data.sources, sign)
         model = halo._evaluate(data.quantity, data.radius, sources, n_threads)
-    return model if data.divide_by is None else model / data.divide_by
-
-
-def _signed(sources: SourceArrays, sign: Array) -> SourceArrays:
-    """Return sources that see surface densities of the given signs, one a row.
-
-    A surface density of the opposite sign acts as one of the opposite 1 / Sigma_crit.
-    """
-    column = sign[:, None]
-    planes = sources.plane_inverse
-    return sources._replace(
-        shear=np.ascontiguousarray(column * sources.shear),
-        convergence=np.ascontiguousarray(column * sources.convergence),
-        plane_inverse=None if planes is None else np.ascontiguousarray(column * planes),
-    )
+    return model
 
 
 def _prepare(observable: Observable, model: HaloModel) -> ProfileData:
@@ -335,6 +371,17 @@ def _prepare(observable: Observable, model: HaloModel) -> ProfileData:
     whitening, log_norm = _whitening(observable)
     quantity, sources = _quantity_and_sources(observable, model, radius.size)
     boost = observable.boost if isinstance(observable, DeltaSigma) else None
+    if boost is not None and model.effects.boost:
+        raise ParameterError(
+            "boost",
+            "of the data and of the model",
+            "one of them",
+            "Leave out [boost], or the boost of the data.",
+        )
+    seen = None
+    if model.effects:
+        edges = _edges(observable) if model.effects.bin_average else None
+        seen = _seen(observable, model, QUANTITIES[quantity], radius[0], edges)
     return ProfileData(
         QUANTITIES[quantity],
         radius,
@@ -343,7 +390,32 @@ def _prepare(observable: Observable, model: HaloModel) -> ProfileData:
         log_norm,
         sources,
         boost,
+        seen,
     )
+
+
+def _edges(observable: Observable) -> Array:
+    if observable.radius_min is None or observable.radius_max is None:
+        raise ParameterError(
+            "radius_min, radius_max",
+            None,
+            f"given for {observable.id or 'the profile'}: the model is averaged over its bins",
+            "Set bin_average = false in [fit] to take it at the radius of each bin.",
+        )
+    return np.array([observable.radius_min, observable.radius_max])
+
+
+def _seen(
+    observable: Observable, model: HaloModel, quantity: int, radius: Array, edges: Array | None
+) -> SeenProfile:
+    inverse = sources = two_halo = None
+    if isinstance(observable, DeltaSigma):
+        inverse = observable.inverse_critical_surface_density
+    else:
+        _, sources = _quantity_and_sources(observable, model, radius.size)
+    if model.effects.two_halo:
+        two_halo = (observable.redshift, model.power, model.mass_def)
+    return SeenProfile(model.effects, quantity, radius, edges, sources, inverse, two_halo)
 
 
 def _whitening(observable: Observable) -> tuple[Array, Array]:

@@ -92,10 +92,15 @@ def catalogue_profile(
         float(catalogue.metadata["redshift"]),
         mock.cosmology,
         bins=np.asarray(bin_edges(info["binning"])),
-        # a mock without noise has no errors of its own
-        shape_noise=mock.shape_noise or info["noise"]["shape_noise"],
+        shape_noise=catalogue_noise(mock, info),
     )
     return profile.to_gamma_theta()
+
+
+def catalogue_noise(mock: MockGalaxies, info: ModelInfo) -> float:
+    """Return the sd of a component of the ellipticity that profiles of a mock are weighted by."""
+    # a mock without noise has no errors of its own
+    return mock.shape_noise or float(info["noise"]["shape_noise"])
 
 
 def checked_mock(mock: Any) -> MockGalaxies:

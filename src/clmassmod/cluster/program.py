@@ -12,6 +12,7 @@ from typing import Any
 
 from ..config import ModelInfo
 from ..errors import FitError
+from ..maps.containers import KappaMap, MassMap
 from ..observables import DeltaSigma, GammaTheta
 from ..provenance import atomic_path
 from ..readers import load_data
@@ -22,6 +23,9 @@ from .simulation import SimulatedSample, simulate_sample
 
 PROFILES, FIGURES, DATA = "profiles", "figures", "data"
 TABLE, TRUTH, CONFIG, REPORT = "masses.ecsv", "truth.ecsv", "config.json", "report.html"
+
+
+Observables = Sequence[GammaTheta] | Sequence[DeltaSigma] | Sequence[MassMap] | Sequence[KappaMap]
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def run_fit(
     model_info: Mapping[str, Any],
     folder: str | os.PathLike[str] | None = None,
     *,
-    observables: Sequence[GammaTheta] | Sequence[DeltaSigma] | None = None,
+    observables: Observables | None = None,
     reference: Reference | None = None,
     calc_params: Mapping[str, Any] | None = None,
     executor: Executor | int | None = None,
@@ -82,7 +86,7 @@ def run_fit(
         Where results go; `output.folder` by default, relative to the current folder. Files:
         ``profiles/<id>.h5``, ``masses.ecsv``, ``config.json``, ``figures/*.png``,
         ``report.html``. Haloes whose result is there already are not fitted again.
-    observables : sequence of GammaTheta or DeltaSigma, optional
+    observables : sequence of GammaTheta, DeltaSigma, MassMap or KappaMap, optional
         The data; by default what `data` names.
     reference : Reference, optional
         Masses to compare with: the truth of a simulation, a catalogue.
@@ -113,8 +117,8 @@ def run_fit(
 
         require_matplotlib()  # now, not after a long fit
     massmod = CLMassMod(info)
-    _assign(massmod, load_data(info) if observables is None else observables)
-    config = _write_configuration(info, target)
+    assign(massmod, load_data(info) if observables is None else observables)
+    config = write_configuration(info, target)
     _, fit_info = massmod.fit_mass_profiles(
         calc_params=calc_params, save_loc=target / PROFILES, executor=executor, progress=progress
     )
@@ -243,14 +247,21 @@ def summary_lines(numbers: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _assign(massmod: CLMassMod, data: Sequence[Any]) -> None:
-    if data and isinstance(data[0], DeltaSigma):
-        massmod.obs_delta_sigma = tuple(data)
-    else:
-        massmod.obs_gamma_theta = tuple(data)
+_ATTRIBUTES = {
+    GammaTheta: "obs_gamma_theta",
+    DeltaSigma: "obs_delta_sigma",
+    MassMap: "obs_mass_map",
+    KappaMap: "obs_kappa_map",
+}
 
 
-def _write_configuration(info: ModelInfo, folder: Path) -> str:
+def assign(massmod: CLMassMod, data: Observables) -> None:
+    """Assign observables of one kind to where they belong."""
+    if data:
+        setattr(massmod, _ATTRIBUTES[type(data[0])], tuple(data))
+
+
+def write_configuration(info: ModelInfo, folder: Path) -> str:
     """Write the complete configuration, its paths relative to `folder`; return the file."""
     content = json.loads(json.dumps(info))
     for section, key in (
@@ -258,6 +269,7 @@ def _write_configuration(info: ModelInfo, folder: Path) -> str:
         ("data", "redshift_table"),
         ("data", "covariance"),
         ("sources", "files"),
+        ("stack", "masses"),
         ("ensemble", "results"),
         ("ensemble", "proxy_table"),
         ("truth", "file"),

@@ -16,6 +16,7 @@ from ..errors import FormatError, ParameterError, nearest
 from .results import MassProfile
 
 ID_NAMES = ("halo_id", "id", "name")
+"""Columns that ids may be in."""
 
 
 @dataclass(frozen=True)
@@ -69,26 +70,31 @@ def load_reference(
         If the file is not a table, a column or a unit is missing, an id occurs twice, or the
         masses are of another definition.
     """
-    from astropy.table import Table
-
-    try:
-        table = Table.read(path)
-    except Exception as error:  # readers of tables raise anything on a damaged file
-        raise FormatError(path, "table", f"cannot be read ({error})") from error
+    table = table_of(path)
     if mass_def is not None and "mass_def" in table.colnames:
         _check_mass_def(path, table["mass_def"], mass_def)
     ids = id_column or next((n for n in ID_NAMES if n in table.colnames), table.colnames[0])
-    names = [str(name) for name in _column(path, table, ids)]
+    names = [str(name) for name in column_of(path, table, ids)]
     again = next((name for name, n in Counter(names).items() if n > 1), None)
     if again is not None:
         raise FormatError(path, ids, f"{again!r} occurs {names.count(again)} times")
-    masses = mass_column(path, table, column, unit)
-    errors = {} if error_column is None else mass_column(path, table, error_column, unit)
+    masses = masses_of(path, table, column, unit)
+    errors = {} if error_column is None else masses_of(path, table, error_column, unit)
     return Reference(
         dict(zip(names, masses, strict=True)),
         dict(zip(names, errors, strict=False)),
         label or ("true mass" if column == "mass" else column),
     )
+
+
+def table_of(path: str | os.PathLike[str]) -> Any:
+    """Return the astropy table of a file; what is none is a FormatError."""
+    from astropy.table import Table
+
+    try:
+        return Table.read(path)
+    except Exception as error:  # readers of tables raise anything on a damaged file
+        raise FormatError(path, "table", f"cannot be read ({error})") from error
 
 
 def _check_mass_def(path: Any, stated: Any, wanted: str) -> None:
@@ -101,18 +107,19 @@ def _check_mass_def(path: Any, stated: Any, wanted: str) -> None:
             raise FormatError(path, "mass_def", f"masses are {name}, those of the fit {wanted}")
 
 
-def _column(path: Any, table: Any, name: str) -> Any:
+def column_of(path: Any, table: Any, name: str) -> Any:
+    """Return a column; one that is not there is an error that names `path`."""
     if name not in table.colnames:
         hint = nearest(name, table.colnames) or f"Columns are {', '.join(table.colnames)}."
         raise FormatError(path, name, f"no such column. {hint}")
     return table[name]
 
 
-def mass_column(path: Any, table: Any, name: str, unit: str | None) -> list[float]:
-    """Return the masses [Msun] of a column, NaN where masked; its own unit if `unit` is None."""
+def masses_of(path: Any, table: Any, name: str, unit: str | None) -> list[float]:
+    """Return a column of masses [Msun], NaN where it is masked; see `load_reference`."""
     from astropy import units
 
-    values = _column(path, table, name)
+    values = column_of(path, table, name)
     stated = unit or values.unit
     if stated is None:
         raise FormatError(path, name, "states no unit; give one, such as '1e14 Msun'")

@@ -66,6 +66,10 @@ class SampleLikelihood:
             raise ParameterError(
                 "values.shape", np.shape(values), f"({n}, B, {len(self.parameters)})"
             )
+        if self._likelihoods[0].model.effects:
+            # every object has matrices of its own
+            rows = zip(self._likelihoods, table, strict=True)
+            return np.array([one.log_likelihood(own, n_threads=n_threads) for one, own in rows])
         size = table.shape[1]
         columns = {
             name: np.ascontiguousarray(table[..., i]).reshape(-1)

@@ -16,11 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..config import ModelInfo
-from ..cosmology import angular_diameter_distance
-from ..errors import ConfigError
 from ..observables import GammaTheta
+from .expected_profile import shape_errors, survey_sources
 from .likelihood import HaloModel
-from .massmod import halo_model
+from .model_of_configuration import halo_model
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -97,7 +96,7 @@ def simulate_sample(model_info: Mapping[str, Any]) -> SimulatedSample:
 
     info = ModelInfo.from_dict(model_info)
     model = halo_model(info)
-    sources = _sources(info)
+    sources = survey_sources(info)
     edges = bin_edges(info["binning"])
     rows, observables = [], []
     for index in range(info["simulation"]["n_clusters"]):
@@ -124,16 +123,6 @@ def random_generator(seed: int, halo_id: str, purpose: str) -> np.random.Generat
     text = f"{seed}:{halo_id}:{purpose}"
     key = int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "little")
     return np.random.Generator(np.random.Philox(key=key))
-
-
-def _sources(info: ModelInfo) -> Any:
-    sources = info.make_sources()
-    if sources is None or isinstance(sources, str):
-        raise ConfigError(
-            f"{info.file or 'configuration'}: [sources] a simulation needs redshift, "
-            "distribution or mean_beta_s"
-        )
-    return sources
 
 
 def _draw(info: ModelInfo, model: HaloModel, halo_id: str) -> dict[str, Any]:
@@ -169,10 +158,7 @@ def _observe(
     nodes, weights = area_nodes(edges)
     shear = halo.reduced_tangential_shear(nodes, sources)
     expected = np.sum(weights * shear, axis=1)
-    distance = float(angular_diameter_distance(row["redshift"], model.cosmology))
-    arcmin = np.rad2deg(edges / distance) * 60.0
-    n_galaxies = info["noise"]["density"] * math.pi * np.diff(arcmin**2)
-    errors = info["noise"]["shape_noise"] / np.sqrt(n_galaxies)
+    errors, n_galaxies = shape_errors(edges, row["redshift"], info["noise"], model.cosmology)
     noise = random_generator(info["seed"], row["halo_id"], "noise").standard_normal(errors.size)
     return GammaTheta(
         np.sum(weights * nodes, axis=1),

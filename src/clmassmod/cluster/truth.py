@@ -16,7 +16,7 @@ from ..cosmology import MassDef
 from ..errors import FormatError, NumericalError, ParameterError
 from ..profiles.conversion import convert_mass
 from .likelihood import HaloModel
-from .reference import ID_NAMES, Reference, mass_column
+from .reference import ID_NAMES, Reference, masses_of
 from .results import MassProfile
 
 Array = npt.NDArray[np.float64]
@@ -245,7 +245,7 @@ def _of_table(table: Any, where: Any, column: str, id_column: str | None, unit: 
     again = next((name for name, n in Counter(names).items() if n > 1), None)
     if again is not None:
         raise FormatError(where, ids, f"{again!r} occurs {names.count(again)} times")
-    masses = mass_column(where, table, column, unit)
+    masses = masses_of(where, table, column, unit)
     stated = {}
     if "mass_def" in table.colnames:
         stated = dict(zip(names, map(str, table["mass_def"]), strict=True))

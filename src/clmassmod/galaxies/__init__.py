@@ -24,11 +24,25 @@ _PUBLIC = {
     "RadialBins": ".bins",
     "ShearProfile": ".shear_profile",
     "build_profile": ".profile",
+    "ApertureMass": ".aperture",
+    "PolynomialFilter": ".aperture",
+    "ZetaFilter": ".aperture",
+    "aperture_mass": ".aperture",
+    "expected_aperture_mass": ".aperture",
+    "mass_of_aperture": ".aperture",
 }
 
 __all__ = list(_PUBLIC)
 
 if TYPE_CHECKING:
+    from .aperture import (
+        ApertureMass,
+        PolynomialFilter,
+        ZetaFilter,
+        aperture_mass,
+        expected_aperture_mass,
+        mass_of_aperture,
+    )
     from .bins import RadialBins
     from .catalogue import GalaxyCatalogue
     from .contamination import CentreOffset, MemberContamination, PhotoZ

@@ -123,7 +123,7 @@ def build_profile(
             f"one of {', '.join(COVARIANCES)}",
             nearest(str(covariance), COVARIANCES),
         )
-    place = _centre(catalogue, centre)
+    place = catalogue_centre(catalogue, centre)
     pairs = GalaxyPairs(catalogue, cosmology, shape_noise=shape_noise, sky=sky, sources=sources)
     edges = _edges(bins, pairs, place, z_lens, weights, behind)
     sums = pairs.sums([place], z_lens, edges, weights=weights, behind=behind, n_threads=n_threads)
@@ -225,7 +225,8 @@ def _diagonal(variance: Array) -> Array:
     return matrix
 
 
-def _centre(catalogue: GalaxyCatalogue, centre: Any) -> Array:
+def catalogue_centre(catalogue: GalaxyCatalogue, centre: Any) -> Array:
+    """Return the centre that `build_profile` was given, or its default, (2,)."""
     if centre is None:
         if catalogue.on_sky:
             raise ParameterError("centre", None, "(right ascension, declination) [deg]")

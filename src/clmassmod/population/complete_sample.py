@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 
+_FORM_HINT = {
+    "one_lens": "Galaxies with several detected sources would be in neither.",
+    "lenses": "Galaxies with several would count several times.",
+}
+
+
 class CompleteSample:
     """Terms of the likelihood of lenses and non-lenses; arguments as for the likelihood."""
 
@@ -57,9 +63,9 @@ class CompleteSample:
         check_pairs(lenses, population, sources)
         if not isinstance(non_lenses, GalaxyData):
             raise ParameterError("non_lenses", non_lenses, "GalaxyData")
-        if form == "lenses":
-            allowed = "'any_lens' or 'one_lens' with non_lenses: a galaxy is either, once"
-            raise ParameterError("form", form, allowed)
+        if form != "any_lens":
+            allowed = "'any_lens' with non_lenses: every galaxy is one or the other"
+            raise ParameterError("form", form, allowed, _FORM_HINT.get(form, ""))
         check_range("non_lenses.z_l", non_lenses.z_l, *redshift_range(population), "the population")
         self.lenses, self.non_lenses = lenses, non_lenses
         self.selection, self.form, self.noise = selection, form, noise

@@ -18,6 +18,7 @@ from ..readers._raw import Column, RawTable, read_tables
 from ..readers._units import Conversion, scaled
 from ..stronglens.catalogue import FORMAT, FORMAT_VERSION, LensCatalogue
 from ..stronglens.lens import ARCSEC
+from .galaxy_data import GalaxyData
 from .lens_data import LensData
 from .ring_data import RingData
 
@@ -40,6 +41,7 @@ def load_image_pairs(
     *,
     unit: str = "kpc",
     cosmology: FLRW | None = None,
+    form: str = "lenses",
     **values: Any,
 ) -> LensData:
     """Return the lenses of a file.
@@ -56,6 +58,9 @@ def load_image_pairs(
         at the redshift of each lens.
     cosmology : astropy cosmology, optional
         For angles.
+    form : {"lenses", "any_lens", "one_lens"}
+        Which lenses of a catalogue are taken, as `LensData.from_catalogue`; every row of a
+        table is.
     **values
         Arguments of `LensData` that a table without their column takes: errors, redshifts.
 
@@ -70,7 +75,7 @@ def load_image_pairs(
     if isinstance(table, LensCatalogue):
         if columns:
             raise ParameterError("columns", dict(columns), "left out for a catalogue of a mock")
-        return LensData.from_catalogue(table)
+        return LensData.from_catalogue(table, form)
     given: dict[str, Any] = dict(values)
     known = [field.name for field in dataclasses.fields(LensData)]
     found = _columns(table, dict(columns or {}), known, _NEEDED)
@@ -111,10 +116,7 @@ def load_einstein_radii(
     ParameterError
         Columns named of what `RingData` does not have.
     """
-    tables = read_tables(path)
-    if len(tables) != 1:
-        raise FormatError(path, "content", f"holds {len(tables)} tables, one is needed")
-    table = tables[0]
+    table = _one_table(path)
     asked, given = dict(columns or {}), dict(values)
     size = "r_e" if "r_e" in asked else "log_re"
     known = [field.name for field in dataclasses.fields(RingData) if field.name != "log_re"]
@@ -131,6 +133,34 @@ def load_einstein_radii(
             given[name] = _numbers(table, name, column, _RING_UNITS.get(name))
     try:
         return RingData(**given)
+    except ParameterError as error:
+        raise FormatError(table.file, error.name.split("[", maxsplit=1)[0], str(error)) from error
+
+
+def load_non_lenses(path: str | os.PathLike[str], **values: Any) -> GalaxyData:
+    """Return the galaxies of a file in which no lensed source was detected.
+
+    Parameters
+    ----------
+    path : path
+        A catalogue that `MockGenerator` wrote, or a table as of `load_image_pairs` with columns
+        ``log_re``, ``log_msps`` and, where they differ, ``sigma_msps`` and ``z_l``.
+    **values
+        Arguments of `GalaxyData` that a table without their column takes.
+
+    Raises
+    ------
+    FormatError
+        Not readable, a column that is missing, a value out of its range.
+    """
+    table = _catalogue_or_table(path)
+    if isinstance(table, LensCatalogue):
+        return GalaxyData.from_catalogue(table)
+    known = [field.name for field in dataclasses.fields(GalaxyData)]
+    columns = _columns(table, {}, known, ("log_re", "log_msps"))
+    found = {name: _numbers(table, name, column, None) for name, column in columns.items()}
+    try:
+        return GalaxyData(**{**values, **found})
     except ParameterError as error:
         raise FormatError(table.file, error.name.split("[", maxsplit=1)[0], str(error)) from error
 
@@ -154,6 +184,10 @@ def file_hash(path: str | os.PathLike[str]) -> str:
 def _catalogue_or_table(path: str | os.PathLike[str]) -> LensCatalogue | RawTable:
     if _is_catalogue(path):
         return LensCatalogue.read(path)
+    return _one_table(path)
+
+
+def _one_table(path: str | os.PathLike[str]) -> RawTable:
     tables = read_tables(path)
     if len(tables) != 1:
         raise FormatError(path, "content", f"holds {len(tables)} tables, one is needed")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammaln, ndtr
+from scipy.special import gammaln, ndtr, xlogy
 
 from ..errors import ParameterError
 from .count_families import CountFamily
@@ -93,7 +93,7 @@ class FieldCounts:
     def log_likelihood(self, family: CountFamily, values: Array) -> Array:
         """Return ln of the probability of the numbers, (k,), at parameters (k, p)."""
         expected = self.expected(family, values)
-        each = self.numbers * np.log(expected) - expected - gammaln(self.numbers + 1.0)
+        each = xlogy(self.numbers, expected) - expected - gammaln(self.numbers + 1.0)
         return np.asarray(each.sum(axis=1))
 
     def to_dict(self) -> dict[str, Any]:

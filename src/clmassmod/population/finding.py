@@ -20,7 +20,12 @@ FIND_NAMES = ("find_slope", "find_radius")
 GREATEST_SLOPE = 30.0
 """Of a probability that a selection can average [1/arcsec]."""
 
-_NOISE_NODES = 11
+MEASURED = 4.0
+"""Observed radii are more than so many times their error."""
+
+_NOISE_NODES, _CUT_NODES = 11, 32
+# errors beyond which the normal distribution is nothing
+_NEAR = 6.0
 
 
 @dataclass(frozen=True)
@@ -83,9 +88,31 @@ def log_find(theta: Array, find: Array) -> Array:
 def mean_find(theta: Array, sigma: float, find: Array) -> npt.NDArray[np.float32]:
     """Return the mean of p_find (n, m) over normal errors sigma of true radii (m,).
 
-    In single precision, which is good to 1e-6; Gauss-Hermite nodes to 1e-6 for slopes up to
-    2 / sigma.
+    Observed radii of four errors or less are not measured, and so never in a sample. In single
+    precision, which is good to 1e-6; Gaussian nodes to 1e-6 for slopes up to 2 / sigma.
     """
+    total = _mean_of_all(theta, sigma, find)
+    near = theta < (MEASURED + _NEAR) * sigma
+    if near.any():
+        total[:, near] = _mean_of_measured(theta[near], sigma, find)
+    return total
+
+
+def _mean_of_measured(theta: Array, sigma: float, find: Array) -> npt.NDArray[np.float32]:
+    """Return the mean where the smallest radius that is measured matters."""
+    t, weight = np.polynomial.legendre.leggauss(_CUT_NODES)
+    least = MEASURED * sigma
+    half = 0.5 * (np.maximum(theta, least) + _NEAR * sigma - least)
+    total = np.zeros((len(find), theta.size))
+    for one, share in zip(t, weight, strict=True):
+        x = least + half * (1.0 + one)
+        density = np.exp(-0.5 * ((x - theta) / sigma) ** 2) / (np.sqrt(2.0 * np.pi) * sigma)
+        total += share * half * density * special.expit(find[:, :1] * (x - find[:, 1:]))
+    return total.astype(np.float32)
+
+
+def _mean_of_all(theta: Array, sigma: float, find: Array) -> npt.NDArray[np.float32]:
+    """Return the mean over all observed radii."""
     t, weight = np.polynomial.hermite_e.hermegauss(_NOISE_NODES if sigma > 0.0 else 1)
     slope, radius = find[:, :1], find[:, 1:]
     total = np.zeros((len(find), theta.size), dtype=np.float32)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ..provenance import digest
 from ..stronglens.lens import require
 from .data_columns import column_names, fill_columns, require_finite
+from .finding import MEASURED
 
 Array = npt.NDArray[np.float64]
 
@@ -41,7 +42,8 @@ class RingData:
     ------
     ParameterError
         A value outside its range; the argument, the lens and the range are named. A radius
-        with an error of a quarter of itself or more is none.
+        with an error of a quarter of itself or more is not measured: such lenses are taken to
+        be missing from the sample, and A knows it.
 
     Examples
     --------
@@ -68,7 +70,7 @@ class RingData:
             require(getattr(self, name), getattr(self, name) > 0.0, name, "> 0")
         for name in ("sigma_theta", "sigma_re"):
             require(getattr(self, name), getattr(self, name) >= 0.0, name, ">= 0")
-        measured = self.sigma_theta < 0.25 * self.theta_e
+        measured = MEASURED * self.sigma_theta < self.theta_e
         require(self.sigma_theta, measured, "sigma_theta", "below theta_e / 4", "arcsec")
         require(self.z_l, self.z_l > 0.0, "z_l", "> 0")
         require(self.z_s, self.z_s > self.z_l, "z_s", "> z_l")

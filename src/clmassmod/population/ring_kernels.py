@@ -141,6 +141,8 @@ class RingBuilder:
         parts = []
         for (t, wt), (s, ws), (k, wc) in product(radii, sizes, enumerate(shares)):
             theta = (d.theta_e[index] + t * d.sigma_theta[index]) * self.scale[index]
+            if theta <= 0.0:
+                continue  # no lens has such a radius
             log_re = d.log_re[index] + s * d.sigma_re[index]
             z = float(d.z_l[index]), float(d.z_s[index])
             lens = RingLens(float(theta), float(log_re), *z, population, self.cosmology, k)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from ..errors import NumericalError
 from ..stronglens.mass_sampler import GalaxySample, LensPopulation
 from .cross_section import CrossSection, DetectedCounts
-from .finding import FindingProbability
+from .finding import MEASURED, FindingProbability
 from .ring_data import RingData
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def mock_rings(
         z_l, z_s = float(survey.z_l[like]), float(survey.z_s[like])
         section = CrossSection(detected, sources, z_l, population.sersic_n, cosmology, [(z_s, 1.0)])
         n = min(_MOST_GALAXIES, max(_LEAST_GALAXIES, _GALAXIES_PER_LENS * rows.size))
-        galaxies = population.sample(like * _MOST_GALAXIES + np.arange(n), seed, n_threads)
+        there = replace(population, z_l=z_l)  # concentrations depend on it
+        galaxies = there.sample(like * _MOST_GALAXIES + np.arange(n), seed, n_threads)
         number, ring = section.by_plane(_columns(galaxies), n_threads=n_threads)
         chance = number[0, :, 0] / number[0, :, 0].sum()
         errors = [float(column[like]) for column in _errors(survey)]
@@ -108,7 +110,7 @@ def _found(
     for _ in range(_MOST_DRAWS):
         at = random.choice(chance.size, 64, p=chance)
         theta = ring[at] + sigma * random.standard_normal(64)
-        hit = np.flatnonzero((random.random(64) < finding(theta)) & (theta > 4.0 * sigma))
+        hit = np.flatnonzero((random.random(64) < finding(theta)) & (theta > MEASURED * sigma))
         if hit.size:
             return int(at[hit[0]]), float(theta[hit[0]])
     raise NumericalError("next to no lens of the population is found: its radii are too small")

@@ -22,7 +22,7 @@ from .parameters import PARAMETERS, PopulationParameters, checked_box, populatio
 from .ring_data import RingData
 from .ring_kernels import build_ring_kernels
 from .ring_mock import mock_rings
-from .ring_selection import build_ring_selection
+from .ring_selection import LensPlanes, build_ring_selection
 
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
@@ -134,10 +134,16 @@ class RingSample:
     def selection_error(
         self, vectors: Array, survey: Array, box: Mapping[str, tuple[float, float]], n_threads: int
     ) -> Array:
-        """Return changes (n,) of the sum of ln A with all nodes moved by half a step."""
+        """Return changes (n,) of the sum of ln A with all nodes moved by half a step.
+
+        Seen at lenses that are no planes of the polynomial over redshifts, if there are such,
+        so that its error is in it: as many times their mean as there are lenses.
+        """
+        planes = LensPlanes(self.lenses, self._cosmology)
+        rows = planes.others if planes.others.size else planes.lenses
         fixed = dict(zip(PARAMETERS, vectors[0].tolist(), strict=True))
         moved = build_ring_selection(
-            self.lenses,
+            self.lenses[rows],
             PopulationParameters(population_of(self._population, fixed), ()),
             self._detected,
             self._sources,
@@ -148,8 +154,8 @@ class RingSample:
             n_threads=n_threads,
         )
         change = moved.log_a(vectors, survey, n_threads=n_threads)
-        change -= self.log_selection(vectors, survey, n_threads)
-        return np.asarray(change.sum(axis=1))
+        change -= self.log_selection(vectors, survey, n_threads)[:, rows]
+        return np.asarray(change.mean(axis=1) * len(self.lenses))
 
     def observed(self) -> dict[str, Array]:
         """Return Einstein radii, sizes and stellar masses."""

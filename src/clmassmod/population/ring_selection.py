@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 # another number when A of the same arguments changes: files of older ones are not read
-_NUMBERS = 1
+_NUMBERS = 2
 # degrees of ln A in the redshifts, of samples of up to so many lenses and of larger ones
 _DEGREES, _SMALL_SAMPLE = (4, 6), 100
 _MISMATCH_NODES = 16
@@ -67,6 +67,8 @@ class LensPlanes:
         Lenses whose redshifts and error they are.
     weights : (n_lenses, P) ndarray
         ln A of the lenses is ``weights @`` that of the planes.
+    others : (Q,) ndarray of int
+        As many other lenses, to see the error of the polynomial at; fewer if there are not.
     """
 
     def __init__(self, data: RingData, cosmology: FLRW) -> None:
@@ -81,6 +83,8 @@ class LensPlanes:
             few = polynomial_features(where, 1) * (noise / noise.max())[:, None]
             features = np.concatenate([features, few], axis=1)
         self.lenses, self.weights = interpolation(features)
+        rest = np.delete(np.arange(len(data)), self.lenses)
+        self.others = rest[interpolation(features[rest])[0]] if rest.size else rest
 
 
 class RingSelection:

@@ -150,6 +150,15 @@ class RadialMass(ABC):
         """
         return self._lensing("reduced_tangential_shear", R, z_s, n_threads)
 
+    def tangential_ellipticity(self, R: Any, z_s: Any, *, n_threads: int = 1) -> Any:
+        """Expected tangential ellipticity of galaxies: g_t for ``|g_t| <= 1``, else ``1 / g_t``.
+
+        What shear measurements average (Seitz & Schneider 1997): bounded, where the reduced
+        shear has a pole at convergence 1, and averaged exactly over a distribution of sources,
+        also behind a supercritical centre.
+        """
+        return self._lensing("tangential_ellipticity", R, z_s, n_threads)
+
     def magnification(self, R: Any, z_s: Any, *, n_threads: int = 1) -> Any:
         """Magnification ``1 / ((1 - kappa)^2 - gamma_t^2)``, signed.
 

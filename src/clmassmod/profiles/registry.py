@@ -23,6 +23,7 @@ _MODULES = {
     "DeVaucouleurs": "stars",
     "Composite": "composite",
     "UserProfile": "custom",
+    "Baryonified": "baryonified",
     "DK14": "splashback",
     "Diemer23": "splashback",
 }

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from ..config import ModelInfo
 from ..errors import ConfigError
+from ..maps.containers import KappaMap, MassMap
 from ..observables import DeltaSigma, GammaTheta
 from ._fields import SYNONYMS
 from ._location import PathLike, load_located
@@ -175,8 +176,11 @@ def load_delta_sigma(
     return cast("DeltaSigma | list[DeltaSigma]", objects)
 
 
-def load_data(model_info: Mapping[str, Any]) -> list[GammaTheta] | list[DeltaSigma]:
-    """Return the observed profiles that a configuration names, as a list.
+Data = list[GammaTheta] | list[DeltaSigma] | list[MassMap] | list[KappaMap]
+
+
+def load_data(model_info: Mapping[str, Any]) -> Data:
+    """Return the observed profiles or maps that a configuration names, as a list.
 
     Parameters
     ----------
@@ -203,9 +207,11 @@ def load_data(model_info: Mapping[str, Any]) -> list[GammaTheta] | list[DeltaSig
     common: dict[str, Any] = {
         key: data[key] for key in ("columns", "units", "little_h", "comoving", "group")
     }
+    common |= {"redshift": redshift, "id": data["ids"]}
+    if data["kind"] in ("mass_map", "kappa_map"):
+        return _load_maps(location, info, common)
     if data["covariance"] is not None:
         common["covariance"] = info.path(data["covariance"])
-    common |= {"redshift": redshift, "id": data["ids"]}
     inverse = data["inverse_critical_surface_density"]
     if data["kind"] == "gamma_theta":
         shear = load_gamma_theta(
@@ -214,3 +220,17 @@ def load_data(model_info: Mapping[str, Any]) -> list[GammaTheta] | list[DeltaSig
         return shear if isinstance(shear, list) else [shear]
     excess = load_delta_sigma(location, inverse_critical_surface_density=inverse, **common)
     return excess if isinstance(excess, list) else [excess]
+
+
+def _load_maps(
+    location: PathLike | Sequence[PathLike], info: ModelInfo, common: dict[str, Any]
+) -> list[MassMap] | list[KappaMap]:
+    data = info["data"]
+    common |= {key: data[key] for key in ("pixel_scale", "depth", "sampling")}
+    if data["kind"] == "mass_map":
+        masses = load_mass_map(location, **common)
+        return masses if isinstance(masses, list) else [masses]
+    convergences = load_kappa_map(
+        location, sources=data["source_redshift"], cosmology=info.make_cosmology(), **common
+    )
+    return convergences if isinstance(convergences, list) else [convergences]

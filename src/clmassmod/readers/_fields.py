@@ -60,6 +60,8 @@ def _error_names(names: Iterable[str]) -> tuple[str, ...]:
 
 _COMMON = {
     "radius": ("radius", "r", "rp", "r_p", "r_mean", "r_proj", "projected_radius"),
+    "radius_min": ("radius_min", "r_min"),
+    "radius_max": ("radius_max", "r_max"),
     "n_galaxies": ("n_src", "n_galaxies", "n_gal", "ngal", "n_sources", "npairs", "n_pairs"),
     "covariance": ("covariance", "cov"),
     "redshift": ("redshift", "z_lens", "z_l", "z_cl", "lens_redshift", "cluster_redshift"),
@@ -116,7 +118,7 @@ Blanks and dashes count as underscores. A radius or a position may end in its un
 ``R_kpc``, ``theta_arcmin``), which is then taken as stated.
 """
 
-_LENGTHS = ("radius", "theta", "x", "y")
+_LENGTHS = ("radius", "radius_min", "radius_max", "theta", "x", "y")
 SUFFIX_UNITS = {
     "mpc": "Mpc",
     "kpc": "kpc",

@@ -23,6 +23,8 @@ from ._units import Conversion, carries_little_h, scaled
 _TARGETS: dict[str, dict[str, str]] = {
     "gamma_theta": {
         "radius": "Mpc",
+        "radius_min": "Mpc",
+        "radius_max": "Mpc",
         "theta": "rad",
         "values": "",
         "errors": "",
@@ -33,6 +35,8 @@ _TARGETS: dict[str, dict[str, str]] = {
     },
     "delta_sigma": {
         "radius": "Mpc",
+        "radius_min": "Mpc",
+        "radius_max": "Mpc",
         "values": "Msun / Mpc2",
         "errors": "Msun / Mpc2",
         "covariance": "Msun2 / Mpc4",
@@ -42,6 +46,7 @@ _TARGETS: dict[str, dict[str, str]] = {
         "boost": "",
     },
 }
+_EDGES = ("radius_min", "radius_max")
 _UNIT_OF_VALUES = ("errors", "cross", "cross_errors")
 SOURCE_KEYS = ("source_redshift", "z_source", "zsource", "z_s", "zs")
 _REDSHIFT_KEYS = ("redshift", "z", "z_lens", "z_cl", "zlens")
@@ -97,12 +102,18 @@ def read_objects(
 
 def _angle_as_theta(file: str, found: dict[str, Column], request: Request) -> dict[str, Column]:
     """A radius column whose unit is an angle is the field theta."""
-    if request.kind != "gamma_theta" or "radius" not in found or "theta" in found:
+    if request.kind != "gamma_theta":
         return found
-    unit = _unit_of(file, "radius", found, request)
-    if not _is_angle(unit):
+    if "radius" in found and not _is_angle(_unit_of(file, "radius", found, request)):
         return found
-    return {("theta" if name == "radius" else name): column for name, column in found.items()}
+    if "radius" in found and "theta" in found:
+        return found
+    # edges are kept in Mpc alone: those of angular bins are left
+    return {
+        ("theta" if name == "radius" else name): column
+        for name, column in found.items()
+        if name not in _EDGES
+    }
 
 
 def _is_angle(unit: str) -> bool:
@@ -126,6 +137,8 @@ def _unit_of(file: str, name: str, found: Mapping[str, Column], request: Request
         return stated
     if name in _UNIT_OF_VALUES:
         return _unit_of(file, "values", found, request)
+    if name in _EDGES and "radius" in found:
+        return _unit_of(file, "radius", found, request)
     if not _TARGETS[request.kind].get(name):
         return ""
     problem = f"the file states no unit; pass units={{{name!r}: ...}}, such as 'Mpc'"
@@ -167,7 +180,7 @@ def _split(
 
 
 def _row(table: RawTable, name: str, column: Column, i: int, n: int) -> Column:
-    shared = name in ("radius", "theta", "covariance") and column.data.ndim == (
+    shared = name in ("radius", *_EDGES, "theta", "covariance") and column.data.ndim == (
         2 if name == "covariance" else 1
     )
     if shared:

@@ -13,6 +13,8 @@ from ..errors import FormatError, ParameterError
 
 _COMOVING_POWER = {
     "radius": -1,
+    "radius_min": -1,
+    "radius_max": -1,
     "pixel_scale": -1,
     "depth": -1,
     "values": 2,
@@ -66,6 +68,7 @@ class Conversion:
                 raise FormatError(file, field, problem)
             scale *= self.little_h**power
         base = "values" if field in _WITH_VALUES else field
+        base = "radius" if field in ("radius_min", "radius_max") else base
         if base in self.comoving:
             scale *= (1.0 + redshift) ** _COMOVING_POWER[field]
         return scale

@@ -38,6 +38,7 @@ inline Wanted wanted_integrals(Quantity q, bool density_first) noexcept {
         case Quantity::tangential_shear:
         case Quantity::reduced_tangential_shear:
         case Quantity::magnification:
+        case Quantity::tangential_ellipticity:
             break;
     }
     return {true, density_first};
@@ -72,6 +73,7 @@ inline void pick(Quantity q, const RadialValues& v, double& first, double& secon
             return;
         case Quantity::reduced_tangential_shear:
         case Quantity::magnification:
+        case Quantity::tangential_ellipticity:
             first = v.surface;
             second = v.excess;
             return;
@@ -148,6 +150,7 @@ inline void table_points(Quantity q, const RadialTable& table, const double* x, 
             return;
         case Quantity::reduced_tangential_shear:
         case Quantity::magnification:
+        case Quantity::tangential_ellipticity:
             for (std::size_t k = 0; k < n; ++k) first[k] = table_value(log_surface, index, x[k]);
             for (std::size_t k = 0; k < n; ++k) first[k] = exp_flushed(first[k]);
             for (std::size_t k = 0; k < n; ++k) second[k] = table_value(excess, index, x[k]);

@@ -101,6 +101,7 @@ CLMASSMOD_TARGETS void evaluate_block(Quantity q, Block& b, std::size_t n) noexc
             break;
         case Quantity::reduced_tangential_shear:
         case Quantity::magnification:
+        case Quantity::tangential_ellipticity:
             for (std::size_t k = 0; k < n; ++k) {
                 const Projection p = Profile::project(b.x[k], b.shape[k]);
                 b.first[k] = p.surface;
@@ -129,7 +130,9 @@ CLMASSMOD_INLINE double observable(Quantity q, double sigma, double excess, doub
                                    double inverse_convergence) noexcept {
     const double kappa = sigma * inverse_convergence;
     const double gamma = excess * inverse_shear;
-    return q == Quantity::magnification ? magnification(kappa, gamma) : reduced_shear(kappa, gamma);
+    if (q == Quantity::magnification) return magnification(kappa, gamma);
+    if (q == Quantity::tangential_ellipticity) return expected_ellipticity(kappa, gamma);
+    return reduced_shear(kappa, gamma);
 }
 
 // Turns the dimensionless values of a block into the quantity, for sources on one plane a point.
@@ -152,6 +155,12 @@ inline void finish_block(Quantity q, Block& b, std::size_t n) noexcept {
                 b.first[k] = magnification(b.first[k] * b.scale[k] * b.inverse_convergence[k],
                                            b.second[k] * b.scale[k] * b.inverse_shear[k]);
             break;
+        case Quantity::tangential_ellipticity:
+            for (std::size_t k = 0; k < n; ++k)
+                b.first[k] =
+                    expected_ellipticity(b.first[k] * b.scale[k] * b.inverse_convergence[k],
+                                         b.second[k] * b.scale[k] * b.inverse_shear[k]);
+            break;
         default:
             for (std::size_t k = 0; k < n; ++k) b.first[k] *= b.scale[k];
             break;
@@ -159,9 +168,11 @@ inline void finish_block(Quantity q, Block& b, std::size_t n) noexcept {
 }
 
 // Whether the observable has a pole between a source at the lens and one on this plane: for the
-// reduced shear where kappa reaches 1, for the magnification where kappa + |gamma| does.
+// reduced shear where kappa reaches 1, for the magnification where kappa + |gamma| does. The
+// expected ellipticity has none.
 CLMASSMOD_INLINE bool beyond_pole(Quantity q, double sigma, double excess,
                                   double inverse) noexcept {
+    if (q == Quantity::tangential_ellipticity) return false;
     const double kappa = sigma * inverse;
     const double gamma = q == Quantity::magnification ? std::fabs(excess * inverse) : 0.0;
     return kappa + gamma >= 1.0;

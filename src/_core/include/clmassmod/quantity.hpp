@@ -16,6 +16,7 @@ enum class Quantity : int {
     tangential_shear = 9,
     reduced_tangential_shear = 10,
     magnification = 11,
+    tangential_ellipticity = 12,  // expected of galaxies: g_t, or 1/g_t beyond |g_t| = 1
 };
 
 }  // namespace clmassmod
