@@ -192,7 +192,8 @@ def sample_population(
     if len(posterior.names) == 2:
         first, scatter = covering_axes(posterior, _box(posterior), n_grid)
         fixed: dict[str, float] = {}
-        values = on_grid(posterior, first, scatter)
+        grid_values = on_grid(likelihood.log_likelihood, first, scatter)
+        values = grid_values + on_grid(posterior.priors.log_density, first, scatter)
         density = np.exp(values - values.max())
         samples = grid_draws(values, first, scatter, n_samples, seed)
         diagnostics: dict[str, Any] = {"method": "grid"}
@@ -205,14 +206,16 @@ def sample_population(
         means = samples.mean(axis=0)
         fixed = {name: float(means[i]) for i, name in enumerate(chain.names) if i > 1}
         density = _kernel_density(samples[:, :2], first, scatter)
+        grid_values = on_grid(
+            lambda two: likelihood.log_likelihood(_filled(likelihood.names, two, fixed)),
+            first,
+            scatter,
+        )
         rows = chain.summary()
         diagnostics = {"method": "emcee", "converged": chain.converged}
         diagnostics["r_hat"] = max(row["r_hat"] for row in rows.values())
         diagnostics["ess"] = min(row["ess"] for row in rows.values())
     density /= np.trapezoid(np.trapezoid(density, scatter, axis=1), first)
-    grid_values = on_grid(
-        lambda two: likelihood.log_likelihood(_filled(likelihood.names, two, fixed)), first, scatter
-    )
     grid = GridLikelihood(
         (likelihood.names[0], "scatter"), first, scatter, grid_values, fixed, likelihood
     )
