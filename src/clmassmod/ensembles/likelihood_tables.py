@@ -94,37 +94,49 @@ class GridTables:
             spline = CubicSpline(np.arange(size, dtype=np.float64), values, axis=0)
             slopes = spline(np.arange(size), 1)
             curvature = spline(np.arange(size), 2)
-            for column, i in enumerate(map(int, members)):
-                self._set(objects[i][0], i, values[:, column], slopes[:, column])
-                self._set_width(i, slopes[:, column], curvature[:, column])
+            self._set([objects[i][0] for i in members], members, values, slopes)
+            self._set_width(members, slopes, curvature)
 
-    def _set(self, name: str, i: int, values: Array, slopes: Array) -> None:
-        mass = self.start[i] + self.step[i] * np.arange(values.size)
-        if not mass[-1] > 0.0:
-            raise ParameterError(f"mass[{name}]", float(mass[-1]), "a grid that reaches above 0")
-        above = np.flatnonzero(mass > 0.0)
-        top = values[max(above[0] - 1, 0) :].max()  # the cell that holds M = 0 counts
-        self.peak[i] = np.log(mass[above[np.argmax(values[above])]])
+    def _set(self, names: list[str], members: Any, values: Array, slopes: Array) -> None:
+        """Set nodes, ends and maximum of objects with grids of one size, (size, objects)."""
+        size = len(values)
+        mass = self.start[members] + self.step[members] * np.arange(size)[:, None]
+        below = np.flatnonzero(~(mass[-1] > 0.0))
+        if below.size:
+            worst = int(below[0])
+            allowed = "a grid that reaches above 0"
+            raise ParameterError(f"mass[{names[worst]}]", float(mass[-1, worst]), allowed)
+        columns = np.arange(len(names))
+        start = np.argmax(mass > 0.0, axis=0)
+        # the cell that holds M = 0 counts
+        counted = np.arange(size)[:, None] >= start - 1
+        top = np.max(np.where(counted, values, -np.inf), axis=0)
+        positive = np.where(mass > 0.0, values, -np.inf)
+        self.peak[members] = np.log(mass[np.argmax(positive, axis=0), columns])
         for k, depth in enumerate(core.DEPTHS):
+            kept = positive > top - depth
             # the first mass > 0 counts even where L falls steeply from a maximum below 0
-            kept = np.union1d(above[:1], above[values[above] > top - depth])
-            first, last = max(kept[0] - 1, 0), min(kept[-1] + 1, values.size - 1)
-            self.low[i, k] = np.log(mass[first]) if mass[first] > 0.0 else -np.inf
-            self.high[i, k] = np.log(mass[last])
-        self.shift[i] = top
-        at_low = values[0] if mass[0] > 0.0 else -np.inf
-        self.cut[i] = max(at_low, values[-1]) > top - _CUT
-        place = slice(int(self.first[i]), int(self.first[i + 1]))
-        self.nodes[place] = np.stack([values - top, slopes], axis=1)
+            kept[start, columns] = True
+            first = mass[np.maximum(np.argmax(kept, axis=0) - 1, 0), columns]
+            last = np.minimum(size - np.argmax(kept[::-1], axis=0), size - 1)
+            log_first = np.log(np.where(first > 0.0, first, 1.0))
+            self.low[members, k] = np.where(first > 0.0, log_first, -np.inf)
+            self.high[members, k] = np.log(mass[last, columns])
+        self.shift[members] = top
+        at_low = np.where(mass[0] > 0.0, values[0], -np.inf)
+        self.cut[members] = np.maximum(at_low, values[-1]) > top - _CUT
+        place = self.first[members] + np.arange(size)[:, None]
+        self.nodes[place] = np.stack([values - top, slopes], axis=-1)
 
-    def _set_width(self, i: int, slopes: Array, curvature: Array) -> None:
+    def _set_width(self, members: Any, slopes: Array, curvature: Array) -> None:
         """Narrowest scale in ln M: from the second derivative M^2 l'' + M l' of ln L."""
-        values = self.nodes[int(self.first[i]) : int(self.first[i + 1]), 0]
-        places = self.start[i] / self.step[i] + np.arange(values.size)  # M in steps
+        rows = np.arange(len(slopes))[:, None]
+        values = self.nodes[self.first[members] + rows, 0]
+        places = self.start[members] / self.step[members] + rows  # M in steps
         kept = (places > 0.0) & (values > -_WIDTH_DEPTH)
         bend = places**2 * curvature + places * slopes
-        sharpest = float(np.max(-bend[kept], initial=1.0 / _WIDEST**2))
-        self.width[i] = 1.0 / np.sqrt(sharpest)
+        sharpest = np.max(np.where(kept, -bend, 0.0), axis=0, initial=1.0 / _WIDEST**2)
+        self.width[members] = 1.0 / np.sqrt(sharpest)
 
     @property
     def arrays(self) -> tuple[Array, ...]:
