@@ -102,6 +102,15 @@ def test_ensemble_regresses_on_a_proxy_and_keeps_its_chain(fitted, capsys):
     assert np.array_equal(Table.read(folder / "samples.ecsv")["mean"], first["mean"])
 
 
+def test_the_demonstration_is_compared_with_its_truth(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    demo = ["demo", "--method", "scanpdf", "--n-clusters", "5", "--folder", "d", "--no-report"]
+    assert main(demo) == OK
+    assert main(["compare", "d/config.json", "--folder", "d/compare", "--no-report"]) == OK
+    samples = Table.read("d/compare/samples.ecsv")
+    assert abs(np.mean(samples["bias"])) < 3.0 * np.std(samples["bias"])
+
+
 @pytest.mark.parametrize(
     ("command", "change", "words"),
     [

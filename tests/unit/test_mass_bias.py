@@ -91,7 +91,7 @@ def test_noisy_objects_with_negative_best_fits_do_not_bias():
 
 def test_a_dependence_on_mass_and_redshift_is_recovered(tmp_path):
     rng = np.random.default_rng(3)
-    n, noise = 150, 1e14
+    n, noise = 120, 1e14
     true, z = np.exp(rng.uniform(np.log(3e14), np.log(2e15), n)), rng.uniform(0.1, 0.9, n)
     x = np.log(true / 7e14), np.log((1 + z) / 1.4)
     mean = -0.1 + 0.15 * x[0] - 0.4 * x[1]
@@ -155,6 +155,7 @@ def test_ensemble_fit_undoes_a_selection():
     assert wrong["mean"].mean() > 5.0 * wrong["mean"].std()
 
 
+@pytest.mark.slow  # with the other chains it is too much for every run
 def test_compare_undoes_a_selection_with_correlated_scatter():
     rng = np.random.default_rng(6)
     n, noise, r = 400, 1e14, 0.7

@@ -272,17 +272,14 @@ def test_scatter_by_loops():
     assert stack.n_points == 9
 
 
+POINTS = st.tuples(
+    st.integers(-1000, 1000), st.floats(1e12, 1e15), st.floats(0.11, 2.9), st.floats(0.1, 0.9)
+)
+"""Value [1e12 Msun / Mpc^2], error, radius and redshift of one cluster."""
+
+
 @given(
-    st.lists(
-        st.tuples(
-            st.integers(-1000, 1000),
-            st.floats(1e12, 1e15),
-            st.floats(0.11, 2.9),
-            st.floats(0.1, 0.9),
-        ),
-        min_size=1,
-        max_size=8,
-    ),
+    st.lists(POINTS, min_size=1, max_size=8),
     st.floats(0.1, 10.0),
 )
 @settings(max_examples=15, deadline=None)

@@ -103,11 +103,14 @@ def bias_shifts(rows: Sequence[BiasRow]) -> Figure:
     return figure
 
 
-def stacked(stacks: Mapping[str, Stack]) -> Figure:
-    """Return the mean excess surface density of stacks."""
+def stacked(stacks: Mapping[str, tuple[Stack, Array]]) -> Figure:
+    """Return the mean excess surface density of stacks, and what is expected."""
     figure = new_figure(6.0, 3.6)
     axis = figure.subplots()
-    for (name, stack), colour, mark in zip(stacks.items(), _COLOURS, "os", strict=False):
+    for (name, (stack, expected)), colour, mark in zip(
+        stacks.items(), _COLOURS, "os", strict=False
+    ):
+        axis.plot(stack.radius, stack.radius * expected / 1e14, color=colour)
         axis.errorbar(
             stack.radius,
             stack.radius * stack.values / 1e14,

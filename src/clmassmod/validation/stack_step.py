@@ -12,6 +12,7 @@ from scipy import stats
 from ..cluster.analytic_bias import analytic_bias
 from ..cluster.massmod import CLMassMod
 from ..cluster.simulation import random_generator
+from ..cosmology import critical_surface_density
 from ..galaxies.field_of_view import FieldOfView
 from ..galaxies.mock import MockGalaxies
 from ..maps.field import ProfileField
@@ -36,13 +37,18 @@ _X_EDGES = np.geomspace(1.2, 6.0, 17)
 def stacks(settings: Settings) -> StepResult:
     """Check masses of stacks, that parts of a stack add up, and the scaled stack."""
     n = settings.size(40, 400)
-    checks, drawn = [], {}
+    checks: list[Check] = []
+    drawn: dict[str, tuple[Stack, Array]] = {}
     cases: dict[str, BaryonModel | None] = {"NFW": None, "NFW with baryons": BaryonModel()}
     for name, baryons in cases.items():
         profile_of = baryonified({"profile": "NFW"}, baryons)
-        parts = _sums(profile_of(_MASS, _REDSHIFT), n, name, settings)
+        profile = profile_of(_MASS, _REDSHIFT)
+        parts = _sums(profile, n, name, settings)
         stack = StackSums.merged(parts).stack(id=name)
-        drawn[name] = stack
+        # what is measured is of the reduced shear
+        shear = profile.reduced_tangential_shear(stack.radius, _Z_S)
+        critical = critical_surface_density(_REDSHIFT, _Z_S, profile.cosmology)
+        drawn[name] = stack, np.asarray(shear * critical)
         bias = float(analytic_bias(_MASS, _REDSHIFT, profile_of, SURVEY).bias)
         pull = _pull(stack, bias * _MASS)
         what = f"{name}: mass fitted to the stack of {n} against that without noise, pull"
