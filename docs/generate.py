@@ -8,6 +8,8 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from clmassmod.cluster.massmod import CLMassMod
 from clmassmod.cluster.program import demo_configuration
 from clmassmod.cluster.reference import Reference
@@ -21,6 +23,7 @@ from clmassmod.maps import ProfileField
 from clmassmod.plotting import mass_posteriors, save_figure
 from clmassmod.profiles.halos import NFW
 from clmassmod.profiles.registry import profile_class, profile_names
+from clmassmod.stack_plotting import fitted_model, stacked_profile
 from clmassmod.stronglens import LensModel, MockGenerator
 from clmassmod.table_config import describe_table_config
 
@@ -183,6 +186,26 @@ def galaxies_figure():
     return catalogue_and_profile(catalogue, profile, expected)
 
 
+def stack_figures():
+    """Return the two figures of stacks.md: clusters stacked by radius, and scaled."""
+    info = {
+        "concentration": 4.0,
+        "sources": {"redshift": 1.0},
+        "noise": {"density": 20.0},
+        "simulation": {"n_clusters": 30, "mass_min": 3e14},
+    }
+    sample = simulate_sample(info)
+    massmod = CLMassMod(info)
+    massmod.obs_gamma_theta = sample.observables
+    tools, edges = massmod.stackTools, np.geomspace(0.5, 12.0, 9)
+    sums = tools.sums("woScaling")
+    stack = tools.stack_of(sums)
+    massmod.fit_mass_profiles("curvefit")
+    scaled = tools.sums("wScaling", edges, scaling="truth", masses=sample.truth)
+    model = fitted_model(massmod, stack)
+    return stacked_profile(stack, sums, model), stacked_profile(scaled.stack(), scaled)
+
+
 def main(folder):
     """Write the pages and the figures."""
     target = Path(folder)
@@ -195,6 +218,8 @@ def main(folder):
     save_figure(lens_figure(), target / "figures" / "lens.png", DPI)
     save_figure(population_figure(), target / "figures" / "population.png", DPI)
     save_figure(galaxies_figure(), target / "figures" / "galaxies.png", DPI)
+    for name, figure in zip(("stack", "stack_scaled"), stack_figures(), strict=True):
+        save_figure(figure, target / "figures" / f"{name}.png", DPI)
 
 
 if __name__ == "__main__":

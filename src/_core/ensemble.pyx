@@ -106,7 +106,7 @@ def of_grids(
     double[:, ::1] out,
     int n_threads,
 ):
-    """Fill `out` (n_objects, n_theta) with ln L; -inf where it vanishes."""
+    """Fill `out` (n_objects, n_theta) with ln L; NaN where there is no such distribution."""
     cdef PopulationBatch batch
     cdef MassGrids grids
     cdef Py_ssize_t n = mean.shape[0]
@@ -145,7 +145,7 @@ def of_samples(
     double[:, ::1] out,
     int n_threads,
 ):
-    """Fill `out` (n_objects, n_theta) with ln L; -inf where it vanishes."""
+    """Fill `out` (n_objects, n_theta) with ln L; NaN where there is no such distribution."""
     cdef PopulationBatch batch
     cdef MassSamples samples
     cdef Py_ssize_t n = mean.shape[0]

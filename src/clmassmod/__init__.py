@@ -33,6 +33,7 @@ _PUBLIC = {
     "OffsetSample": ".profiles.offsets",
     "TwoHalo": ".profiles.two_halo",
     "HaloMatter": ".profiles.halo_matter",
+    "Elliptical": ".profiles.elliptical",
     "UserProfile": ".profiles.custom",
     "DK14": ".profiles.splashback",
     "Diemer23": ".profiles.splashback",
@@ -108,6 +109,7 @@ if TYPE_CHECKING:
     from .profiles.concentration import concentration
     from .profiles.conversion import convert_mass
     from .profiles.custom import UserProfile
+    from .profiles.elliptical import Elliptical
     from .profiles.halo_matter import HaloMatter
     from .profiles.halos import BMO, NFW, Hernquist
     from .profiles.miscentred import Miscentred

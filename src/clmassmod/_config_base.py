@@ -262,6 +262,8 @@ def as_kind(value: Any, kind: str) -> Any:
         return value if isinstance(value, bool) else None
     if kind in ("text", "path"):
         return os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if kind == "section":
+        return dict(value) if isinstance(value, Mapping) else None
     if kind == "mapping":
         good = isinstance(value, Mapping) and all(
             isinstance(v, str | int) and not isinstance(v, bool) for v in value.values()

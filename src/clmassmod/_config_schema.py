@@ -25,6 +25,8 @@ PARAMETERS = (
     *("miscentring_fraction", "miscentring_scale", "boost_b0", "boost_rs", "two_halo_bias"),
 )
 """Parameters that can be free."""
+POPULATION_SHAPES = ("normal", "skew-normal", "student-t", "mixture")
+"""Shapes of the distribution of ln M in a population."""
 PRIORS: dict[str, tuple[str, ...]] = {
     "uniform": ("low", "high"),
     "log-uniform": ("low", "high"),
@@ -47,7 +49,7 @@ class Key:
     Parameters
     ----------
     kinds : tuple of str
-        Types accepted, the first that fits: text, path, integer, float, boolean, mapping,
+        Types accepted, the first that fits: text, path, integer, float, boolean, mapping, section,
         list of text, list of floats.
     default : object
         Value where the key is left out; None is "not given".
@@ -125,6 +127,10 @@ def not_negative_key(
 def count_key(default: int | None, doc: str, low: int = 1) -> Key:
     """Return the rule of a whole number >= `low`."""
     return Key(("integer",), default, doc, low=low)
+
+
+def _flag(doc: str) -> Key:
+    return Key(("boolean",), False, doc)
 
 
 COSMOLOGY: dict[str, Key] = {
@@ -306,6 +312,39 @@ SCHEMA: dict[str, Key | dict[str, Key]] = {
             "shape", "Of the data, or of the clusters.", ("shape", "bootstrap", "jackknife")
         ),
         "n_resamples": count_key(500, "bootstrap: number of resamples.", low=2),
+    },
+    "ensemble": {
+        "results": Key(
+            ("list of text", "path"),
+            None,
+            "Folders of fitted masses, added up; that of output by default.",
+        ),
+        "shape": text_key("normal", "Shape of the distribution of ln M.", POPULATION_SHAPES),
+        "mass_dependence": _flag("compare: whether the bias has a slope with ln M_true."),
+        "redshift_dependence": _flag("Whether the mean has a slope with ln(1 + z)."),
+        "scatter_mass_dependence": _flag("compare: whether ln(scatter^2) has one with ln M_true."),
+        "scatter_redshift_dependence": _flag("Whether ln(scatter^2) has one with ln(1 + z)."),
+        "pivot_mass": positive_key(None, "Mass where slopes do not count.", "Msun"),
+        "pivot_redshift": not_negative_key(None, "Redshift where slopes do not count."),
+        "proxy_table": path_key(None, "ensemble: table of a proxy on which ln M is regressed."),
+        "proxy_column": text_key("proxy", "Its column."),
+        "selection": Key(
+            ("section",),
+            {},
+            "The threshold that a proxy has passed: log_threshold, intercept, slope, scatter.",
+        ),
+        "priors": Key(("section",), {}, "Parameter to its prior, such as those of [priors]."),
+        "n_grid": count_key(51, "Points of the grid of bias and scatter on each axis.", low=8),
+        "n_samples": count_key(4000, "Samples of the posterior.", low=100),
+    },
+    "truth": {
+        "file": path_key(None, "Table of true masses by id, for compare."),
+        "column": text_key("mass", "Column of the masses."),
+        "id_column": text_key(None, "Column of the ids; halo_id, id or name by default."),
+        "unit": text_key(None, 'Unit of the masses, such as `"1e14 Msun"`, if the file has none.'),
+        "mass_def": text_key(None, "Their definition; by default that of the fit."),
+        "groups": path_key(None, "Table of the halo of every result, where they are projections."),
+        "group_column": text_key("group", "Its column."),
     },
     "output": {
         "folder": Key(("path",), "results", "Where results go.", decides_result=False),

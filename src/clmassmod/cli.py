@@ -1,4 +1,4 @@
-"""The command line: ``fit``, ``stack``, ``mock``, ``infer``, ``tables``, ``validate`` and others.
+"""The command line: fits, populations, mocks, inferences, tables; `clmassmod --help` lists all.
 
 Exit codes: 0 done (perhaps with warnings), 1 a validation missed a tolerance, 2 wrong usage, 65
 bad data or configuration, 70 an internal error, 75 interrupted: run the same command again (fits,
@@ -28,6 +28,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from .cluster.ensemble_program import EnsembleOutcome
     from .cluster.program import FitOutcome
     from .config import MockInfo, ModelInfo
     from .infer_program import InferOutcome
@@ -202,6 +203,42 @@ def _configuration(options: argparse.Namespace, section: str = "fit") -> ModelIn
     if options.data is not None:
         info.folder = options.data
     return ModelInfo.from_dict(info)
+
+
+def _ensemble(options: argparse.Namespace) -> None:
+    from .cluster.ensemble_program import run_ensemble
+
+    _run_population(options, run_ensemble)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from .cluster.ensemble_program import run_compare
+
+    _run_population(options, run_compare)
+
+
+def _run_population(options: argparse.Namespace, run: Callable[..., EnsembleOutcome]) -> None:
+    from .config import ModelInfo, load_config
+
+    info = load_config(options.config)
+    if options.fits is not None:
+        info["ensemble"]["results"] = [os.path.abspath(one) for one in options.fits]
+    options.results = options.folder or info["output"]["folder"]
+    outcome = run(
+        ModelInfo.from_dict(info),
+        options.folder,
+        n_threads=options.threads,
+        report=False if options.no_report else None,
+        progress=True,
+    )
+    for line in outcome.posterior.summary_lines():
+        print(line)
+    for note in outcome.posterior.notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(f"samples  {outcome.folder}{os.sep}samples.ecsv")
+    if outcome.report:
+        print(f"figures  {outcome.folder}{os.sep}figures")
+        print(f"report   {outcome.report}")
 
 
 def _mock(options: argparse.Namespace) -> None:
@@ -480,6 +517,7 @@ def make_parser() -> argparse.ArgumentParser:
     stack.add_argument("--method", choices=STACK_METHODS, help="in place of [stack] method")
     stack.set_defaults(run=_stack)
 
+    _add_populations(commands, common)
     mock = commands.add_parser(
         "mock", parents=[common], help="make the mock catalogue of strong lenses of a configuration"
     )
@@ -513,6 +551,34 @@ def make_parser() -> argparse.ArgumentParser:
         )
     config.set_defaults(run=_config, what="fit")
     return parser
+
+
+def _add_populations(commands: Any, common: argparse.ArgumentParser) -> None:
+    population = argparse.ArgumentParser(add_help=False, parents=[common])
+    population.add_argument("config", metavar="CONFIG", help="TOML, YAML, JSON or INI file")
+    population.add_argument(
+        "--fits",
+        nargs="+",
+        metavar="DIR",
+        help="folders of fitted masses, in place of [ensemble] results",
+    )
+    population.add_argument(
+        "--folder", help="where results go, in place of that in [output] folder"
+    )
+    population.add_argument(
+        "--threads",
+        type=_not_negative,
+        default=1,
+        metavar="T",
+        help="0 for all (default: %(default)s); the result is the same for any number",
+    )
+    population.add_argument("--no-report", action="store_true", help="no figures and no report")
+    for name, run, text in (
+        ("ensemble", _ensemble, "the distribution of the masses that `clmassmod fit` has fitted"),
+        ("compare", _compare, "bias and scatter of fitted masses against true ones"),
+    ):
+        one = commands.add_parser(name, parents=[population], help=text)
+        one.set_defaults(run=run)
 
 
 def _add_inference(commands: Any, common: argparse.ArgumentParser) -> None:

@@ -93,8 +93,8 @@ def structure_covariance(
         Of the cluster.
     sources : float or SourceDistribution
     power : LinearPower or callable
-        As in `convergence_power`; linear power gives less than half of the variance on scales
-        of arc minutes.
+        As in `convergence_power`; linear power gives too little on scales of arc minutes,
+        where structure is not linear.
     cosmology : astropy cosmology or None
 
     Returns
@@ -111,7 +111,7 @@ def structure_covariance(
 
     Notes
     -----
-    Hoekstra (2003), eqs 5-8, for uncorrelated matter: that of the cluster's surroundings is the
+    Hoekstra (2003), for uncorrelated matter: that of the cluster's surroundings is the
     two-halo term and its own scatter. Accurate to 1e-5 of the diagonal (tested against
     quadrature).
 

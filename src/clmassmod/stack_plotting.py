@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,20 +44,30 @@ def write_figures(
     target = Path(folder)
     for name in _FILES:
         (target / name).unlink(missing_ok=True)
-    made = {"Stack and its clusters": save_figure(stacked_profile(stack, sums), target / _FILES[0])}
-    fitted = [p for p in massmod.out_data_profiles if p.halo_id == stack.id]
-    if stack.method == "woScaling" and fitted and fitted[0].status != "failed":
-        figure = shear_profile(massmod, fitted[0])
+    model = fitted_model(massmod, stack)
+    figure = stacked_profile(stack, sums, model)
+    made = {"Stack and its clusters": save_figure(figure, target / _FILES[0])}
+    if model is not None:
+        figure = shear_profile(massmod, stack.id)
         made["Fit of the stack"] = save_figure(figure, target / _FILES[1])
     return made
 
 
-def stacked_profile(stack: Stack, sums: StackSums | None = None) -> Figure:
+def stacked_profile(
+    stack: Stack, sums: StackSums | None = None, model: Callable[[Array], Array] | None = None
+) -> Figure:
     """Return the stack, with its clusters behind it where `sums` are given.
 
-    With scaling, F against that of an NFW halo, and the differences from what NFW haloes would
-    give (with their reduced shear) in standard deviations below. Without, Delta Sigma, and below
+    Below are differences in standard deviations: with scaling those of F from what NFW haloes
+    would give, with their reduced shear; without, those of Delta Sigma from `model`, or else
     its signal to noise. The axes hold 90 % of the points of single clusters.
+
+    Parameters
+    ----------
+    stack : Stack
+    sums : StackSums, optional
+    model : callable, optional
+        Radius (n,) [Mpc] -> Delta Sigma [Msun / Mpc^2], such as `fitted_model` gives.
     """
     scaled = stack.method == "wScaling"
     unit = 1.0 if scaled else 1e12
@@ -66,29 +77,26 @@ def stacked_profile(stack: Stack, sums: StackSums | None = None) -> Figure:
     radius, values, errors = stack.radius[keep], stack.values[keep], stack.errors[keep]
     if sums is not None:
         _draw_members(upper, sums, unit)
+    fine = np.geomspace(radius[0] / 1.1, radius[-1] * 1.1, 200)
+    expected: Array | None = None
     if scaled:
-        fine = np.geomspace(radius[0] / 1.1, radius[-1] * 1.1, 200)
-        upper.plot(fine, scaled_nfw(fine), color=VERMILLION, lw=1.5, label="NFW")
         expected = stack.expected[keep]
-        upper.plot(
-            radius,
-            expected,
-            ls="none",
-            marker="_",
-            ms=11,
-            color=VERMILLION,
-            label="NFW, reduced shear",
-        )
-        shown, label = (values - expected) / errors, "($F$ − NFW)\n/ error"
-    else:
-        shown, label = values / errors, "signal\n/ noise"
-    style: dict[str, Any] = {"fmt": "o", "ms": 5, "elinewidth": 1.3, "color": BLUE, "zorder": 5}
+        upper.plot(fine, scaled_nfw(fine), color=VERMILLION, lw=1.5, label="NFW")
+        style: dict[str, Any] = {"ls": "none", "marker": "_", "ms": 11, "color": VERMILLION}
+        upper.plot(radius, expected, label="NFW, reduced shear", **style)
+    elif model is not None:
+        expected = model(radius)
+        upper.plot(fine, model(fine) / unit, color=VERMILLION, lw=1.5, label="best fit")
+    style = {"fmt": "o", "ms": 5, "elinewidth": 1.3, "color": BLUE, "zorder": 5}
     name = f"stack of {len(stack.ids)}"
     upper.errorbar(radius, values / unit, errors / unit, label=name, **style)
     upper.axhline(0.0, color=GREY, lw=0.8, ls=":")
-    _lower(lower, radius, shown, scaled)
-    lower.set_ylabel(label)
     _limits(upper, stack, sums, unit)
+    if expected is None:
+        _signal_to_noise(lower, radius, values / errors)
+    else:
+        _residuals(lower, radius, (values - expected) / errors)
+        lower.set_ylabel("($F$ − NFW)\n/ error" if scaled else "(stack − fit)\n/ error")
     upper.set_ylabel(
         r"$F = \Delta\Sigma / (\rho_{\rm s} r_{\rm s})$"
         if scaled
@@ -101,6 +109,16 @@ def stacked_profile(stack: Stack, sums: StackSums | None = None) -> Figure:
     upper.set_title(_title(stack), fontsize=10, loc="left")
     legend_above(figure, upper)
     return figure
+
+
+def fitted_model(massmod: CLMassMod, stack: Stack) -> Callable[[Array], Array] | None:
+    """Return the best fit of a stack as a function of the radius; None where there is none."""
+    fitted = [p for p in massmod.out_data_profiles if p.halo_id == stack.id]
+    if stack.method != "woScaling" or not fitted or fitted[0].status == "failed":
+        return None
+    best = np.array([[fitted[0].mle[name] for name in fitted[0].parameters]])
+    likelihood = massmod.likelihood(stack.id)
+    return lambda radius: likelihood.predict_at(best, radius)[0]
 
 
 def _draw_members(axes: Axes, sums: StackSums, unit: float) -> None:
@@ -126,17 +144,20 @@ def _limits(axes: Axes, stack: Stack, sums: StackSums | None, unit: float) -> No
     axes.set_ylim((min(low, 0.0) - margin) / unit, (high + margin) / unit)
 
 
-def _lower(axes: Axes, radius: Array, values: Array, residuals: bool) -> None:
-    if residuals:
-        axes.axhspan(-2, 2, color=VERMILLION, alpha=0.10, lw=0)
-        axes.axhspan(-1, 1, color=VERMILLION, alpha=0.16, lw=0)
-        limit = max(3.5, 1.3 + float(np.max(np.abs(values))))
-        axes.set_ylim(-limit, limit)
-    else:
-        axes.set_ylim(min(1.15 * float(values.min()), 0.0), 1.15 * float(values.max()))
-    axes.axhline(0.0, color=VERMILLION if residuals else GREY, lw=1.0)
-    error = 1.0 if residuals else None
-    axes.errorbar(radius, values, error, fmt="o", color=BLUE, ms=4.5, elinewidth=1.1)
+def _signal_to_noise(axes: Axes, radius: Array, values: Array) -> None:
+    axes.axhline(0.0, color=GREY, lw=1.0)
+    axes.plot(radius, values, ls="none", marker="o", color=BLUE, ms=4.5)
+    axes.set_ylim(min(1.15 * float(values.min()), -0.05 * float(values.max())), None)
+    axes.set_ylabel("signal\n/ noise")
+
+
+def _residuals(axes: Axes, radius: Array, values: Array) -> None:
+    axes.axhspan(-2, 2, color=VERMILLION, alpha=0.10, lw=0)
+    axes.axhspan(-1, 1, color=VERMILLION, alpha=0.16, lw=0)
+    axes.axhline(0.0, color=VERMILLION, lw=1.0)
+    axes.errorbar(radius, values, 1.0, fmt="o", color=BLUE, ms=4.5, elinewidth=1.1)
+    limit = max(3.5, 1.3 + float(np.max(np.abs(values))))
+    axes.set_ylim(-limit, limit)
 
 
 def _title(stack: Stack) -> str:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .cluster.massmod import CLMassMod, content_digest
+from .cluster.fit_task import content_digest
+from .cluster.massmod import CLMassMod
 from .cluster.program import PROFILES, assign, write_configuration
 from .cluster.results import MassProfile, file_name
 from .config import ModelInfo
@@ -25,6 +26,8 @@ from .stacks.stack import Stack
 from .stacks.sums import StackSums
 
 FOLDER, SUMS, FIT = "stack", "sums", "fit"
+_WITHOUT_INFLUENCE = ["data", "stack", "fit", "priors", "parameters", "ensemble", "truth", "output"]
+"""Sections that the sums of an object do not depend on, beside its data, method and scaling."""
 STACK, TABLE, REPORT = "stack.h5", "stack.ecsv", "report.html"
 
 
@@ -195,7 +198,7 @@ def _tasks(
     # the names of maps come without making galaxies behind them, which is for the tasks
     data: Mapping[str, tuple[Any, ...]] = massmod.maps() or massmod.members()
     info = massmod.model_info
-    rules = info.hash(without=("data", "stack", "fit", "priors", "parameters", "output"))
+    rules = info.hash(without=_WITHOUT_INFLUENCE)
     tasks, taken = [], set()
     for halo_id, parts in data.items():
         name = file_name(halo_id)

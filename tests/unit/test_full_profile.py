@@ -318,3 +318,12 @@ def test_wrong_data():
         delta_sigma(radius=R * 1.5)
     with pytest.raises(ParameterError, match="both"):
         delta_sigma(radius_max=None)
+
+
+def test_bias_of_the_mass_on_its_spline():
+    """Within 1e-6 of Tinker et al. (2010) itself."""
+    from clmassmod.cluster.effects import _bias_of_mass
+
+    mass = np.geomspace(1e10, 9e15, 57)
+    found = _bias_of_mass(Z, POWER, "200m")(mass)
+    np.testing.assert_allclose(found, POWER.halo_bias(mass, Z, "200m"), rtol=1e-6)

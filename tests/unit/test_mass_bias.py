@@ -74,7 +74,7 @@ def test_the_result_is_what_the_wish_list_says():
 
 def test_noisy_objects_with_negative_best_fits_do_not_bias():
     # the noise is as large as the masses: one in six best fits is negative
-    true, measured = simulated(1500, -0.1, 0.2, 5e14, 2, low=3e14, high=8e14)
+    true, measured = simulated(1000, -0.1, 0.2, 5e14, 2, low=3e14, high=8e14)
     assert (measured < 0.0).mean() > 0.1
     grid = np.linspace(-4e15, 5e15, 300)
     massmod = massmod_of(measured, 5e14)
@@ -91,7 +91,7 @@ def test_noisy_objects_with_negative_best_fits_do_not_bias():
 
 def test_a_dependence_on_mass_and_redshift_is_recovered(tmp_path):
     rng = np.random.default_rng(3)
-    n, noise = 400, 1e14
+    n, noise = 120, 1e14
     true, z = np.exp(rng.uniform(np.log(3e14), np.log(2e15), n)), rng.uniform(0.1, 0.9, n)
     x = np.log(true / 7e14), np.log((1 + z) / 1.4)
     mean = -0.1 + 0.15 * x[0] - 0.4 * x[1]
@@ -103,7 +103,7 @@ def test_a_dependence_on_mass_and_redshift_is_recovered(tmp_path):
         "scatter_mass_dependence": True,
         "pivot_mass": 7e14,
         "pivot_redshift": 0.4,
-        "n_samples": 300,
+        "n_samples": 100,
         "n_grid": 15,
     }
     massmod = massmod_of(measured, noise, z)
@@ -141,7 +141,7 @@ def test_ensemble_fit_deconvolves_the_noise():
 
 def test_ensemble_fit_undoes_a_selection():
     rng = np.random.default_rng(5)
-    n, noise = 1500, 1.5e14
+    n, noise = 1000, 1.5e14
     log_mass = 0.35 * rng.standard_normal(n)
     kept = log_mass + 0.2 * rng.standard_normal(n) > 0.1  # ln of a proxy above a threshold
     mass = 6e14 * np.exp(log_mass[kept])
@@ -155,9 +155,10 @@ def test_ensemble_fit_undoes_a_selection():
     assert wrong["mean"].mean() > 5.0 * wrong["mean"].std()
 
 
+@pytest.mark.slow  # with the other chains it is too much for every run
 def test_compare_undoes_a_selection_with_correlated_scatter():
     rng = np.random.default_rng(6)
-    n, noise, r = 1500, 1e14, 0.7
+    n, noise, r = 400, 1e14, 0.7
     true = np.exp(rng.uniform(np.log(3e14), np.log(1.5e15), n))
     u, e = rng.standard_normal((2, n))
     proxy = np.log(true / 7e14) + 0.3 * (r * u + np.sqrt(1.0 - r**2) * e)
@@ -165,12 +166,20 @@ def test_compare_undoes_a_selection_with_correlated_scatter():
     measured = (true * np.exp(-0.1 + 0.25 * u) + noise * rng.standard_normal(n))[kept]
     massmod, truth = massmod_of(measured, noise), truths(true[kept])
     wrong = massmod.compare(truth, QUICK)
-    assert wrong.mass_dist_bias_samps.mean() > -0.1 + 4.0 * wrong.mass_dist_bias_samps.std()
+    assert wrong.mass_dist_bias_samps.mean() > -0.1 + 3.0 * wrong.mass_dist_bias_samps.std()
     settings = {
         "pivot_mass": 7e14,
         "selection": {"log_threshold": 0.2, "scatter": 0.3},
-        "priors": {"selection_correlation": {"distribution": "normal", "mean": r, "sd": 0.05}},
-        "n_samples": 300,
+        "priors": {
+            "selection_correlation": {
+                "distribution": "normal",
+                "mean": r,
+                "sd": 0.05,
+                "low": -0.95,
+                "high": 0.95,
+            }
+        },
+        "n_samples": 100,
         "n_grid": 15,
     }
     right = massmod.compare(truth, settings)
@@ -179,7 +188,7 @@ def test_compare_undoes_a_selection_with_correlated_scatter():
 
 def test_ensemble_fit_regresses_on_a_proxy():
     rng = np.random.default_rng(7)
-    n, noise = 250, 1e14
+    n, noise = 150, 1e14
     richness = np.exp(rng.normal(np.log(40.0), 0.5, n))
     log_mass = 0.3 + 0.8 * np.log(richness / 40.0) + 0.2 * rng.standard_normal(n)
     massmod = massmod_of(3e14 * np.exp(log_mass) + noise * rng.standard_normal(n), noise)
@@ -288,7 +297,7 @@ def test_truth_in_every_form_is_the_same(small, tmp_path):
     with pytest.raises(ParameterError, match="of 30 masses"):
         bias_of(massmod, true[:-1])
     with pytest.raises(ParameterError, match="a mapping, an array"):
-        bias_of(massmod, ["abc"])
+        bias_of(massmod, ["a", "b", "c"])
 
 
 def test_what_is_missing_or_no_mass_is_left_out_and_told_of(small):
@@ -348,6 +357,7 @@ def test_true_masses_of_another_definition_are_converted(small):
     )
 
 
+@pytest.mark.slow  # four minutes
 def test_projections_of_a_halo_count_once():
     rng = np.random.default_rng(10)
     n, noise = 60, 5e13

@@ -13,7 +13,7 @@ import pytest
 
 import clmassmod as clm
 from clmassmod.cluster.density import mass_density, mass_statistics
-from clmassmod.cluster.massmod import run_task
+from clmassmod.cluster.fit_task import run_task
 from clmassmod.cluster.results import empty_profile, read_profile, write_profile
 from clmassmod.errors import ConfigError, FitError, FormatError, ParameterError
 

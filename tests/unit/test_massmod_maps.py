@@ -50,7 +50,6 @@ def test_assigning_clears_the_results():
 
 def test_the_same_data_do_not_count_twice():
     massmod = clm.CLMassMod({"concentration": 4.0})
-    massmod.obs_gamma_theta = [shear("a"), shear("b")]
     massmod.obs_mass_map = [mass("a"), mass("b")]
     massmod.obs_kappa_map = [kappa("b"), kappa("c")]
     with pytest.raises(ParameterError, match=r"obs_kappa_map = 'b'.*count twice.*allow_same_data"):
@@ -59,7 +58,16 @@ def test_the_same_data_do_not_count_twice():
         massmod.maps()
     massmod.allow_same_data = True
     assert massmod.maps()["b"] == (mass("b"), kappa("b"))
-    assert len(massmod.fit_mass_profiles("curvefit")[0]) == 2
+
+
+def test_a_map_and_a_profile_of_one_halo_do_not_count_twice():
+    massmod = clm.CLMassMod({"concentration": 4.0})
+    massmod.obs_gamma_theta = [shear("a"), shear("b")]
+    massmod.obs_mass_map = [mass("b")]
+    with pytest.raises(ParameterError, match=r"obs_mass_map = 'b'.*count twice.*allow_same_data"):
+        massmod.fit_mass_profiles("curvefit")
+    massmod.obs_mass_map = [mass("c")]
+    assert list(massmod.maps()) == ["c"]
 
 
 def test_maps_without_ids_are_called_by_their_place():

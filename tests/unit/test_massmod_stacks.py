@@ -8,7 +8,9 @@ import pytest
 import clmassmod as clm
 from clmassmod.cluster.simulation import simulate_sample
 from clmassmod.errors import ConfigError, FitError, ParameterError
-from clmassmod.stacks import sum_galaxies
+from clmassmod.galaxies import FieldOfView, GalaxyCatalogue, MockGalaxies
+from clmassmod.maps import ProfileField
+from clmassmod.stacks import Scaling, StackSums, sum_galaxies
 
 EDGES = np.geomspace(0.2, 3.0, 11)
 X_EDGES = np.geomspace(0.5, 12.0, 9)
@@ -221,6 +223,47 @@ def test_maps_alone_are_stacked_by_their_galaxies():
     massmod.stackTools.stack("woScaling")
     fit = massmod.fit_mass_profiles("curvefit")[0][0]
     assert abs(fit.mass - 6e14) < 4.0 * max(fit.errors["mass"])
+
+
+def test_galaxies_of_ones_own_are_stacked_and_fitted():
+    """Sums of a catalogue with many centres are the stack of a model without other data."""
+    field = FieldOfView.circle(10.0)
+    made = []
+    for name, centre in (("a", (150.0, 2.0)), ("b", (152.0, 2.0))):
+        mock = MockGalaxies(30.0, 1.0, field, shape_noise=0.25)
+        lens = ProfileField(clm.NFW(8e14, 4.0, redshift=0.3))
+        made.append(mock.generate(lens, seed=1, halo_id=name, centre=centre))
+    joined = GalaxyCatalogue(
+        **{
+            key: np.concatenate([one[key] for one in made])
+            for key in ("ra", "dec", "e1", "e2", "z")
+        }
+    )
+    centres = [(150.0, 2.0), (152.0, 2.0)]
+    sums = sum_galaxies(joined, centres, 0.3, np.geomspace(0.3, 2.4, 9), ids="ab")
+    massmod = clm.CLMassMod({"concentration": 4.0, "fit": {"bin_average": True}})
+    stack = massmod.stackTools.stack_of(sums)
+    assert massmod.avgR is stack.radius
+    fit = massmod.fit_mass_profiles("curvefit")[0][0]
+    assert abs(fit.mass - 8e14) < 4.0 * max(fit.errors["mass"])
+    assert fit.chi2 < 7.0 + 4.0 * np.sqrt(14.0)
+
+
+def test_f_of_galaxies_without_noise_is_that_of_nfw_haloes():
+    """Two haloes of different mass, sampled by galaxies: their reduced shear and bins included."""
+    parts = []
+    masses = {"a": 3e14, "b": 1.5e15}
+    edges = np.geomspace(1.0, 5.0, 9)
+    scaling = Scaling(masses, {"a": 5.0, "b": 3.0}, "truth")
+    for name, c in (("a", 5.0), ("b", 3.0)):
+        mock = MockGalaxies(150.0, 1.0, FieldOfView.circle(8.0), shape_noise=0.0)
+        lens = ProfileField(clm.NFW(masses[name], c, redshift=0.3))
+        catalogue = mock.generate(lens, seed=2, halo_id=name)
+        parts.append(sum_galaxies(catalogue, [[0, 0]], 0.3, edges, ids=name, scaling=scaling))
+    stack = StackSums.merged(parts).stack()
+    # F at the mean x for its mean over a bin: 1 %; galaxies sample the bins to a few 1e-3
+    np.testing.assert_allclose(stack.values, stack.expected, rtol=0.012)
+    assert np.all(stack.n_pairs > 300)
 
 
 def test_results_that_were_read_stay_where_maps_are_stacked(tmp_path):

@@ -175,6 +175,7 @@ def test_copies_are_equal():
     assert pickle.loads(pickle.dumps(seen)) == seen
     assert copy.copy(seen) == seen
     assert seen.replace(fraction=0.2) != seen
+    assert seen.excess_surface_density(np.empty(0)).shape == (0,)
     assert seen != clm.Miscentred(NFW, clm.RayleighOffset(0.1), 0.3)
     assert "GammaOffset(0.1)" in repr(seen)
 

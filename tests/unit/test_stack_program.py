@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -206,6 +209,29 @@ def test_maps_of_a_configuration_are_fitted_and_stacked(tmp_path):
         # other galaxies, other sums
         other = configuration(tmp_path, **{**MAPS, "seed": 2}, data=data)
         assert run_stack(other, tmp_path / "out" / kind, report=False).resumed == ()
+
+
+@pytest.mark.slow
+def test_killed_it_goes_on_to_the_same_stack(tmp_path):
+    write_maps(tmp_path)
+    names = [f"{k:02d}" for k in range(12)]
+    for name in names:
+        shutil.copy(tmp_path / "a_mass.fits", tmp_path / f"{name}_mass.fits")
+    data = {"kind": "mass_map", "files": "??_mass.fits", "ids": names}
+    info = {**MAPS, "noise": {"density": 300.0}, "data": data, "output": {"report": False}}
+    (tmp_path / "config.json").write_text(json.dumps(info))
+    command = [sys.executable, "-m", "clmassmod", "stack", "config.json", "--folder", "killed"]
+    environment = os.environ | {"PYTHONPATH": str(Path(clm.__file__).parents[1])}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment) as process:
+        sums = tmp_path / "killed/stack/sums"
+        end = time.monotonic() + 120.0
+        while len(list(sums.glob("[!.]*.h5"))) < 2 and time.monotonic() < end:
+            time.sleep(0.002)
+        process.kill()
+    config = clm.utils.load_config(tmp_path / "config.json")
+    again = run_stack(config, tmp_path / "killed")
+    assert 2 <= len(again.resumed) < 12
+    assert run_stack(config, tmp_path / "whole").stack == again.stack
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,14 @@ def test_galaxies_and_their_profile_give_the_same():
     for name in ("values", "errors", "radius", "n_pairs", "cross"):
         np.testing.assert_allclose(getattr(measured, name), getattr(direct, name), rtol=1e-12)
     assert measured.inverse == pytest.approx(direct.inverse, rel=1e-12)
+    assert direct.binned
+    assert measured.binned
+    there = ~direct.mask
+    np.testing.assert_array_equal(direct.to_delta_sigma().radius_min, EDGES[:-1][there])
+    # in other bins, the points are somewhere in them
+    other = sum_profiles([profile.to_delta_sigma()], [0.4, 0.9, 2.0, 4.0]).stack()
+    assert not other.binned
+    assert other.to_delta_sigma().radius_min is None
 
 
 def test_points_outside_of_the_bins_are_left_out_and_empty_bins_stay():
@@ -262,6 +270,46 @@ def test_scatter_by_loops():
         total += np.sum(((alone.values - stack.values) / alone.errors) ** 2)
     assert stack.scatter == pytest.approx(total, rel=1e-12)
     assert stack.n_points == 9
+
+
+POINTS = st.tuples(
+    st.integers(-1000, 1000), st.floats(1e12, 1e15), st.floats(0.11, 2.9), st.floats(0.1, 0.9)
+)
+"""Value [1e12 Msun / Mpc^2], error, radius and redshift of one cluster."""
+
+
+@given(
+    st.lists(POINTS, min_size=1, max_size=8),
+    st.floats(0.1, 10.0),
+)
+@settings(max_examples=15, deadline=None)
+def test_a_stack_of_points_is_their_weighted_mean(points, factor):
+    def stacked(scale):
+        return sum_profiles(
+            [
+                clm.DeltaSigma([r], [scale * 1e12 * y], [scale * e], redshift=z, id=f"{k}")
+                for k, (y, e, r, z) in enumerate(points)
+            ],
+            [0.1, 1.0, 3.0],
+        ).stack()
+
+    stack, scaled = stacked(1.0), stacked(factor)
+    y, e, r, z = np.array(points).T
+    y = 1e12 * y
+    for b, inside in enumerate((r < 1.0, r >= 1.0)):
+        assert stack.mask[b] == (not inside.any())
+        assert stack.n_clusters[b] == inside.sum()
+        if inside.any():
+            rounding = 1e-12 * 1e15
+            assert y[inside].min() - rounding <= stack.values[b] <= y[inside].max() + rounding
+            assert stack.errors[b] == pytest.approx(np.sum(e[inside] ** -2.0) ** -0.5, rel=1e-12)
+            assert r[inside].min() * (1 - 1e-12) <= stack.radius[b] <= r[inside].max() * (1 + 1e-12)
+    assert z.min() * (1 - 1e-12) <= stack.redshift <= z.max() * (1 + 1e-12)
+    np.testing.assert_allclose(
+        scaled.values, factor * stack.values, rtol=1e-12, atol=1e-12 * factor * 1e15
+    )
+    np.testing.assert_allclose(scaled.radius, stack.radius, rtol=1e-12)
+    np.testing.assert_allclose(scaled.scatter, stack.scatter, rtol=1e-9, atol=1e-9)
 
 
 # -- sums add up ---------------------------------------------------------------------------------
@@ -365,6 +413,16 @@ def test_bootstrap_of_clusters():
     np.testing.assert_allclose(stack.covariance, expected, rtol=0.13)
     assert sums.stack(covariance="bootstrap", n_resamples=2000, seed=3) == stack
     assert sums.stack(covariance="bootstrap", n_resamples=2000, seed=4) != stack
+
+
+def test_empty_bins_stay_masked_in_every_covariance():
+    _, made = scattered()
+    sums = sum_profiles(made, [0.1, 0.3, 0.7, 1.5])
+    for method in ("shape", "jackknife", "bootstrap"):
+        stack = sums.stack(covariance=method)
+        np.testing.assert_array_equal(stack.mask, [True, False, False])
+        np.testing.assert_array_equal(np.isnan(stack.errors), stack.mask)
+        assert len(stack.to_delta_sigma()) == 2
 
 
 def test_covariances_that_cannot_be():

@@ -201,6 +201,7 @@ def test_larger_of_halo_and_surroundings_against_quadrature():
     np.testing.assert_allclose(both.surface_density_slope(0.5), slope, rtol=1e-6)
     assert np.all(both.density(0.5) == halo.density(0.5))
     assert np.all(both.density(10.0) == around.density(10.0))
+    assert both.excess_surface_density(np.empty(0)).shape == (2, 0)
     inside = np.array(
         [
             4.0

@@ -12,7 +12,8 @@ from ..config import ModelInfo
 from ..errors import FitError, ParameterError
 from ..profiles.base import RadialMass
 from .expected_profile import expected_profile, mass_redshift_pairs
-from .massmod import CLMassMod, halo_model
+from .massmod import CLMassMod
+from .model_of_configuration import halo_model
 from .simulation import bin_edges
 
 Array = npt.NDArray[np.float64]

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from .._core.lensing import lensing
 from .._core.profile import QUANTITIES
+from .._core.spline import at_redshifts
 from ..errors import ParameterError
 from ..profiles.boost import boost_factors
 from ..profiles.halo_matter import HaloMatter
@@ -246,9 +247,22 @@ def signed_sources(sources: SourceArrays, sign: Array) -> SourceArrays:
 
 
 def _bias_of_mass(redshift: float, power: LinearPower, mass_def: str) -> Any:
-    """Return b(mass) on a cubic spline of ln b in ln M, 1e8 to 1e17 Msun, to 1e-6."""
+    """Return b(mass) on a cubic spline of ln b in ln M, 1e8 to 1e17 Msun, to 1e-6.
+
+    Fits that pass through mass zero meet smaller masses, which have no signal.
+    """
     from scipy.interpolate import CubicSpline
 
     bias = power.halo_bias(np.exp(_BIAS_MASSES), redshift, mass_def)
+    step = float(_BIAS_MASSES[1] - _BIAS_MASSES[0])
     spline = CubicSpline(_BIAS_MASSES, np.log(bias))
-    return lambda mass: np.exp(spline(np.clip(np.log(mass), _BIAS_MASSES[0], _BIAS_MASSES[-1])))
+    coefficients = np.ascontiguousarray(spline.c[::-1].T * step ** np.arange(4))
+    low, high = math.exp(_BIAS_MASSES[0]), math.exp(_BIAS_MASSES[-1]) * (1.0 - 1e-12)
+
+    def of(mass: Array) -> Array:
+        out = np.empty(mass.shape)
+        # the core's splines are of ln(1 + z)
+        at_redshifts(coefficients, step, np.clip(mass, low, high) / low - 1.0, out)
+        return np.exp(out)
+
+    return of

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import os
-import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from .._config_schema import NEED_POWER
 from ..config import ModelInfo
-from ..errors import ClmassmodError, ConfigError, FitError, ParameterError
+from ..errors import FitError, ParameterError
 from ..maps.containers import KappaMap, MassMap
 from ..observables import DeltaSigma, GammaTheta
 from ..parallel import map_tasks
-from ..provenance import digest, exclusive_folder, provenance
+from ..provenance import digest, exclusive_folder
 from .density import mass_statistics
-from .effects import Effects
-from .fitting import fit_cluster, method_name, method_parameters
-from .likelihood import ClusterLikelihood, HaloModel, Observable
+from .fit_task import FitTask, content_digest, cut_likelihood, resumable, run_task
+from .fitting import method_name, method_parameters
+from .likelihood import ClusterLikelihood, Observable
+from .model_of_configuration import halo_model
+from .objects import checked_observables, joined_by_id, observables_by_id
 from .parameters import ParameterSet
 from .results import (
     MassProfile,
-    empty_profile,
     file_name,
     find_profiles,
     read_profile,
@@ -43,26 +41,12 @@ if TYPE_CHECKING:
     from .mass_bias import Comparison
     from .stack_tools import StackTools
 
-# sections that describe the data, which are in the key of a result by themselves
-_DATA_SECTIONS = ("data", "sources", "simulation", "noise", "binning", "stack")
-
-
-class FitTask(NamedTuple):
-    """One halo to fit, with all it needs; picklable."""
-
-    halo_id: str
-    observables: tuple[Observable, ...]
-    model: HaloModel
-    parameters: ParameterSet
-    method: str
-    calc_params: dict[str, Any]
-    limits: tuple[float | None, float | None]
-    """Innermost and outermost radius used [Mpc]."""
-    key: str
-    path: str
-    """File to write, or ""."""
-    keep_sampler: bool
-    """Whether to hand the sampler object back; it does not cross processes."""
+# sections that describe the data, which are in the key of a result by themselves, and what comes
+# after the fit
+_DATA_SECTIONS = (
+    *("data", "sources", "simulation", "noise", "binning"),
+    *("stack", "ensemble", "truth"),
+)
 
 
 class FitInfo(dict[str, dict[str, Any]]):
@@ -139,7 +123,7 @@ class CLMassMod:
 
     @obs_gamma_theta.setter
     def obs_gamma_theta(self, value: GammaTheta | Iterable[GammaTheta] | None) -> None:
-        self._gamma_theta = _observables("obs_gamma_theta", value, GammaTheta)
+        self._gamma_theta = checked_observables("obs_gamma_theta", value, GammaTheta)
         self._clear()
 
     @property
@@ -149,7 +133,7 @@ class CLMassMod:
 
     @obs_delta_sigma.setter
     def obs_delta_sigma(self, value: DeltaSigma | Iterable[DeltaSigma] | None) -> None:
-        self._delta_sigma = _observables("obs_delta_sigma", value, DeltaSigma)
+        self._delta_sigma = checked_observables("obs_delta_sigma", value, DeltaSigma)
         self._clear()
 
     @property
@@ -159,7 +143,7 @@ class CLMassMod:
 
     @obs_mass_map.setter
     def obs_mass_map(self, value: MassMap | Iterable[MassMap] | None) -> None:
-        self._mass_map = _observables("obs_mass_map", value, MassMap)
+        self._mass_map = checked_observables("obs_mass_map", value, MassMap)
         self._clear()
 
     @property
@@ -169,7 +153,7 @@ class CLMassMod:
 
     @obs_kappa_map.setter
     def obs_kappa_map(self, value: KappaMap | Iterable[KappaMap] | None) -> None:
-        self._kappa_map = _observables("obs_kappa_map", value, KappaMap)
+        self._kappa_map = checked_observables("obs_kappa_map", value, KappaMap)
         self._clear()
 
     def _clear(self) -> None:
@@ -188,22 +172,26 @@ class CLMassMod:
         """Return the observables of each object by id, as they were assigned.
 
         Several observables of one object join by its id and are fitted together, as
-        independent data. An observable without an id is called by its place. Where there are
-        maps alone, the observables are the shear profiles of mock galaxies behind them, those
-        of `make_catalog`.
+        independent data. An observable without an id is called by its place. Of maps the
+        observables are the shear profiles of mock galaxies behind them, those of
+        `make_catalog`.
         """
-        if self.catalogues():
-            return dict(self._map_profiles)
-        return _by_id((self._gamma_theta, self._delta_sigma))
+        self._make_missing_catalogs()
+        return joined_by_id(
+            observables_by_id((self._gamma_theta, self._delta_sigma)), self._map_profiles
+        )
 
     def catalogues(self) -> dict[str, tuple[GalaxyCatalogue, ...]]:
         """Return the mock galaxies behind maps, by id; none where there are other data."""
-        if not (self._mass_map or self._kappa_map) or self._gamma_theta or self._delta_sigma:
+        if self._gamma_theta or self._delta_sigma:
             return {}
-        if not self._catalogs:
+        self._make_missing_catalogs()
+        return dict(self._catalogs)
+
+    def _make_missing_catalogs(self) -> None:
+        if (self._mass_map or self._kappa_map) and not self._catalogs:
             made = self._made_catalogs(self.model_info["seed"], None)
             self._catalogs, self._map_profiles, self._catalog_noise = made
-        return dict(self._catalogs)
 
     @property
     def stackTools(self) -> StackTools:
@@ -288,20 +276,28 @@ class CLMassMod:
         Raises
         ------
         ParameterError
-            A mass map and a convergence map of one object: two views of the same data, which
-            would count twice. Clear one of them (``massmod.obs_kappa_map = None``), or set
-            `allow_same_data`.
+            A mass map and a convergence map of one object, or a map and a profile: two views
+            of the same data, which would count twice. Clear one of them
+            (``massmod.obs_kappa_map = None``), or set `allow_same_data`.
         """
         joined: dict[str, tuple[MassMap | KappaMap, ...]]
-        joined = _by_id((self._mass_map, self._kappa_map))
-        twice = [name for name, parts in joined.items() if len(parts) > 1]
-        if twice and not self.allow_same_data:
-            raise ParameterError(
-                "obs_kappa_map",
-                ", ".join(twice),
-                "of other haloes than obs_mass_map: two views of the same data count twice",
-                "Clear one of them, or set massmod.allow_same_data = True.",
-            )
+        joined = observables_by_id((self._mass_map, self._kappa_map))
+        if self.allow_same_data:
+            return joined
+        profiles = observables_by_id((self._gamma_theta, self._delta_sigma))
+        for map_name in ("obs_kappa_map", "obs_mass_map"):
+            others = observables_by_id((self._mass_map,)) if map_name == "obs_kappa_map" else {}
+            there = {*profiles, *others}
+            twice = [
+                name for name in observables_by_id((getattr(self, map_name),)) if name in there
+            ]
+            if twice:
+                raise ParameterError(
+                    map_name,
+                    ", ".join(twice),
+                    "of haloes without other data: two views of the same data count twice",
+                    "Clear one of them, or set massmod.allow_same_data = True.",
+                )
         return joined
 
     def likelihood(self, halo_id: str | None = None) -> ClusterLikelihood:
@@ -379,7 +375,7 @@ class CLMassMod:
                 "obs_kappa_map"
             )
         info = FitInfo(method)
-        done = {task.halo_id: result for task in tasks if (result := _resumable(task))}
+        done = {task.halo_id: result for task in tasks if (result := resumable(task))}
         info.resumed = list(done)
         rest = [task for task in tasks if task.halo_id not in done]
         with nullcontext() if save_loc is None else exclusive_folder(save_loc):
@@ -616,78 +612,6 @@ class CLMassMod:
         )
 
 
-def halo_model(info: ModelInfo) -> HaloModel:
-    """Return the halo model a configuration describes."""
-    from ..profiles.registry import profile_class
-
-    given = info["profile"]
-    profile = profile_class(given["kind"])
-    cosmology = info.make_cosmology()
-    concentration = info["concentration"]
-    relation = concentration["relation"]
-    parameters = {k: v for k, v in given.items() if k != "kind" and v is not None}
-    accepted = inspect.signature(profile).parameters
-    _check_profile_parameters(info, parameters, accepted)
-    power = None
-    profile_needs_power = "power" in accepted
-    effects = model_effects(info)
-    users = [given["kind"]] * profile_needs_power + [relation] * (relation in NEED_POWER)
-    users += ["the two-halo term"] * bool(effects.two_halo)
-    if users:
-        power = info.make_power(users[0])
-    if profile_needs_power:
-        parameters["power"] = power
-    return HaloModel(
-        profile=profile,
-        mass_def=info["mass_def"],
-        concentration=concentration["value"] if relation == "constant" else relation,
-        cosmology=cosmology,
-        profile_parameters=parameters,
-        power=power,
-        source_averaging=info["fit"]["source_average"],
-        effects=effects,
-    )
-
-
-def model_effects(info: ModelInfo) -> Effects:
-    """Return the effects a configuration describes, with the parameters that are free."""
-    given = {
-        "miscentring_fraction": info["miscentring"]["fraction"],
-        "miscentring_scale": info["miscentring"]["scale"],
-        "boost_b0": info["boost"]["b0"],
-        "boost_rs": info["boost"]["r_s"],
-        "two_halo_bias": info["two_halo"]["bias"],
-    }
-    free = info["parameters"]
-    values = {name: value for name, value in given.items() if value is not None}
-    twice = sorted(set(values) & set(free))
-    if twice:
-        raise ConfigError(
-            f"{info.file or 'configuration'}: {twice[0]} is one of parameters, and has a value in "
-            "its section: choose one"
-        )
-    return Effects(
-        offsets=info["miscentring"]["distribution"],
-        two_halo=info["two_halo"]["combine"],
-        boost=any(name in values or name in free for name in ("boost_b0", "boost_rs")),
-        bin_average=info["fit"]["bin_average"],
-        values=values,
-    )
-
-
-def _check_profile_parameters(
-    info: ModelInfo, given: Mapping[str, Any], accepted: Mapping[str, inspect.Parameter]
-) -> None:
-    where = f"{info.file or 'configuration'}: [profile] {info['profile']['kind']}"
-    for name in given:
-        if name not in accepted:
-            raise ConfigError(f"{where} has no parameter {name}")
-    supplied = {"mass", "concentration", "redshift", *given, *info["parameters"]}
-    for name, parameter in accepted.items():
-        if parameter.default is parameter.empty and name not in supplied:
-            raise ConfigError(f"{where} needs {name}")
-
-
 def _check_truth(truth: Any) -> None:
     if truth is None:
         return
@@ -696,92 +620,6 @@ def _check_truth(truth: Any) -> None:
     for halo_id, mass in truth.items():
         if not (math.isfinite(mass) and mass > 0.0):
             raise ParameterError(f"truth[{halo_id!r}]", mass, "finite and > 0 Msun")
-
-
-def _by_id(groups: Sequence[Sequence[Any]]) -> dict[str, tuple[Any, ...]]:
-    """Join the observables of each group by id; one without an id is called by its place."""
-    joined: dict[str, list[Any]] = {}
-    for group in groups:
-        seen: set[str] = set()
-        for place, observable in enumerate(group):
-            name = observable.id or f"halo_{place:05d}"
-            if name in seen:
-                raise ParameterError("id", name, "different for every object of one observable")
-            seen.add(name)
-            joined.setdefault(name, []).append(observable)
-    return {name: tuple(parts) for name, parts in joined.items()}
-
-
-def _observables(name: str, value: Any, kind: type[Any]) -> tuple[Any, ...]:
-    if value is None:
-        return ()
-    single = isinstance(value, kind) or not isinstance(value, Iterable)
-    items = (value,) if single else tuple(value)
-    for item in items:
-        if not isinstance(item, kind):
-            raise ParameterError(
-                name, type(item).__name__, f"a {kind.__name__} or a sequence of them"
-            )
-    return items
-
-
-def content_digest(observable: Observable | MassMap | KappaMap) -> str:
-    """Return a digest of what a fit sees of an observable."""
-    parts = [
-        getattr(observable, name)
-        for name in observable._fields
-        if name not in ("file", "metadata", "id")
-    ]
-    return digest(type(observable).__name__, *parts)
-
-
-def _resumable(task: FitTask) -> MassProfile | None:
-    """Return the saved result of a task, if it is whole and of the same configuration."""
-    if not task.path or not Path(task.path).exists():
-        return None
-    try:
-        profile = read_profile(task.path)
-    except ClmassmodError:
-        return None  # a damaged file is fitted anew and replaced
-    same = profile.metadata.get("key") == task.key and profile.status != "failed"
-    return profile if same else None
-
-
-def cut_likelihood(
-    model: HaloModel,
-    parameters: ParameterSet,
-    observables: Sequence[Observable],
-    limits: tuple[float | None, float | None],
-) -> ClusterLikelihood:
-    """Return the likelihood of the points of an object between two radii [Mpc]."""
-    cut = [observable.select(*limits, model.cosmology) for observable in observables]
-    return ClusterLikelihood(model, parameters, cut)
-
-
-def run_task(task: FitTask) -> MassProfile:
-    """Fit one halo; a failure is a result with ``status == "failed"`` and its reason."""
-    redshift = task.observables[0].redshift
-    start = empty_profile(task.halo_id, task.method, redshift, task.model.mass_def)
-    priors = {p.name: p.prior.to_dict() for p in task.parameters.parameters}
-    start.metadata.update(provenance(), key=task.key, priors=priors)
-    try:
-        likelihood = cut_likelihood(task.model, task.parameters, task.observables, task.limits)
-        start.metadata["data"] = digest(*map(content_digest, likelihood.observables))
-        profile = fit_cluster(likelihood, task.method, task.calc_params, start)
-    except ImportError:
-        raise  # a missing package is not a property of this halo
-    except ClmassmodError as error:
-        profile = start._replace(status="failed", message=str(error))
-    except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        message = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
-        profile = start._replace(status="failed", message=message)
-    sampler = profile.diagnostics.pop("sampler", None)
-    if task.path:
-        profile = write_profile(profile, task.path)
-    if sampler is not None and task.keep_sampler:
-        profile.diagnostics["sampler"] = sampler
-    return profile
 
 
 def _with_bar(results: Iterator[MassProfile], total: int, progress: bool) -> Iterator[MassProfile]:

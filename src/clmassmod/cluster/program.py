@@ -146,7 +146,8 @@ def run_demo(
     """Simulate a sample with known masses, fit it and compare; see `run_fit`.
 
     The folder then also holds ``data/<id>.ecsv`` and ``truth.ecsv``, and
-    ``clmassmod fit <folder>/config.json`` repeats the fit from these files.
+    ``clmassmod fit <folder>/config.json`` repeats the fit from these files;
+    ``clmassmod compare <folder>/config.json`` compares its masses with the truth.
     """
     info = demo_configuration(seed=seed, n_clusters=n_clusters, method=method)
     sample = simulate_sample(info)
@@ -174,6 +175,8 @@ def demo_configuration(*, seed: int = 4, n_clusters: int = 12, method: str = "em
             "noise": {"shape_noise": 0.25, "density": 20.0},
             "simulation": {"n_clusters": n_clusters},
             "data": {"files": f"{DATA}/*.ecsv"},
+            "ensemble": {"results": ["."]},
+            "truth": {"file": TRUTH},
             "fit": {"method": method},
         }
     )
@@ -267,6 +270,10 @@ def write_configuration(info: ModelInfo, folder: Path) -> str:
         ("data", "covariance"),
         ("sources", "files"),
         ("stack", "masses"),
+        ("ensemble", "results"),
+        ("ensemble", "proxy_table"),
+        ("truth", "file"),
+        ("truth", "groups"),
     ):
         value = content[section][key]
         if isinstance(value, list):

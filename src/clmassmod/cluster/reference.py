@@ -70,12 +70,7 @@ def load_reference(
         If the file is not a table, a column or a unit is missing, an id occurs twice, or the
         masses are of another definition.
     """
-    from astropy.table import Table
-
-    try:
-        table = Table.read(path)
-    except Exception as error:  # readers of tables raise anything on a damaged file
-        raise FormatError(path, "table", f"cannot be read ({error})") from error
+    table = table_of(path)
     if mass_def is not None and "mass_def" in table.colnames:
         _check_mass_def(path, table["mass_def"], mass_def)
     ids = id_column or next((n for n in ID_NAMES if n in table.colnames), table.colnames[0])
@@ -90,6 +85,16 @@ def load_reference(
         dict(zip(names, errors, strict=False)),
         label or ("true mass" if column == "mass" else column),
     )
+
+
+def table_of(path: str | os.PathLike[str]) -> Any:
+    """Return the astropy table of a file; what is none is a FormatError."""
+    from astropy.table import Table
+
+    try:
+        return Table.read(path)
+    except Exception as error:  # readers of tables raise anything on a damaged file
+        raise FormatError(path, "table", f"cannot be read ({error})") from error
 
 
 def _check_mass_def(path: Any, stated: Any, wanted: str) -> None:

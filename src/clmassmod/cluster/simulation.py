@@ -19,7 +19,7 @@ from ..config import ModelInfo
 from ..observables import GammaTheta
 from .expected_profile import shape_errors, survey_sources
 from .likelihood import HaloModel
-from .massmod import halo_model
+from .model_of_configuration import halo_model
 
 if TYPE_CHECKING:
     from astropy.table import QTable

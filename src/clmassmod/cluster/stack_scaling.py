@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import FitError, FormatError, ParameterError
 from ..stacks.scaling import Scaling
 from .likelihood import HaloModel
-from .reference import ID_NAMES, column_of, masses_of
+from .reference import ID_NAMES, column_of, masses_of, table_of
 from .results import MassProfile
 
 
@@ -71,7 +71,7 @@ def _of_relation(model: HaloModel, mass: float, redshift: float) -> float:
 def _contents(table: Any) -> tuple[dict[str, float], dict[str, float]]:
     """Return masses and concentrations by id."""
     if isinstance(table, str | os.PathLike):
-        return _columns(_read(table), table)
+        return _columns(table_of(table), table)
     if hasattr(table, "colnames"):
         return _columns(_plain(table), "masses")
     if not isinstance(table, Mapping):
@@ -94,15 +94,6 @@ def _plain(table: Any) -> Any:
     from astropy.table import Table
 
     return Table(table)
-
-
-def _read(path: Any) -> Any:
-    from astropy.table import Table
-
-    try:
-        return Table.read(path)
-    except Exception as error:  # readers of tables raise anything on a damaged file
-        raise FormatError(path, "table", f"cannot be read ({error})") from error
 
 
 def _columns(table: Any, place: Any) -> tuple[dict[str, float], dict[str, float]]:

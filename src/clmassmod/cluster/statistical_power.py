@@ -12,7 +12,7 @@ from ..config import ModelInfo
 from ..errors import ParameterError
 from .expected_profile import expected_profile, mass_redshift_pairs
 from .likelihood import ClusterLikelihood, HaloModel
-from .massmod import halo_model
+from .model_of_configuration import halo_model
 from .parameters import ParameterSet
 from .scan import marginal_likelihood, scan_range
 from .simulation import bin_edges

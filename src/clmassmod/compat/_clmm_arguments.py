@@ -19,12 +19,15 @@ from ..errors import NumericalError, ParameterError, nearest
 from ..power import LinearPower
 from ..profiles.conversion import convert_mass
 from ..profiles.halos import NFW, Hernquist
+from ..profiles.miscentred import Miscentred
 from ..profiles.numeric_halos import Einasto
 from ..sources import SourceDistribution
 from ..units import as_float_array
 
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
+
+    from ..profiles.base import RadialMass
 
 Z_INF = 1000.0
 """Redshift at which CLMM takes the lensing of a source at infinity: what its beta_s refer to."""
@@ -132,10 +135,9 @@ def need_slope(name: str, slope: Any, model: str) -> None:
         raise ParameterError(name, None, "a number for an Einasto profile")
 
 
-def refuse_offset(r_mis: float | None) -> None:
-    """Raise where a miscentred profile is asked for."""
-    if r_mis:
-        raise ParameterError("r_mis", r_mis, "None or 0", "Miscentred profiles are not offered.")
+def seen_from(r_mis: float | None, halo: RadialMass) -> RadialMass:
+    """Return the halo, or what is seen of it around a centre that is off by `r_mis` [Mpc]."""
+    return Miscentred(halo, r_mis) if r_mis else halo
 
 
 def check_approximation(approx: str | None, z_src_info: str) -> None:

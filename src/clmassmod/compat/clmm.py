@@ -44,7 +44,7 @@ from ._clmm_arguments import (
     model_named,
     need_slope,
     profile_of,
-    refuse_offset,
+    seen_from,
 )
 
 if TYPE_CHECKING:
@@ -131,19 +131,18 @@ def compute_surface_density(
     r_proj : float or array, physical Mpc, > 0
     mdelta, cdelta, z_cl, cosmo, delta_mdef, halo_profile_model, massdef, alpha_ein
         As for `compute_3d_density`.
-    r_mis : None or 0
-        Miscentred profiles are not offered.
+    r_mis : float, physical Mpc, optional
+        Distance of the centre used from that of the mass: averages over circles around it.
     mis_from_backend, verbose, use_projected_quad, validate_input
         Without effect.
 
     Raises
     ------
     ParameterError
-        As for `compute_3d_density`, or `r_mis` is given.
+        As for `compute_3d_density`, or `r_mis` is negative.
     """
-    refuse_offset(r_mis)
     halo = halo_of(mdelta, cdelta, z_cl, cosmo, massdef, delta_mdef, halo_profile_model, alpha_ein)
-    return halo.surface_density(r_proj)
+    return seen_from(r_mis, halo).surface_density(r_proj)
 
 
 def compute_mean_surface_density(
@@ -165,9 +164,8 @@ def compute_mean_surface_density(
 
     Parameters and errors are those of `compute_surface_density`.
     """
-    refuse_offset(r_mis)
     halo = halo_of(mdelta, cdelta, z_cl, cosmo, massdef, delta_mdef, halo_profile_model, alpha_ein)
-    return halo.mean_surface_density(r_proj)
+    return seen_from(r_mis, halo).mean_surface_density(r_proj)
 
 
 def compute_excess_surface_density(
@@ -190,9 +188,8 @@ def compute_excess_surface_density(
     Parameters and errors are those of `compute_surface_density`. It is computed as such, not
     as a difference, so that small radii lose no digits.
     """
-    refuse_offset(r_mis)
     halo = halo_of(mdelta, cdelta, z_cl, cosmo, massdef, delta_mdef, halo_profile_model, alpha_ein)
-    return halo.excess_surface_density(r_proj)
+    return seen_from(r_mis, halo).excess_surface_density(r_proj)
 
 
 # -- lensing -----------------------------------------------------------------------------------

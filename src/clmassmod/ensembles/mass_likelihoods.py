@@ -87,6 +87,10 @@ class MassLikelihoods:
     spacing), and the integral a composite Gauss-Legendre rule whose panels are as narrow as the
     narrower of p and L need: its error is below 1e-7, for Student's t 1e-5. Samples are
     averaged with weights ``p(ln M) / (M pi(M))``, pi being the interim prior.
+
+    A distribution d times its own and the likelihood's width away from the measured mass, with an
+    integral below e^-40.5 (of samples e^-700) of the maximum of L, is given that over ``1 + d^2``:
+    an outlier counts as 9 standard deviations, and a sampler that starts far away finds its way.
     """
 
     def __init__(self, objects: Mapping[str, MassGrid | MassSamples]) -> None:
@@ -129,6 +133,8 @@ class MassLikelihoods:
     ) -> Array:
         """Return ``ln int dlnM L_i(M) p(ln M)``, (n, B), of n objects and B distributions.
 
+        -inf where there is no such distribution, as of a mixture whose means scatter too much.
+
         Parameters
         ----------
         shape : str
@@ -163,8 +169,22 @@ class MassLikelihoods:
         for at, part in ((self._at_grids, self.grids), (self._at_samples, self.samples)):
             if at.size:
                 rows = _Rows(*(np.ascontiguousarray(a[at], dtype=np.float64) for a in given))
-                out[at] = part.integrate(core.SHAPES[shape], rows, table, n_threads)
+                values = part.integrate(core.SHAPES[shape], rows, table, n_threads)
+                out[at] = _with_far_values(values, part, rows) + part.shift[:, None]
         return out
+
+    def mean_and_sd(self) -> tuple[Array, Array]:
+        """Return mean and standard deviation [Msun] of every mass, (n,) each.
+
+        Of the likelihood normalised over all masses, as `rank_below` takes it.
+        """
+        mean, sd = np.empty(len(self)), np.empty(len(self))
+        for at, part in ((self._at_grids, self.grids), (self._at_samples, self.samples)):
+            for row, i in enumerate(at):
+                mass, weight = part.mass_and_weight(row)
+                mean[i] = mass @ weight / weight.sum()
+                sd[i] = np.sqrt((mass - mean[i]) ** 2 @ weight / weight.sum())
+        return mean, sd
 
     def rank_below(self, cdf: Any) -> Array:
         """Return (n,) probabilities that a mass of a population is below the measured one.
@@ -198,6 +218,13 @@ class MassLikelihoods:
         return result
 
 
+def _with_far_values(values: Array, part: _Grids | _Samples, rows: _Rows) -> Array:
+    """Return ln L with what is told of distributions too far from the measured mass."""
+    d2 = (rows.mean - part.peak[:, None]) ** 2 / (rows.sd**2 + part.width[:, None] ** 2)
+    far = np.maximum(values, -part.far - np.log1p(d2))
+    return np.where(np.isnan(values), -np.inf, far)
+
+
 class _Rows(NamedTuple):
     """Distributions of ln M, (objects, B) each."""
 
@@ -209,6 +236,8 @@ class _Rows(NamedTuple):
 
 class _Grids:
     """Cubics through ln L on equal steps of M."""
+
+    far = 40.5
 
     def __init__(self, objects: list[tuple[str, Any]]) -> None:
         rows = [_on_equal_steps(name, one) for name, one in objects]
@@ -283,7 +312,7 @@ class _Grids:
             out,
             n_threads,
         )
-        return np.asarray(out + self.shift[:, None])
+        return out
 
     def mass_and_weight(self, i: int) -> tuple[Array, Array]:
         values = self.nodes[int(self.first[i]) : int(self.first[i + 1]), 0]
@@ -294,6 +323,8 @@ class _Grids:
 
 class _Samples:
     """ln M of samples, and ln of their weights over the interim prior."""
+
+    far = 700.0
 
     def __init__(self, objects: list[tuple[str, Any]]) -> None:
         self._all = [_weights(name, one) for name, one in objects]
@@ -309,6 +340,8 @@ class _Samples:
         self.first = np.zeros(len(rows) + 1, dtype=np.int64)
         self.first[1:] = np.cumsum([mass.size for mass, _ in rows])
         self.shift = np.array([weight.max() for _, weight in rows], dtype=np.float64)
+        self.peak = np.array([mass.mean() for mass, _ in rows], dtype=np.float64)
+        self.width = np.array([mass.std() for mass, _ in rows], dtype=np.float64) + 1e-6
         empty = [np.empty(0)]
         self.log_mass = np.concatenate([mass for mass, _ in rows] or empty)
         self.log_weight = np.concatenate([weight - weight.max() for _, weight in rows] or empty)
@@ -341,7 +374,7 @@ class _Samples:
             out,
             n_threads,
         )
-        return np.asarray(out + self.shift[:, None])
+        return out
 
     def mass_and_weight(self, i: int) -> tuple[Array, Array]:
         mass, log_weight = self._all[i]

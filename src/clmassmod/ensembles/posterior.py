@@ -21,6 +21,7 @@ from .population_likelihood import PopulationLikelihood, unreliable
 Array = npt.NDArray[np.float64]
 
 _MOST_UNRELIABLE = 0.1
+_MOST_ERROR = 1.0
 _TAIL = 1e-9
 
 
@@ -45,6 +46,11 @@ class GridLikelihood:
     log_likelihood: Array
     fixed: dict[str, float]
     _likelihood: PopulationLikelihood = field(repr=False)
+
+    @property
+    def likelihood(self) -> PopulationLikelihood:
+        """The likelihood that the grid is of."""
+        return self._likelihood
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -173,7 +179,7 @@ def sample_population(
     Warns
     -----
     AccuracyWarning
-        k-hat is above 0.7 for some objects.
+        k-hat is above 0.7 for some objects, or samples leave an error above 1 in ln L.
 
     Notes
     -----
@@ -288,7 +294,15 @@ def _checked_samples(likelihood: PopulationLikelihood, centre: Array) -> dict[st
         if len(bad) > _MOST_UNRELIABLE * len(k):
             raise FitError(text)
         warnings.warn(text, AccuracyWarning, stacklevel=4)
-    return {"pareto_k": k, "sampling_error": likelihood.sampling_error(centre)}
+    error = likelihood.sampling_error(centre)
+    if error > _MOST_ERROR:
+        warnings.warn(
+            f"the samples leave an error of {error:.1f} in ln L: their number is too small for so "
+            "small a scatter; scan the masses, or draw more samples",
+            AccuracyWarning,
+            stacklevel=4,
+        )
+    return {"pareto_k": k, "sampling_error": error}
 
 
 def _cut_note(likelihood: PopulationLikelihood) -> tuple[str, ...]:

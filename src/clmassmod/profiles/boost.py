@@ -40,7 +40,7 @@ def boost_factor(R: Any, b0: Any, scale: Any) -> Any:
 
     Notes
     -----
-    McClintock et al. (2019, eqs 34-35): members that are spread as an NFW halo. F is
+    McClintock et al. (2019): members that are spread as an NFW halo. F is
     ``arctan(sqrt(x^2 - 1)) / sqrt(x^2 - 1)``, artanh below x = 1; B(x = 1) = 1 + b0 / 3. To
     1e-13, x = 1 included: the projected NFW profile of the core.
 

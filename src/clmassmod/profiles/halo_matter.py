@@ -20,6 +20,8 @@ _FIRST_LENSING = QUANTITIES["convergence"]
 # where the two densities may cross [Mpc], and the grid on which that is looked for
 _CROSSING = np.geomspace(0.02, 60.0, 400)
 _PANELS, _ORDER = 4, 16
+_MOST_POINTS = 30_000
+"""Of the quadrature at once: they stay in the cache."""
 _START = np.arange(_PANELS)[:, None] / _PANELS
 _GAUSS, _SHARE = np.polynomial.legendre.leggauss(_ORDER)
 _NODE = (_START + 0.5 * (_GAUSS + 1.0) / _PANELS).ravel()
@@ -119,7 +121,15 @@ class HaloMatter(RadialMass):
         name = _NAMES[quantity]
         if name in ("density", "density_slope", "enclosed_mass"):
             return np.ascontiguousarray(self._spherical(name, radius))
-        surface, excess, slope = self._projected(radius, name == "surface_density_slope")
+        # a few radii at a time: each takes 64 of the density
+        step = max(1, _MOST_POINTS // (_NODE.size * self._crossing.shape[0]))
+        parts = [
+            self._projected(radius[:, i : i + step], name == "surface_density_slope")
+            for i in range(0, max(1, radius.shape[1]), step)
+        ]
+        surface, excess, slope = (
+            np.concatenate(columns, axis=1) for columns in zip(*parts, strict=True)
+        )
         if quantity >= _FIRST_LENSING:
             assert sources is not None
             shear, convergence, planes, weights, _ = sources
@@ -134,7 +144,7 @@ class HaloMatter(RadialMass):
             case "surface_density_slope":
                 return slope
             case "mean_surface_density":
-                return surface + excess
+                return np.asarray(surface + excess)
         return np.asarray((surface + excess) * (np.pi * radius**2))
 
     def _spherical(self, name: str, radius: Array) -> Array:

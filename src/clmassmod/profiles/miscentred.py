@@ -119,6 +119,8 @@ class Miscentred(RadialMass):
         centred = self._rows(self.profile._evaluate, quantity, radius, sources, n_threads)
         if not np.any(self._fraction):
             return centred
+        if not radius.size:
+            return centred
         f = self._fraction.reshape(-1, 1)
         result = f * self._average(quantity, radius, sources, n_threads)
         if not np.all(f == 1.0):

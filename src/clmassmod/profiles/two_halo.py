@@ -47,7 +47,7 @@ class TwoHalo(RadialMass):
     Notes
     -----
     Projected along the whole line of sight, ``Sigma = b rho_m int dk k P(k) J_0(k R) / (2 pi)``
-    and ``Delta Sigma`` with J_2 (Oguri & Takada 2011, eqs 15-16). Relative accuracy 1e-7 of the
+    and ``Delta Sigma`` with J_2 (Oguri & Takada 2011). Relative accuracy 1e-7 of the
     integrals (tested against quadrature); linear theory and its bias are good to some ten
     per cent where the halo itself takes over.
 

@@ -96,6 +96,7 @@ def sum_galaxies(
         ids=tuple(names),
         parts=(part,) * n,
         redshift=redshift,
+        binned=np.ones(n),
         pairs=sums.pairs,
         scaling="" if scaling is None else scaling.origin,
         cosmology=repr(pairs.cosmology),

@@ -93,6 +93,7 @@ def sum_profiles(
         ids=ids,
         parts=tuple(part for _, part, _ in rows),
         redshift=redshift,
+        binned=sums.pop("binned"),
         pairs=sums.pop("pairs"),
         scaling="" if scaling is None else scaling.origin,
         cosmology=repr(universe),
@@ -119,7 +120,7 @@ def _objects(profiles: Any) -> dict[str, tuple[Observable, ...]]:
     return objects
 
 
-def _row(name: str, profile: Observable, edges: Array, cosmology: FLRW) -> dict[str, Array]:
+def _row(name: str, profile: Observable, edges: Array, cosmology: FLRW) -> dict[str, Any]:
     """Return the sums of one profile in bins of the radius."""
     radius = profile.projected_radius(cosmology)
     unit, inverse = _units(name, profile, cosmology)
@@ -138,7 +139,19 @@ def _row(name: str, profile: Observable, edges: Array, cosmology: FLRW) -> dict[
         "inverse": weights.sum(axis=1) * inverse,
         "noise": np.einsum("ai,ij,bj->ab", weights, covariance, weights),
         "pairs": _known(counted.astype(np.float64), n_galaxies),
+        "binned": float(_within(profile, edges, counted)),
     }
+
+
+def _within(profile: Observable, edges: Array, counted: npt.NDArray[np.bool_]) -> bool:
+    """Whether the bins of all points that count, (n_bins, n_points), lie within those of edges."""
+    if profile.radius_min is None or profile.radius_max is None:
+        return False
+    rounding = 1e-9
+    outside = (profile.radius_min < edges[:-1, None] * (1.0 - rounding)) | (
+        profile.radius_max > edges[1:, None] * (1.0 + rounding)
+    )
+    return not bool((counted & outside).any())
 
 
 def _known(weights: Array, values: Array | None) -> Array:

@@ -62,6 +62,8 @@ class Stack:
         what an NFW halo would give. Niikura et al. (2015) compare it with and without scaling.
     n_points : int
         Number of terms of `scatter`.
+    binned : bool
+        Whether values are averages over the bins, and not of points somewhere in them.
     ids : tuple of str
     cosmology : str
     """
@@ -85,6 +87,7 @@ class Stack:
     inverse: float
     scatter: float
     n_points: int
+    binned: bool
     ids: tuple[str, ...]
     cosmology: str
 
@@ -124,7 +127,8 @@ class Stack:
 
         It is at the effective redshift, the weighted mean, and its mass is a mean of the masses
         of the clusters, weighted as their signal is. The reduced shear is accounted for with the
-        weighted mean of Sigma_crit^-1, to first order in the convergence.
+        weighted mean of Sigma_crit^-1, to first order in the convergence. Where values are
+        averages over the bins, their edges are in it, for a model averaged likewise.
 
         Raises
         ------
@@ -146,6 +150,8 @@ class Stack:
             cross=self.cross[keep] if known else None,
             n_galaxies=self.n_pairs[keep] if counted else None,
             inverse_critical_surface_density=self.inverse or None,
+            radius_min=self.edges[:-1][keep] if self.binned else None,
+            radius_max=self.edges[1:][keep] if self.binned else None,
             id=self.id,
             metadata={
                 "stack": self.method,
@@ -304,6 +310,7 @@ def stack_of(
         inverse=float(exact_sum(total["inverse"]) / exact_sum(total["weight"])),
         scatter=float(exact_sum(pulls**2)),
         n_points=int(there.sum()),
+        binned=bool(clusters.binned.all()),
         ids=clusters.ids,
         cosmology=sums.cosmology,
     )

@@ -24,7 +24,7 @@ Array = npt.NDArray[np.float64]
 
 METHODS = ("woScaling", "wScaling")
 """Without scaling, by radius [Mpc]; with scaling, by x = R / r_s."""
-ROWS = ("redshift", "pairs", "weight", "place", "signal", "cross", "inverse", "noise")
+ROWS = ("redshift", "binned", "pairs", "weight", "place", "signal", "cross", "inverse", "noise")
 """Arrays whose first axis is that of the rows."""
 _SETTINGS = ("method", "edges", "scaling", "cosmology")
 """What sums that are added must share."""
@@ -52,6 +52,9 @@ class StackSums:
     ids, parts : tuple of str
         Cluster and part of every row.
     redshift : (n,) ndarray
+    binned : (n,) ndarray
+        1 where the data are averages over the bins, or over parts of them: galaxies, or points
+        whose own bins lie within; else 0.
     pairs : (n, n_bins) ndarray
         Number of galaxies with a weight; NaN where the data do not state it.
     weight : (n, n_bins) ndarray
@@ -70,6 +73,7 @@ class StackSums:
     edges: Array
     ids: tuple[str, ...]
     redshift: Array
+    binned: Array
     pairs: Array
     weight: Array
     place: Array
@@ -142,13 +146,16 @@ class StackSums:
         names = list(dict.fromkeys(self.ids))
         if len(names) == len(self.ids):
             return self
-        where = {name: [i for i, one in enumerate(self.ids) if one == name] for name in names}
+        where: dict[str, list[int]] = {name: [] for name in names}
+        for i, name in enumerate(self.ids):
+            where[name].append(i)
         rows: dict[str, Any] = {
             key: np.array([exact_sum(getattr(self, key)[where[name]]) for name in names])
             for key in ROWS
-            if key != "redshift"
+            if key not in ("redshift", "binned")
         }
         rows["redshift"] = np.array([self.redshift[where[name][0]] for name in names])
+        rows["binned"] = np.array([self.binned[where[name]].min() for name in names])
         return replace(self, ids=tuple(names), parts=("",) * len(names), **rows)
 
     def stack(
@@ -189,7 +196,7 @@ class StackSums:
 def exact_sum(array: Array) -> Array:
     """Return the sum over the first axis, rounded once: the same bits in any order."""
     columns = array.reshape(array.shape[0], -1).T
-    return np.array([math.fsum(column) for column in columns]).reshape(array.shape[1:])
+    return np.array([math.fsum(column.tolist()) for column in columns]).reshape(array.shape[1:])
 
 
 def checked_method(method: Any) -> str:

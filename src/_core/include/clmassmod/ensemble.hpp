@@ -26,7 +26,7 @@ struct PopulationBatch {
     const double* tilt = nullptr;        // (n_objects, n_theta), of `selected` alone
     const double* slope = nullptr;       // (n_objects, n_theta), of `selected` alone
     const double* parameters = nullptr;  // (n_theta, kShapeParameters)
-    double* out = nullptr;               // (n_objects, n_theta) ln L
+    double* out = nullptr;  // (n_objects, n_theta) ln L; NaN where there is no such distribution
 };
 
 struct MassGrids {
@@ -170,7 +170,7 @@ CLMASSMOD_TARGETS void grid_row(const PopulationBatch& b, const MassGrids& g,
             continue;
         }
         const ShapeDensity shape = shape_of<kind>(b, object, theta);
-        b.out[at] = -kInfinity;
+        b.out[at] = kNaN;
         if (!shape.exists) continue;
         const Interval range = integrand_range<kind>(likelihood, low, high, g.peak[object],
                                                      g.width[object], mean, sd, shape);
@@ -188,7 +188,7 @@ CLMASSMOD_TARGETS void sample_row(const PopulationBatch& b, const MassSamples& s
         const std::size_t at = object * b.n_theta + theta;
         const ShapeDensity shape = shape_of<kind>(b, object, theta);
         if (!(b.sd[at] > 0.0) || !shape.exists) {
-            b.out[at] = -kInfinity;
+            b.out[at] = shape.exists ? -kInfinity : kNaN;
             continue;
         }
         const double mean = b.mean[at], inverse_sd = 1.0 / b.sd[at];

@@ -1,0 +1,85 @@
+"""The halo model that a configuration describes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from .._config_schema import NEED_POWER
+from ..config import ModelInfo
+from ..errors import ConfigError
+from .effects import Effects
+from .likelihood import HaloModel
+
+
+def halo_model(info: ModelInfo) -> HaloModel:
+    """Return the halo model a configuration describes."""
+    from ..profiles.registry import profile_class
+
+    given = info["profile"]
+    profile = profile_class(given["kind"])
+    cosmology = info.make_cosmology()
+    concentration = info["concentration"]
+    relation = concentration["relation"]
+    parameters = {k: v for k, v in given.items() if k != "kind" and v is not None}
+    accepted = inspect.signature(profile).parameters
+    _check_profile_parameters(info, parameters, accepted)
+    power = None
+    profile_needs_power = "power" in accepted
+    effects = model_effects(info)
+    users = [given["kind"]] * profile_needs_power + [relation] * (relation in NEED_POWER)
+    users += ["the two-halo term"] * bool(effects.two_halo)
+    if users:
+        power = info.make_power(users[0])
+    if profile_needs_power:
+        parameters["power"] = power
+    return HaloModel(
+        profile=profile,
+        mass_def=info["mass_def"],
+        concentration=concentration["value"] if relation == "constant" else relation,
+        cosmology=cosmology,
+        profile_parameters=parameters,
+        power=power,
+        source_averaging=info["fit"]["source_average"],
+        effects=effects,
+    )
+
+
+def model_effects(info: ModelInfo) -> Effects:
+    """Return the effects a configuration describes, with the parameters that are free."""
+    given = {
+        "miscentring_fraction": info["miscentring"]["fraction"],
+        "miscentring_scale": info["miscentring"]["scale"],
+        "boost_b0": info["boost"]["b0"],
+        "boost_rs": info["boost"]["r_s"],
+        "two_halo_bias": info["two_halo"]["bias"],
+    }
+    free = info["parameters"]
+    values = {name: value for name, value in given.items() if value is not None}
+    twice = sorted(set(values) & set(free))
+    if twice:
+        raise ConfigError(
+            f"{info.file or 'configuration'}: {twice[0]} is one of parameters, and has a value in "
+            "its section: choose one"
+        )
+    return Effects(
+        offsets=info["miscentring"]["distribution"],
+        two_halo=info["two_halo"]["combine"],
+        boost=any(name in values or name in free for name in ("boost_b0", "boost_rs")),
+        bin_average=info["fit"]["bin_average"],
+        values=values,
+    )
+
+
+def _check_profile_parameters(
+    info: ModelInfo, given: Mapping[str, Any], accepted: Mapping[str, inspect.Parameter]
+) -> None:
+    where = f"{info.file or 'configuration'}: [profile] {info['profile']['kind']}"
+    for name in given:
+        if name not in accepted:
+            raise ConfigError(f"{where} has no parameter {name}")
+    supplied = {"mass", "concentration", "redshift", *given, *info["parameters"]}
+    for name, parameter in accepted.items():
+        if parameter.default is parameter.empty and name not in supplied:
+            raise ConfigError(f"{where} needs {name}")
