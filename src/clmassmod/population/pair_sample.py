@@ -229,7 +229,9 @@ def check_detected(lenses: LensData, detection: Detection, selection: str) -> No
     hint = "If other data decided on the detection: selection='independent'."
     if not isinstance(detection, MagnitudeLimit):
         pair = (float(lenses.m_a[at]), float(lenses.m_b[at]))
-        raise ParameterError(f"{lens}: (m_a, m_b)", pair, f"detected by {type(detection).__name__}", hint)
+        raise ParameterError(
+            f"{lens}: (m_a, m_b)", pair, f"detected by {type(detection).__name__}", hint
+        )
     image = "m_a" if lenses.m_a[at] >= detection.limit else "m_b"
     allowed = f"below the limit of detection, {detection.limit:g} mag"
     raise ParameterError(f"{lens}: {image}", float(getattr(lenses, image)[at]), allowed, hint)
