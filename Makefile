@@ -6,6 +6,8 @@ VENV_BENCH ?= .venv-bench
 BENCH_PIP := $(VENV_BENCH)/bin/python -m pip install --quiet
 PIP := $(BIN)/python -m pip install --quiet
 LEVELS := $(if $(filter x86_64,$(shell uname -m)),bits_baseline bits_plain bits_v3 bits_v4)
+# a process for each core; files stay whole, for what their tests share
+PARALLEL := -n auto --dist loadfile
 FAST := not slow and not data and not peers
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -50,10 +52,10 @@ demo: install
 	$(BIN)/python -m clmassmod demo
 
 test: install-test
-	$(BIN)/python -m pytest -m "$(FAST)" tests
+	$(BIN)/python -m pytest $(PARALLEL) -m "$(FAST)" tests
 
 test-slow: install-test
-	$(BIN)/python -m pytest -m slow tests
+	$(BIN)/python -m pytest $(PARALLEL) -m slow tests
 
 test-data: install-test
 	@test -n "$(DATA)" || { echo "say where the inputs are: make test-data DATA=folder"; exit 2; }
