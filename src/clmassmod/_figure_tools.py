@@ -19,6 +19,14 @@ BLUE, VERMILLION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
 DPI = 160
 UNIT_MASS = 1e14
 UNIT_LABEL = r"$10^{14}\,M_\odot$"
+_PARAMETER_LABELS = {
+    "shear_calibration": "shear calibration $m$",
+    "miscentring_fraction": "miscentred fraction",
+    "miscentring_scale": "offset scale [Mpc]",
+    "boost_b0": "boost amplitude $b_0$",
+    "boost_rs": "boost scale [Mpc]",
+    "two_halo_bias": "two-halo bias",
+}
 
 
 def require_matplotlib() -> None:
@@ -115,7 +123,7 @@ def label_of(profile: MassProfile, name: str) -> str:
     """Return the label of an axis that shows the parameter `name`."""
     if name == "mass":
         return f"{mass_symbol(profile.mass_def)} [{UNIT_LABEL}]"
-    return {"shear_calibration": "shear calibration $m$"}.get(name, name)
+    return _PARAMETER_LABELS.get(name, name)
 
 
 def mass_text(profile: MassProfile) -> str:

@@ -68,16 +68,18 @@ class FormatError(ClmassmodError, ValueError):
         The file.
     field : str
         The column, header key or line at fault.
+    problem : str
+        What is wrong with it.
     """
 
     def __init__(self, file: object, field: str, problem: str) -> None:
         self.file = str(file)
         self.field = field
-        self._problem = problem
+        self.problem = problem
         super().__init__(f"{self.file}: {field}: {problem}")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.file, self.field, self._problem)
+        return type(self), (self.file, self.field, self.problem)
 
 
 class FitError(ClmassmodError, RuntimeError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from scipy import integrate, stats
+from scipy import integrate, special
 
 from clmassmod.cluster.results import empty_profile
 from clmassmod.ensembles import MassGrid
@@ -22,22 +22,27 @@ PARAMETERS = {
 TILT, SLOPE = 0.5, 1.2
 
 
+def phi(u, mean=0.0, sd=1.0):
+    """The normal density; that of scipy.stats is too slow inside a quadrature."""
+    return np.exp(-0.5 * ((u - mean) / sd) ** 2) / (sd * np.sqrt(2.0 * np.pi))
+
+
 def density(shape, u, p, tilt=TILT, slope=SLOPE):
-    """The density of u, of mean 0 and sd 1 but for selection, by scipy."""
+    """The density of u, of mean 0 and sd 1 but for selection."""
     if shape == "skew-normal":
         centre, width, _ = skew_normal_scales(p[0])
-        return stats.skewnorm.pdf(u, p[0], centre, width)
+        return 2.0 * phi(u, centre, width) * special.ndtr(p[0] * (u - centre) / width)
     if shape == "student-t":
         scale = np.sqrt((p[0] - 2.0) / p[0])
-        return stats.t.pdf(u / scale, p[0]) / scale
+        norm = special.beta(0.5, 0.5 * p[0]) * np.sqrt(p[0]) * scale
+        return (1.0 + (u / scale) ** 2 / p[0]) ** (-0.5 * (p[0] + 1.0)) / norm
     if shape == "mixture":
         first, second = mixture_scales(*p)
-        return (1 - p[0]) * stats.norm.pdf(u, *first) + p[0] * stats.norm.pdf(u, *second)
-    normal = stats.norm.pdf(u)
+        return (1 - p[0]) * phi(u, *first) + p[0] * phi(u, *second)
     if shape == "selected":
-        norm = stats.norm.cdf(tilt / np.sqrt(1.0 + slope**2))
-        return normal * stats.norm.cdf(tilt + slope * u) / norm
-    return normal
+        norm = special.ndtr(tilt / np.sqrt(1.0 + slope**2))
+        return phi(u) * special.ndtr(tilt + slope * u) / norm
+    return phi(u)
 
 
 def quadrature(log_likelihood, shape, mean, sd, parameters, **given):

@@ -85,6 +85,16 @@ def test_without_scatter_the_integral_is_the_likelihood_itself():
     assert found == pytest.approx(-0.5 * (1e14 / 2e14) ** 2, abs=1e-10)
 
 
+def test_a_likelihood_that_falls_steeply_from_below_zero_is_no_error():
+    grid = np.linspace(-1e15, 1e15, 21)
+    objects = MassLikelihoods(normal_grids([-8e14], 1.2e14, grid))
+    u = np.linspace(-9.0, 9.0, 2001)
+    value = np.exp(-0.5 * ((np.exp(np.log(1e14) + 0.5 * u) + 8e14) / 1.2e14) ** 2)
+    expected = np.log(np.trapezoid(stats.norm.pdf(u) * value, u))
+    found = integral(objects, "normal", np.log(1e14), 0.5)[0]
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
 def test_samples_divide_by_the_interim_prior():
     rng = np.random.default_rng(1)
     # a likelihood normal in M, sampled with a prior proportional to 1/M: weights M

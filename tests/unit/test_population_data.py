@@ -8,7 +8,13 @@ import pytest
 from clmassmod.cosmology import angular_diameter_distance
 from clmassmod.distributions import Normal
 from clmassmod.errors import ParameterError
-from clmassmod.population import PARAMETERS, LensData, PopulationParameters
+from clmassmod.population import (
+    PARAMETERS,
+    GalaxyData,
+    LensData,
+    PopulationParameters,
+    RingData,
+)
 from clmassmod.stronglens import HaloMassRelation, LensPopulation, MockGenerator, SkewNormal
 
 PAIR = {"x_a": 6.6, "x_b": -3.1, "log_re": 0.9, "m_a": 24.0, "m_b": 24.9, "log_msps": 11.5}
@@ -112,3 +118,29 @@ def test_a_size_relation_of_its_own_is_refused():
     same = HaloMassRelation(12.9, 2.0, 0.1, 0.3, size=size)
     star = SkewNormal(11.3, 0.2, 0.1)
     assert PopulationParameters(LensPopulation(halo_mass=same, stellar_mass=star)).values[1] == 12.9
+
+
+RING = {"theta_e": 1.2, "log_re": 0.8, "log_msps": 11.4, "z_l": 0.2, "z_s": 0.6}
+GALAXY = {"log_re": 0.8, "log_msps": 11.4}
+KINDS = [(LensData, PAIR), (RingData, RING), (GalaxyData, GALAXY)]
+
+
+@pytest.mark.parametrize(("kind", "good"), KINDS)
+@pytest.mark.parametrize(
+    ("name", "wrong", "words"),
+    [
+        ("log_re", 5.6, r"log_re = 5\.6.*log10 of kpc, -2 to 3 \(at index 1\).*in kpc\?"),
+        ("log_msps", 2e11, r"log_msps = 2.*log10 of Msun, 5 to 14 \(at index 1\).*in Msun\?"),
+    ],
+)
+def test_sizes_and_masses_that_are_no_logarithms_are_refused(kind, good, name, wrong, words):
+    with pytest.raises(ParameterError, match=words):
+        kind(**good | {name: [good[name], wrong]})
+
+
+@pytest.mark.parametrize(("kind", "good"), KINDS)
+def test_a_column_of_one_row_is_no_number_for_all(kind, good):
+    with pytest.raises(ParameterError, match=r"log_re 2, log_msps 1"):
+        kind(**good | {"log_re": [0.8, 0.9], "log_msps": [11.4]})
+    assert len(kind(**good | {"log_re": [0.8], "log_msps": [11.4]})) == 1
+    assert len(kind(**good | {"log_re": [0.8, 0.9]})) == 2

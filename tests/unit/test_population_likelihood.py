@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from clmassmod.errors import ParameterError
+from clmassmod.population import complete_sample, pair_sample
+from clmassmod.population.galaxy_data import GalaxyData
 from clmassmod.population.lens_data import LensData
 from clmassmod.population.likelihood import LensPopulationLikelihood
 from clmassmod.population.parameters import DEFAULT_FREE
 from clmassmod.stronglens import MockGenerator, SourcePopulation
+from clmassmod.stronglens.observation import Detection, MagnitudeLimit
 
 # of the twin (tests/unit/selection_twin.py), which took ten minutes for its grid
 LN_A = np.log(0.0040770357)
@@ -109,6 +112,41 @@ def test_wrong_arguments(catalogue):
         LensPopulationLikelihood(data, sources=SourcePopulation(redshift=1.5))
     with pytest.raises(ParameterError, match="n_galaxies"):
         LensPopulationLikelihood(data, n_galaxies=0.0)
+
+
+class BothBright(Detection):
+    """Pairs whose magnitudes sum to less than 50."""
+
+    def detects(self, m_a, m_b):
+        return m_a + m_b < 50.0
+
+    def to_dict(self):
+        return {"detection": "both-bright"}
+
+
+def no_kernels(*_, **__):
+    raise AssertionError("kernels are made")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({}, r"lens second: m_b = 28\.9 .* 26\.5 mag.*selection='independent'"),
+        ({"detection": MagnitudeLimit(25.9)}, r"lens second: m_a = 26\.0 .* 25\.9 mag"),
+        ({"detection": BothBright()}, r"lens second: \(m_a, m_b\) = \(26\.0, 28\.9\).*BothBright"),
+        ({"non_lenses": GalaxyData(0.8, 11.4), "form": "any_lens"}, "lens second: m_b"),
+    ],
+)
+def test_magnitudes_that_are_not_detected_are_refused(options, named, monkeypatch):
+    for module in (pair_sample, complete_sample):
+        monkeypatch.setattr(module, "build_kernels", no_kernels)
+    data = {"x_a": 6.6, "x_b": -3.1, "log_re": 0.9, "log_msps": 11.5, "name": ["first", "second"]}
+    lenses = LensData(**data, m_a=[24.0, 26.0], m_b=[24.9, 28.9])
+    with pytest.raises(ParameterError, match=named):
+        LensPopulationLikelihood(lenses, **options)
+    if not options:  # other data decided
+        with pytest.raises(AssertionError, match="kernels are made"):
+            LensPopulationLikelihood(lenses, selection="independent")
 
 
 @pytest.mark.slow

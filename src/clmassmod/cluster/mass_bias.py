@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..ensembles.mass_likelihoods import MassGrid, MassLikelihoods, MassSamples
+from ..ensembles.likelihood_tables import MassGrid, MassSamples
+from ..ensembles.mass_likelihoods import MassLikelihoods
 from ..ensembles.population_likelihood import PopulationLikelihood
 from ..ensembles.posterior import GridLikelihood, PopulationPosterior, sample_population
 from ..ensembles.relation import MassRelation, ProxySelection

@@ -8,8 +8,8 @@ from .._lazy import lazy_names
 
 # public name -> the module that holds it
 _PUBLIC = {
-    "MassGrid": ".mass_likelihoods",
-    "MassSamples": ".mass_likelihoods",
+    "MassGrid": ".likelihood_tables",
+    "MassSamples": ".likelihood_tables",
     "MassLikelihoods": ".mass_likelihoods",
     "MassRelation": ".relation",
     "ProxySelection": ".relation",
@@ -24,7 +24,8 @@ __all__ = list(_PUBLIC)
 
 if TYPE_CHECKING:
     from .importance import pareto_k
-    from .mass_likelihoods import MassGrid, MassLikelihoods, MassSamples
+    from .likelihood_tables import MassGrid, MassSamples
+    from .mass_likelihoods import MassLikelihoods
     from .population_likelihood import PopulationLikelihood
     from .posterior import GridLikelihood, PopulationPosterior, sample_population
     from .relation import MassRelation, ProxySelection

@@ -22,7 +22,7 @@ from .kernels import KernelAccuracy, build_kernels
 from .lens_data import LensData
 from .non_lenses import build_non_lenses
 from .pair_mocks import mock_pairs, observables
-from .pair_sample import check_pairs, check_range, redshift_range
+from .pair_sample import check_detected, check_pairs, check_range, redshift_range
 from .parameters import PARAMETERS, population_of
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class CompleteSample:
         progress: bool,
     ) -> None:
         check_pairs(lenses, population, sources)
+        check_detected(lenses, detection, selection)
         if not isinstance(non_lenses, GalaxyData):
             raise ParameterError("non_lenses", non_lenses, "GalaxyData")
         if form != "any_lens":

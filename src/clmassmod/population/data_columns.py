@@ -1,8 +1,9 @@
-"""Columns of data of lenses: numbers and arrays of one length, finite."""
+"""Columns of data of lenses and galaxies: numbers and arrays of one length, finite, plausible."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from ..errors import ParameterError
 from ..stronglens.lens import require
 
 Array = npt.NDArray[np.float64]
+
+LOGARITHMS = {"log_re": (-2.0, 3.0, "kpc"), "log_msps": (5.0, 14.0, "Msun")}
+"""Columns that are log10: what any galaxy is within, and the unit of the number itself."""
 
 
 def column_names(data: Any) -> list[str]:
@@ -33,22 +37,50 @@ def fill_columns(data: Any) -> None:
             arrays.append(np.asarray(getattr(data, name), dtype=np.float64))
         except (TypeError, ValueError):
             raise ParameterError(name, getattr(data, name), "a number or (n,)") from None
-    try:
-        filled = np.broadcast_arrays(*arrays)
-    except ValueError:
-        shapes = ", ".join(f"{n} {a.shape}" for n, a in zip(names, arrays, strict=True))
-        raise ParameterError("shapes", shapes, "numbers and arrays of one length (n,)") from None
-    if filled[0].ndim > 1:
-        raise ParameterError("shape", filled[0].shape, "one number or (n,)")
-    for name, array in zip(names, filled, strict=True):
-        values = np.array(np.atleast_1d(array))
-        values.flags.writeable = False
+    filled = filled_up(dict(zip(names, arrays, strict=True)))
+    for name, values in filled.items():
         object.__setattr__(data, name, values)
     n = int(values.size)
     labels = [str(i) for i in range(n)] if data.name is None else list(data.name)
     if len(labels) != n:
         raise ParameterError("name", len(labels), f"one name for each of {n} lenses")
     object.__setattr__(data, "name", tuple(map(str, labels)))
+
+
+def filled_up(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return read-only columns (n,) of numbers and arrays of one length.
+
+    Raises
+    ------
+    ParameterError
+        Arrays of more than one dimension or of several lengths, one of length 1 among longer
+        ones too: only a number stands for every row.
+    """
+    if any(array.ndim > 1 for array in arrays.values()):
+        found = next(array.shape for array in arrays.values() if array.ndim > 1)
+        raise ParameterError("shape", found, "one number or (n,)")
+    lengths = {array.size for array in arrays.values() if array.ndim == 1}
+    if len(lengths) > 1:
+        given = ", ".join(f"{name} {a.size}" for name, a in arrays.items() if a.ndim == 1)
+        raise ParameterError("shapes", given, "numbers, and arrays of one length (n,)")
+    n = lengths.pop() if lengths else 1
+    result = {}
+    for name, array in arrays.items():
+        result[name] = np.array(np.broadcast_to(array, (n,)))
+        result[name].flags.writeable = False
+    return result
+
+
+def require_logarithms(data: Any) -> None:
+    """Refuse sizes and stellar masses that are no logarithms of those of galaxies."""
+    for name, (low, high, unit) in LOGARITHMS.items():
+        values = getattr(data, name)
+        good = (values >= low) & (values <= high)
+        if not good.all():
+            at = int(np.argmin(good))
+            allowed = f"log10 of {unit}, {low:g} to {high:g} (at index {at})"
+            hint = f"Is it in {unit}? Give its log10."
+            raise ParameterError(name, float(values[at]), allowed, hint)
 
 
 def require_finite(data: Any, name: str) -> None:

@@ -13,6 +13,7 @@ from ..errors import ParameterError
 from ..provenance import digest
 from ..stronglens.catalogue import LensCatalogue
 from ..stronglens.lens import require
+from .data_columns import filled_up, require_finite, require_logarithms
 
 Array = npt.NDArray[np.float64]
 
@@ -23,9 +24,9 @@ class GalaxyData:
 
     Parameters
     ----------
-    log_re : dex
+    log_re : dex, -2 to 3
         log10 of the half-light radius [physical kpc]; exact.
-    log_msps : dex
+    log_msps : dex, 5 to 14
         log10 of the observed stellar mass of synthesis [Msun].
     sigma_msps : dex, > 0
         Standard deviation of `log_msps`.
@@ -44,23 +45,20 @@ class GalaxyData:
     z_l: Any = 0.3
 
     def __post_init__(self) -> None:
-        names = [field.name for field in dataclasses.fields(self)]
-        try:
-            given = [np.asarray(getattr(self, name), dtype=np.float64) for name in names]
-            filled = np.broadcast_arrays(*given)
-        except (TypeError, ValueError):
-            kinds = ", ".join(f"{n} {np.shape(getattr(self, n))}" for n in names)
-            allowed = "numbers and arrays of one length (n,)"
-            raise ParameterError("galaxies", kinds, allowed) from None
-        if filled[0].ndim > 1 or filled[0].size == 0:
-            raise ParameterError("galaxies: shape", filled[0].shape, "a number or (n,), n > 0")
-        for name, array in zip(names, filled, strict=True):
-            values = np.array(np.atleast_1d(array))
-            values.flags.writeable = False
+        given = {}
+        for name in self.__dataclass_fields__:
+            try:
+                given[name] = np.asarray(getattr(self, name), dtype=np.float64)
+            except (TypeError, ValueError):
+                raise ParameterError(name, getattr(self, name), "a number or (n,)") from None
+        for name, values in filled_up(given).items():
+            if values.size == 0:
+                raise ParameterError("galaxies", 0, "one galaxy or more")
             object.__setattr__(self, name, values)
-            require(values, np.isfinite(values), name, "finite")
+            require_finite(self, name)
             if name in ("sigma_msps", "z_l"):
                 require(values, values > 0.0, name, "> 0")
+        require_logarithms(self)
 
     @classmethod
     def from_catalogue(cls, catalogue: LensCatalogue) -> GalaxyData:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from ..errors import FormatError
 from ..provenance import exclusive_file, remove_parts
 
 
@@ -42,15 +43,23 @@ def kept(path: Path, build: Callable[[Path], Made], load: Callable[[Path], Made]
     FitError
         Another process is at the same table.
     FormatError
-        As `load`.
+        As `load`; the message says to delete the file, which is then made again.
     """
     with exclusive_file(path):
         remove_parts(path)
         parts = path.with_name(f".{path.stem}.parts")
         if path.exists():
             shutil.rmtree(parts, ignore_errors=True)  # of a process killed just before it did
-            return load(path)
+            return _loaded(path, load)
         made = build(parts)
         made.save(path)
         shutil.rmtree(parts, ignore_errors=True)
     return made
+
+
+def _loaded(path: Path, load: Callable[[Path], Made]) -> Made:
+    try:
+        return load(path)
+    except FormatError as error:
+        problem = f"{error.problem}. Delete the file {path.name}: it is made again."
+        raise FormatError(path, error.field, problem) from error

@@ -12,7 +12,7 @@ from ..cosmology import angular_diameter_distance
 from ..provenance import digest
 from ..stronglens.catalogue import LensCatalogue
 from ..stronglens.lens import ARCSEC, require
-from .data_columns import column_names, fill_columns, require_finite
+from .data_columns import column_names, fill_columns, require_finite, require_logarithms
 from .kernel_forms import checked_form
 
 Array = npt.NDArray[np.float64]
@@ -33,15 +33,17 @@ def _of_form(lenses: Any, form: str) -> Any:
 class LensData:
     """Image pairs of n lenses. Every argument is a number for all of them or (n,).
 
+    An array of length 1 is one lens, and not a number for all of several.
+
     Parameters
     ----------
     x_a, x_b : kpc
         Positions of the outer image, > 0, and of the inner one, < 0, in the lens plane; exact.
-    log_re : dex
+    log_re : dex, -2 to 3
         log10 of the half-light radius [physical kpc].
     m_a, m_b : mag
         Observed magnitudes of the images.
-    log_msps : dex
+    log_msps : dex, 5 to 14
         log10 of the observed stellar mass of synthesis [Msun].
     sigma_a, sigma_b : mag, > 0
         Standard deviations of the magnitudes.
@@ -81,6 +83,7 @@ class LensData:
         fill_columns(self)
         for name, values in self.arrays().items():
             self._check(name, values)
+        require_logarithms(self)
         self._check_pairs()
 
     def _check(self, name: str, values: Array) -> None:

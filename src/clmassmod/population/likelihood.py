@@ -103,7 +103,7 @@ class LensPopulationLikelihood:
     ------
     ParameterError
         A free parameter without a range, lenses at redshifts that the population or the
-        sources do not have, or what `build_kernels` and `build_selection` refuse.
+        sources do not have, with magnitudes that are not detected under "on_data", or what `build_kernels` and `build_selection` refuse.
 
     Notes
     -----

@@ -16,7 +16,7 @@ from ..errors import ParameterError, nearest
 from ..provenance import digest
 from ..stronglens.mass_sampler import LensPopulation
 from ..stronglens.mock_generator import MockGenerator
-from ..stronglens.observation import Detection, MockNoise
+from ..stronglens.observation import Detection, MagnitudeLimit, MockNoise
 from ..stronglens.relations import Constant
 from ..stronglens.source_population import SourcePopulation
 from .count_families import count_family
@@ -54,6 +54,7 @@ class PairSample:
         progress: bool,
     ) -> None:
         check_pairs(lenses, population, sources)
+        check_detected(lenses, detection, selection)
         self.lenses, self.selection, self.form, self.noise = lenses, selection, form, noise
         self._population, self._sources = population, sources
         self._detection, self._cosmology = detection, cosmology
@@ -208,6 +209,30 @@ def check_pairs(lenses: Any, population: LensPopulation, sources: SourcePopulati
     z = sources.redshifts
     check_range("lenses.z_s", lenses.z_s, float(z.min()), float(z.max()), "the sources")
     check_range("lenses.z_l", lenses.z_l, *redshift_range(population), "the population")
+
+
+def check_detected(lenses: LensData, detection: Detection, selection: str) -> None:
+    """Magnitudes that decided on the detection are those of detected lenses.
+
+    Raises
+    ------
+    ParameterError
+        A lens that was not detected, under "on_data".
+    """
+    if selection != "on_data":
+        return
+    found = np.asarray(detection.detects(lenses.m_a, lenses.m_b))
+    if found.all():
+        return
+    at = int(np.argmin(found))
+    lens = f"lens {lenses.name[at]}"
+    hint = "If other data decided on the detection: selection='independent'."
+    if not isinstance(detection, MagnitudeLimit):
+        pair = (float(lenses.m_a[at]), float(lenses.m_b[at]))
+        raise ParameterError(f"{lens}: (m_a, m_b)", pair, f"detected by {type(detection).__name__}", hint)
+    image = "m_a" if lenses.m_a[at] >= detection.limit else "m_b"
+    allowed = f"below the limit of detection, {detection.limit:g} mag"
+    raise ParameterError(f"{lens}: {image}", float(getattr(lenses, image)[at]), allowed, hint)
 
 
 def redshift_range(population: LensPopulation) -> tuple[float, float]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..provenance import digest
 from ..stronglens.lens import require
-from .data_columns import column_names, fill_columns, require_finite
+from .data_columns import column_names, fill_columns, require_finite, require_logarithms
 from .finding import MEASURED
 
 Array = npt.NDArray[np.float64]
@@ -24,9 +24,9 @@ class RingData:
     ----------
     theta_e : arcsec, > 0
         Observed Einstein radius: inside it the mean convergence is 1.
-    log_re : dex
+    log_re : dex, -2 to 3
         log10 of the half-light radius [physical kpc].
-    log_msps : dex
+    log_msps : dex, 5 to 14
         log10 of the observed stellar mass of synthesis [Msun].
     z_l, z_s : float
         Redshifts of lens and source, ``0 < z_l < z_s``.
@@ -66,6 +66,7 @@ class RingData:
         fill_columns(self)
         for name in column_names(self):
             require_finite(self, name)
+        require_logarithms(self)
         for name in ("theta_e", "sigma_msps"):
             require(getattr(self, name), getattr(self, name) > 0.0, name, "> 0")
         for name in ("sigma_theta", "sigma_re"):

@@ -46,8 +46,8 @@ struct MassSamples {
     const double* log_weight = nullptr;   // (total,)
 };
 
-// Gauss-Legendre nodes of a panel: a normal density over kPanel of its standard deviations is
-// integrated to 1e-10.
+// Gauss-Legendre nodes of a panel. One is kPanel times as wide as the narrowest scale of the
+// integrand, which is then integrated to 1e-7 (measured against adaptive quadrature).
 constexpr std::size_t kPanelNodes = 16;
 constexpr double kPanel = 8.0;
 constexpr double kNodes[kPanelNodes] = {
@@ -63,7 +63,7 @@ constexpr double kWeights[kPanelNodes] = {
 
 // Beyond e^-kNegligible of the integrand's maximum nothing is added up.
 constexpr double kNegligible = 20.0;
-constexpr int kDepths = 12;         // ends of L are known at ln L = -kDepthStep, -2 kDepthStep, ...
+constexpr int kDepths = 12;  // ends of L are known at ln L = -kDepthStep, -2 kDepthStep, ...
 constexpr double kDepthStep = 5.0;
 
 // One object's cubic through ln L.
@@ -133,8 +133,8 @@ CLMASSMOD_INLINE double grid_integral(const LogLikelihoodCubic& likelihood, Inte
         }
         for (std::size_t k = 0; k < kPanelNodes; ++k) value[k] = likelihood(value[k]);
         for (std::size_t k = 0; k < kPanelNodes; ++k)
-            value[k] = kWeights[k] *
-                       weighted_density<kind>(shape, value[k], (y[k] - mean) * inverse_sd);
+            value[k] =
+                kWeights[k] * weighted_density<kind>(shape, value[k], (y[k] - mean) * inverse_sd);
         for (std::size_t k = 0; k < kPanelNodes; ++k) total += value[k];
     }
     return total * half * inverse_sd;
@@ -199,8 +199,8 @@ CLMASSMOD_TARGETS void sample_row(const PopulationBatch& b, const MassSamples& s
                 partial[k] += weighted_density<kind>(shape, s.log_weight[i + k],
                                                      (s.log_mass[i + k] - mean) * inverse_sd);
         for (; i < last; ++i)
-            partial[0] += weighted_density<kind>(shape, s.log_weight[i],
-                                                 (s.log_mass[i] - mean) * inverse_sd);
+            partial[0] +=
+                weighted_density<kind>(shape, s.log_weight[i], (s.log_mass[i] - mean) * inverse_sd);
         const double total = ((partial[0] + partial[1]) + (partial[2] + partial[3])) +
                              ((partial[4] + partial[5]) + (partial[6] + partial[7]));
         b.out[at] = log_or_nothing(total * inverse_sd, shape.log_norm);
@@ -233,18 +233,16 @@ Status for_each_object(PopulationShape kind, std::size_t n, int n_threads, const
 
 inline Status population_of_grids(const PopulationBatch& batch, const MassGrids& grids, int kind,
                                   int n_threads) noexcept {
-    return for_each_object(static_cast<PopulationShape>(kind), batch.n_objects, n_threads,
-                           [&]<PopulationShape k>(std::size_t object) {
-                               grid_row<k>(batch, grids, object);
-                           });
+    return for_each_object(
+        static_cast<PopulationShape>(kind), batch.n_objects, n_threads,
+        [&]<PopulationShape k>(std::size_t object) { grid_row<k>(batch, grids, object); });
 }
 
 inline Status population_of_samples(const PopulationBatch& batch, const MassSamples& samples,
                                     int kind, int n_threads) noexcept {
-    return for_each_object(static_cast<PopulationShape>(kind), batch.n_objects, n_threads,
-                           [&]<PopulationShape k>(std::size_t object) {
-                               sample_row<k>(batch, samples, object);
-                           });
+    return for_each_object(
+        static_cast<PopulationShape>(kind), batch.n_objects, n_threads,
+        [&]<PopulationShape k>(std::size_t object) { sample_row<k>(batch, samples, object); });
 }
 
 }  // namespace clmassmod

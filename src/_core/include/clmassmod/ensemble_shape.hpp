@@ -23,9 +23,9 @@ constexpr double kStudentReach = 60.0;
 
 // ln g(u) = log_norm + ln of what density_factor and density_exponent give.
 struct ShapeDensity {
-    double centre = 0.0, inverse_width = 1.0;  // t = (u - centre) inverse_width
-    double tilt = 0.0, slope = 0.0;            // of Phi(tilt + slope t)
-    double freedom = 0.0;                      // of Student's t
+    double centre = 0.0, inverse_width = 1.0;                // t = (u - centre) inverse_width
+    double tilt = 0.0, slope = 0.0;                          // of Phi(tilt + slope t)
+    double freedom = 0.0;                                    // of Student's t
     double second_centre = 0.0, second_inverse_width = 1.0;  // of a mixture
     double first_weight = 1.0, second_weight = 0.0;          // share times inverse width
     double log_norm = 0.0;
@@ -116,8 +116,7 @@ CLMASSMOD_INLINE double weighted_density(const ShapeDensity& s, double log_value
     if constexpr (kind == PopulationShape::normal) {
         return exp_flushed(log_value - 0.5 * u * u);
     } else if constexpr (kind == PopulationShape::student) {
-        return exp_flushed(log_value -
-                           0.5 * (s.freedom + 1.0) * log_one_plus(t * t / s.freedom));
+        return exp_flushed(log_value - 0.5 * (s.freedom + 1.0) * log_one_plus(t * t / s.freedom));
     } else if constexpr (kind == PopulationShape::mixture) {
         const double v = (u - s.second_centre) * s.second_inverse_width;
         return s.first_weight * exp_flushed(log_value - 0.5 * t * t) +
