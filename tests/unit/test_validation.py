@@ -175,6 +175,12 @@ def test_report_and_tables(tmp_path, monkeypatch):
     assert str(tmp_path) not in html
 
 
+def test_numbers_do_not_depend_on_threads():
+    for step in (catalogue_step.catalogue_to_profile, stack_step.stacks):
+        one, three = (step(Small(n_threads=n)).checks for n in (1, 3))
+        assert one == three
+
+
 def test_command_line(tmp_path, monkeypatch, capsys):
     def step(value):
         return lambda settings: StepResult([Check("fake", "a check", value, 1.0, "because")])
