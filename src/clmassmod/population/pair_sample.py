@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ParameterError, nearest
+from ..errors import ParameterError
 from ..provenance import digest
 from ..stronglens.mass_sampler import LensPopulation
 from ..stronglens.mock_generator import MockGenerator
@@ -20,6 +20,7 @@ from ..stronglens.observation import Detection, MagnitudeLimit, MockNoise
 from ..stronglens.relations import Constant
 from ..stronglens.source_population import SourcePopulation
 from .count_families import count_family
+from .data_columns import check_repeats
 from .kernels import KernelAccuracy, build_kernels
 from .lens_data import LensData
 from .pair_mocks import mock_pairs, observables
@@ -55,12 +56,12 @@ class PairSample:
     ) -> None:
         check_pairs(lenses, population, sources)
         check_detected(lenses, detection, selection)
+        check_repeats(lenses, form)
         self.lenses, self.selection, self.form, self.noise = lenses, selection, form, noise
         self._population, self._sources = population, sources
         self._detection, self._cosmology = detection, cosmology
         self.family = count_family(sources.counts)
         self.survey = self.family.names
-        _check_names(counts_box, self.survey)
         self._basis = self.family.basis(self.family.checked_box(counts_box)) if counts_box else None
         self.kernels = build_kernels(
             lenses,
@@ -192,14 +193,6 @@ class PairSample:
         }
 
 
-def _check_names(names: Iterable[str], survey: Sequence[str]) -> None:
-    known = (*PARAMETERS, *survey)
-    for name in names:
-        if name not in known:
-            hint = nearest(str(name), known)
-            raise ParameterError("free", name, f"among {', '.join(known)}", hint)
-
-
 def check_pairs(lenses: Any, population: LensPopulation, sources: SourcePopulation) -> None:
     """Lenses are image pairs, where the galaxies and sources that A counts are."""
     if not isinstance(lenses, LensData):
@@ -229,7 +222,9 @@ def check_detected(lenses: LensData, detection: Detection, selection: str) -> No
     hint = "If other data decided on the detection: selection='independent'."
     if not isinstance(detection, MagnitudeLimit):
         pair = (float(lenses.m_a[at]), float(lenses.m_b[at]))
-        raise ParameterError(f"{lens}: (m_a, m_b)", pair, f"detected by {type(detection).__name__}", hint)
+        raise ParameterError(
+            f"{lens}: (m_a, m_b)", pair, f"detected by {type(detection).__name__}", hint
+        )
     image = "m_a" if lenses.m_a[at] >= detection.limit else "m_b"
     allowed = f"below the limit of detection, {detection.limit:g} mag"
     raise ParameterError(f"{lens}: {image}", float(getattr(lenses, image)[at]), allowed, hint)
