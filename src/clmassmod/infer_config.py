@@ -44,7 +44,7 @@ mu_g 0.5 to 1.5, sigma_g 0.1 to 0.5; others have none and must be given. With
 |---|---|
 | `uniform` | `low`, `high` |
 | `log-uniform` | `low`, `high` |
-| `normal` | `mean`, `sd`, and where it is cut `low`, `high` |
+| `normal` or `truncated-normal` | `mean`, `sd`, and where it is cut `low`, `high` |
 | `multivariate-normal` | `names`, `mean`, `covariance`, `low`, `high`, for several parameters |
 
 Without one, a parameter is uniform in its box. A prior that reaches outside the box is an error,
@@ -94,14 +94,15 @@ class InferInfo(LensInfo):
             result["free"] = list(DEFAULT_FREE)
         rings = result["data"]["kind"] == "einstein_radius"
         survey = FIND_NAMES if rings else SchechterFamily.names
-        _check_free(result["free"], (*PARAMETERS, *survey), place)
+        known = (*PARAMETERS, *survey)
+        _check_free(result["free"], known, place)
         for section in ("box", "priors"):
             content = {} if given.get(section) is None else given[section]
             if not isinstance(content, Mapping):
                 place.fail(f"{section} = {content!r}: it must be a section [{section}]")
             result[section] = dict(content)
-        result["box"] = _completed_box(result["box"], result["free"], place.inside("box"))
-        _check_priors(result["priors"], result["free"], place.inside("priors"))
+        result["box"] = _completed_box(result["box"], result["free"], known, place.inside("box"))
+        _check_priors(result["priors"], result["free"], known, place.inside("priors"))
         _check_field(result["field_counts"], place.inside("field_counts"))
         return result
 
@@ -143,13 +144,20 @@ def _check_field(given: Mapping[str, Any], place: Place) -> None:
         place.fail(f"{' and '.join(missing)} must be given with the others")
 
 
+def _check_is_free(name: str, free: list[str], known: Sequence[str], place: Place) -> None:
+    if name in free:
+        return
+    if name in known:
+        place.fail(f"{name!r} is not free; free are {', '.join(free)}")
+    place.unknown(name, free)
+
+
 def _completed_box(
-    given: Mapping[str, Any], free: list[str], place: Place
+    given: Mapping[str, Any], free: list[str], known: Sequence[str], place: Place
 ) -> dict[str, list[float]]:
     """Return the walls of every free parameter, [low, high]."""
     for name, value in given.items():
-        if name not in free:
-            place.unknown(name, free)
+        _check_is_free(name, free, known, place)
         ends = as_kind(value, "list of floats")
         if ends is None or len(ends) != 2 or not ends[0] < ends[1]:
             place.fail(f"{name} = {value!r}: it must be [low, high], low < high")
@@ -160,14 +168,15 @@ def _completed_box(
     return {name: [float(end) for end in box[name]] for name in free}
 
 
-def _check_priors(priors: dict[str, Any], free: list[str], place: Place) -> None:
+def _check_priors(
+    priors: dict[str, Any], free: list[str], known: Sequence[str], place: Place
+) -> None:
     for key, one in priors.items():
         inside = place.inside(key)
         if not isinstance(one, Mapping):
             inside.fail(f"is {one!r}, where distribution and its keys are needed")
         for name in _names(key, one):
-            if name not in free:
-                inside.unknown(name, free)
+            _check_is_free(name, free, known, inside)
         priors[key] = dict(one)
         _check_prior_set({key: priors[key]}, inside)
     _check_prior_set(priors, place)
@@ -177,7 +186,9 @@ def _check_prior_set(priors: dict[str, Any], place: Place) -> None:
     try:
         PriorSet(priors)
     except (ParameterError, TypeError, ValueError) as error:
-        place.fail(str(error))
+        # what names the prior itself needs no section before it
+        named = str(error).startswith("priors.")
+        (Place(place.file) if named else place).fail(str(error))
 
 
 def _names(key: str, prior: Mapping[str, Any]) -> list[str]:

@@ -29,6 +29,7 @@ from .infer_data import (
 from .infer_report import write_infer_report
 from .inference.chain import Chain
 from .inference.diagnostics import ConvergenceWarning
+from .inference.emcee_sampler import EmceeOptions
 from .inference.reproduction import Reproduction, reproduce, resume
 from .inference.run_directory import FIGURES, INFERENCE, RunDirectory, run_folder
 from .inference.samplers import run_mcmc, sampler_options
@@ -39,6 +40,7 @@ from .population.finding import FindingProbability
 from .population.likelihood import LensPopulationLikelihood
 from .population.predictive import posterior_predictive
 from .population.rebuilding import likelihood_from_dict
+from .population.unlikely_lenses import unlikely_lenses
 from .stronglens.observation import MagnitudeLimit, MockNoise
 from .table.store import table_folder
 
@@ -274,7 +276,9 @@ def _sampler(info: InferInfo) -> tuple[str, dict[str, Any]]:
     options = {k: v for k, v in given.items() if k != "name" and v is not None}
     options["seed"] = info["seed"]
     with errors_named(info, "sampler"):
-        sampler_options(given["name"], options)
+        settings = sampler_options(given["name"], options)
+        if isinstance(settings, EmceeOptions):
+            settings.walkers(len(info["free"]))
     return given["name"], options
 
 
@@ -315,7 +319,9 @@ def _finished(
     inner = likelihood.inner
     if not chain.converged:
         notes = [*notes, f"sampling stopped early: {'; '.join(chain.attributes['problems'])}"]
-    budget = inner.error_budget(_some(chain.samples, _BUDGET_POINTS))
+    points = _some(chain.samples, _BUDGET_POINTS)
+    notes = [*notes, *unlikely_lenses(inner, points)]
+    budget = inner.error_budget(points)
     if not budget.worst <= _MOST_ERROR:
         notes = [*notes, f"numerical errors above {_MOST_ERROR} nat: {'; '.join(budget.lines())}"]
     run = RunDirectory(folder)

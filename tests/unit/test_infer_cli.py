@@ -368,6 +368,21 @@ def test_a_run_with_other_tables_says_so(root):
         resume_run(root / FOLDER, figures=False)
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"n_galaxies": 3, "form": "any_lens"}, "n_galaxies = 3.*>= 1[0-9], the number of lenses"),
+        ({"sampler": {"n_walkers": 3}}, r"\[sampler\] n_walkers = 3.*even and >= 4"),
+        ({"sampler": {"target_ess": "many"}}, r"\[sampler\] target_ess = 'many'.*float"),
+        ({"free": ["xi_h"], "box": {}}, r"\[box\] xi_h must be given"),
+    ],
+)
+def test_what_is_wrong_is_refused_before_tables_are_made(fresh, changes, words):
+    with pytest.raises(ConfigError, match=words):
+        run(fresh, changed(**changes))
+    assert not (fresh / "data").exists()
+
+
 def test_a_prior_outside_the_tables_is_refused(root):
     wide = {"mu_h": {"distribution": "uniform", "low": 12.0, "high": 13.0}}
     with pytest.raises(ConfigError, match=r"mu_h.*12.85"):

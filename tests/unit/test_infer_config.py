@@ -8,6 +8,7 @@ import pytest
 
 from clmassmod._config_schema import Key
 from clmassmod._infer_schema import FORMS, INFER_SCHEMA
+from clmassmod.distributions import _DISTRIBUTIONS
 from clmassmod.errors import ConfigError, ParameterError
 from clmassmod.infer_config import InferInfo, describe_infer_config, load_infer_config
 from clmassmod.inference.priors import Normal, Uniform
@@ -115,6 +116,19 @@ def test_the_data_must_be_given():
         ({"free": ["xi_h"]}, r"\[box\] xi_h must be given"),
         ({"form": "anylens"}, "any_lens"),
         ({"free": ["find_radius"]}, "free: 'find_radius' is not a parameter"),
+        (
+            {"free": ["mu_h"], "box": {"mu_g": [0.8, 1.2]}},
+            r"\[box\] 'mu_g' is not free; free are mu_h",
+        ),
+        (
+            {"free": ["mu_h"], "priors": {"sigma_h": {"distribution": "uniform"}}},
+            r"\[priors\.sigma_h\] 'sigma_h' is not free; free are mu_h",
+        ),
+        (
+            {"priors": {"mu_g": {"distribution": "gaussian"}}},
+            r"configuration: priors\.mu_g\.distribution = 'gaussian'.*truncated-normal",
+        ),
+        ({"priors": {"mu_g": {"distribution": "uniform"}}}, r"configuration: priors\.mu_g ="),
         ({"priors": {"mu_g": 3}}, "mu_g.*distribution"),
         ({"priors": {"mu_gg": {"distribution": "uniform", "low": 0, "high": 1}}}, "mu_g"),
         ({"priors": {"mu_g": {"distribution": "unifrom", "low": 0, "high": 1}}}, "uniform"),
@@ -153,6 +167,12 @@ def test_every_parameter_that_can_be_free_is_documented():
 
 def test_forms_of_the_schema_are_those_of_the_selection():
     assert tuple(SELECTION_FORMS) == FORMS
+
+
+def test_every_distribution_of_priors_is_documented():
+    part = describe_infer_config().split("### [priors.<name>]")[1]
+    missing = [name for name in (*_DISTRIBUTIONS, "multivariate-normal") if f"`{name}`" not in part]
+    assert not missing
 
 
 def test_the_documentation_has_every_key_and_the_default_box():

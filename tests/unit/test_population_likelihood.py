@@ -16,6 +16,8 @@ from clmassmod.stronglens.observation import Detection, MagnitudeLimit
 
 # of the twin (tests/unit/selection_twin.py), which took ten minutes for its grid
 LN_A = np.log(0.0040770357)
+TWO = {"x_a": 6.6, "x_b": -3.1, "log_re": 0.9, "m_a": [24.0] * 2, "m_b": 24.9, "log_msps": 11.5}
+TWO |= {"name": ["first", "second"]}
 DELTA = [
     ({"mu_h": 13.01}, 0.106795),
     ({"beta_h": 2.34}, 0.050403),
@@ -104,6 +106,10 @@ def test_error_budget_names_the_worst(likelihood):
     assert budget.lens == likelihood.lenses.name[int(np.argmax(kernels.errors))]
 
 
+def no_kernels(*_, **__):
+    raise AssertionError("kernels are made")
+
+
 def test_wrong_arguments(catalogue):
     data = LensData.from_catalogue(catalogue)[:2]
     with pytest.raises(ParameterError, match="a range of every free name"):
@@ -112,6 +118,34 @@ def test_wrong_arguments(catalogue):
         LensPopulationLikelihood(data, sources=SourcePopulation(redshift=1.5))
     with pytest.raises(ParameterError, match="n_galaxies"):
         LensPopulationLikelihood(data, n_galaxies=0.0)
+    with pytest.raises(ParameterError, match=r"free = 'alpha'.*Did you mean 'alpha_sps'"):
+        LensPopulationLikelihood(data, free=["alpha", "mu_h"])
+    with pytest.raises(
+        ParameterError, match=r"box=\{'mu_h': \(12\.0, 14\.0\), 'xi_h': \(low, high\)\}"
+    ):
+        LensPopulationLikelihood(data, free=["mu_h", "xi_h"])
+
+
+def test_parameters_by_name_are_refused(likelihood):
+    with pytest.raises(ParameterError, match=r"eta = .*numbers .*order is alpha_sps, mu_h"):
+        likelihood.log_likelihood({"alpha_sps": 0.0, "mu_h": 12.9})
+
+
+@pytest.mark.parametrize(
+    ("form", "change", "named"),
+    [
+        ("lenses", {}, "rows 0 and 1 are the same lens"),
+        ("any_lens", {"m_a": [24.0, 24.1]}, r"one lens for form='any_lens' \(rows 0 and 1"),
+    ],
+)
+def test_a_lens_that_is_there_twice_is_refused(form, change, named, monkeypatch):
+    monkeypatch.setattr(pair_sample, "build_kernels", no_kernels)
+    data = LensData(**TWO | {"name": ["one", "one"]} | change)
+    with pytest.raises(ParameterError, match=f"name = 'one'.*{named}"):
+        LensPopulationLikelihood(data, form=form)
+    # two sources behind one galaxy
+    with pytest.raises(AssertionError, match="kernels are made"):
+        LensPopulationLikelihood(LensData(**TWO | {"name": ["one", "one"], "m_a": [24.0, 24.1]}))
 
 
 class BothBright(Detection):
@@ -122,10 +156,6 @@ class BothBright(Detection):
 
     def to_dict(self):
         return {"detection": "both-bright"}
-
-
-def no_kernels(*_, **__):
-    raise AssertionError("kernels are made")
 
 
 @pytest.mark.parametrize(
@@ -140,8 +170,7 @@ def no_kernels(*_, **__):
 def test_magnitudes_that_are_not_detected_are_refused(options, named, monkeypatch):
     for module in (pair_sample, complete_sample):
         monkeypatch.setattr(module, "build_kernels", no_kernels)
-    data = {"x_a": 6.6, "x_b": -3.1, "log_re": 0.9, "log_msps": 11.5, "name": ["first", "second"]}
-    lenses = LensData(**data, m_a=[24.0, 26.0], m_b=[24.9, 28.9])
+    lenses = LensData(**TWO | {"m_a": [24.0, 26.0], "m_b": [24.9, 28.9]})
     with pytest.raises(ParameterError, match=named):
         LensPopulationLikelihood(lenses, **options)
     if not options:  # other data decided

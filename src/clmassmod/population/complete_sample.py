@@ -17,6 +17,7 @@ from ..stronglens.mass_sampler import LensPopulation
 from ..stronglens.mock_generator import MockGenerator
 from ..stronglens.observation import Detection, MockNoise
 from ..stronglens.source_population import SourcePopulation
+from .data_columns import check_repeats
 from .galaxy_data import GalaxyData
 from .kernels import KernelAccuracy, build_kernels
 from .lens_data import LensData
@@ -67,6 +68,7 @@ class CompleteSample:
         if form != "any_lens":
             allowed = "'any_lens' with non_lenses: every galaxy is one or the other"
             raise ParameterError("form", form, allowed, _FORM_HINT.get(form, ""))
+        check_repeats(lenses, form)
         check_range("non_lenses.z_l", non_lenses.z_l, *redshift_range(population), "the population")
         self.lenses, self.non_lenses = lenses, non_lenses
         self.selection, self.form, self.noise = selection, form, noise

@@ -87,3 +87,23 @@ def require_finite(data: Any, name: str) -> None:
     """Refuse a column with a number that is not finite."""
     values = getattr(data, name)
     require(values, np.isfinite(values), name, "finite")
+
+
+def check_repeats(data: Any, form: str) -> None:
+    """Refuse lenses that are in the data twice.
+
+    Rows that agree in everything are one lens. Under forms that have one lens of a galaxy the
+    name is that of the galaxy, so it is enough; several sources behind one galaxy may share it
+    under "lenses".
+    """
+    rows: dict[Any, int] = {}
+    columns = [getattr(data, name).tolist() for name in column_names(data)]
+    for at, (name, *numbers) in enumerate(zip(data.name, *columns, strict=True)):
+        # as text, so that a NaN is like another
+        key = (name, str(numbers)) if form == "lenses" else name
+        if key in rows:
+            allowed = f"there once (rows {rows[key]} and {at} are the same lens)"
+            if form != "lenses":
+                allowed = f"the name of one lens for form={form!r} (rows {rows[key]} and {at})"
+            raise ParameterError("lenses: name", name, allowed)
+        rows[key] = at

@@ -20,7 +20,7 @@ from .complete_sample import CompleteSample
 from .count_families import count_family
 from .error_budget import ErrorBudget
 from .field_counts import FieldCounts
-from .finding import FindingProbability
+from .finding import FIND_NAMES, FindingProbability
 from .galaxy_data import GalaxyData
 from .kernel_forms import checked_form
 from .kernels import DEFAULT_BOX, KernelAccuracy
@@ -103,8 +103,8 @@ class LensPopulationLikelihood:
     ------
     ParameterError
         A free parameter without a range, lenses at redshifts that the population or the
-        sources do not have, with magnitudes that are not detected under "on_data", or what
-        `build_kernels` and `build_selection` refuse.
+        sources do not have, with magnitudes that are not detected under "on_data", or twice
+        in the data, or what `build_kernels` and `build_selection` refuse.
 
     Notes
     -----
@@ -147,6 +147,8 @@ class LensPopulationLikelihood:
             raise ParameterError("data", data, f"one of {', '.join(DATA)}", hint)
         self.population = population or LensPopulation()
         self.sources = sources or SourcePopulation()
+        self._family = count_family(self.sources.counts)
+        _check_names(free, FIND_NAMES if data == "einstein_radius" else self._family.names)
         self.parameters = PopulationParameters(
             self.population, [name for name in free if name in PARAMETERS]
         )
@@ -157,7 +159,6 @@ class LensPopulationLikelihood:
         self.form = checked_form(form)
         self.n_galaxies = _checked_galaxies(n_galaxies, self.form, len(lenses))
         self.field_counts = field_counts
-        self._family = count_family(self.sources.counts)
         self._check_counts()
         self.n_threads = n_threads
         self.lenses = cast(Any, lenses)
@@ -193,7 +194,6 @@ class LensPopulationLikelihood:
         else:
             allowed = "left out with non_lenses: each of them counts"
             raise ParameterError("n_galaxies", n_galaxies, allowed)
-        self._check_names()
         field = () if field_counts is None else (field_counts.to_dict(),)
         self.identity = digest(self.sample.identity, self.names, self.n_galaxies, *field)
 
@@ -305,18 +305,14 @@ class LensPopulationLikelihood:
             hint = "The number of sources cancels without n_galaxies or field_counts."
             raise ParameterError("free", "source_density", "what the data depend on", hint)
 
-    def _check_names(self) -> None:
-        known = (*PARAMETERS, *self.sample.survey)
-        for name in self.names:
-            if name not in known:
-                hint = nearest(str(name), known)
-                raise ParameterError("free", name, f"among {', '.join(known)}", hint)
-        if len(set(self.names)) != len(self.names):
-            raise ParameterError("free", self.names, "different names")
-
     def _points(self, eta: Any) -> Array:
         """Return eta as (n, d), finite."""
-        points = np.asarray(eta, dtype=np.float64)
+        try:
+            points = np.asarray(eta, dtype=np.float64)
+        except (TypeError, ValueError):
+            allowed = f"numbers (n, {len(self.names)}) or ({len(self.names)},)"
+            hint = f"Their order is {', '.join(self.names)}."
+            raise ParameterError("eta", eta, allowed, hint) from None
         points = points.reshape(1, -1) if points.ndim == 1 else points
         if points.ndim != 2 or points.shape[1] != len(self.names):
             allowed = f"(n, {len(self.names)}): {', '.join(self.names)}"
@@ -377,14 +373,25 @@ def _refuse_of_rings(**given: Any) -> None:
             raise ParameterError(name, value, "None with data='einstein_radius'")
 
 
+def _check_names(free: Sequence[str], survey: Sequence[str]) -> None:
+    known = (*PARAMETERS, *survey)
+    for name in free:
+        if name not in known:
+            hint = nearest(str(name), known)
+            raise ParameterError("free", name, f"among {', '.join(known)}", hint)
+    if len(set(free)) != len(free):
+        raise ParameterError("free", tuple(free), "different names")
+
+
 def _box_of(
     free: Sequence[str], box: Mapping[str, tuple[float, float]] | None
 ) -> dict[str, tuple[float, float]]:
     given = dict(DEFAULT_BOX) if box is None else dict(box)
-    for name in free:
-        if name not in given:
-            hint = nearest(name, given)
-            raise ParameterError("box", sorted(given), f"a range of every free name: {name}", hint)
+    missing = [name for name in free if name not in given]
+    if missing:
+        ranges = ", ".join(f"{name!r}: {given.get(name, '(low, high)')}" for name in free)
+        allowed = f"a range of every free name, {', '.join(missing)} too"
+        raise ParameterError("box", sorted(given), allowed, f"Give box={{{ranges}}}.")
     return {name: given[name] for name in free}
 
 

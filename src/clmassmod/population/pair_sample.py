@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ParameterError, nearest
+from ..errors import ParameterError
 from ..provenance import digest
 from ..stronglens.mass_sampler import LensPopulation
 from ..stronglens.mock_generator import MockGenerator
@@ -20,6 +20,7 @@ from ..stronglens.observation import Detection, MagnitudeLimit, MockNoise
 from ..stronglens.relations import Constant
 from ..stronglens.source_population import SourcePopulation
 from .count_families import count_family
+from .data_columns import check_repeats
 from .kernels import KernelAccuracy, build_kernels
 from .lens_data import LensData
 from .pair_mocks import mock_pairs, observables
@@ -55,12 +56,12 @@ class PairSample:
     ) -> None:
         check_pairs(lenses, population, sources)
         check_detected(lenses, detection, selection)
+        check_repeats(lenses, form)
         self.lenses, self.selection, self.form, self.noise = lenses, selection, form, noise
         self._population, self._sources = population, sources
         self._detection, self._cosmology = detection, cosmology
         self.family = count_family(sources.counts)
         self.survey = self.family.names
-        _check_names(counts_box, self.survey)
         self._basis = self.family.basis(self.family.checked_box(counts_box)) if counts_box else None
         self.kernels = build_kernels(
             lenses,
@@ -190,14 +191,6 @@ class PairSample:
             "form": self.form,
             "noise": self.noise.to_dict(),
         }
-
-
-def _check_names(names: Iterable[str], survey: Sequence[str]) -> None:
-    known = (*PARAMETERS, *survey)
-    for name in names:
-        if name not in known:
-            hint = nearest(str(name), known)
-            raise ParameterError("free", name, f"among {', '.join(known)}", hint)
 
 
 def check_pairs(lenses: Any, population: LensPopulation, sources: SourcePopulation) -> None:

@@ -16,6 +16,7 @@ from ..stronglens.mass_sampler import LensPopulation
 from ..stronglens.observation import MagnitudeLimit, MockNoise
 from ..stronglens.source_population import SourcePopulation
 from .cross_section import DetectedCounts
+from .data_columns import check_repeats
 from .finding import FIND_NAMES, GREATEST_SLOPE, FindingProbability, log_find
 from .kernels import KernelAccuracy
 from .parameters import PARAMETERS, PopulationParameters, checked_box, population_of
@@ -64,6 +65,7 @@ class RingSample:
         if not isinstance(lenses, RingData):
             raise ParameterError("lenses", lenses, "RingData, for data='einstein_radius'")
         _check_options(selection, form, accuracy)
+        check_repeats(lenses, form)
         self.finding = finding or FindingProbability()
         self.lenses, self.noise = lenses, noise
         self._sources, self._detection, self._cosmology = sources, detection, cosmology
