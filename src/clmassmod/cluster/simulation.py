@@ -168,6 +168,8 @@ def _observe(
         n_galaxies=n_galaxies,
         sources=sources,
         id=row["halo_id"],
+        radius_min=edges[:-1],
+        radius_max=edges[1:],
     )
 
 
