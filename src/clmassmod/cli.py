@@ -10,10 +10,8 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +24,7 @@ from .errors import (
     MissingExtraError,
     ParameterError,
 )
+from .stopping import stop_on_signals
 
 if TYPE_CHECKING:
     from .cluster.ensemble_program import EnsembleOutcome
@@ -34,10 +33,6 @@ if TYPE_CHECKING:
     from .infer_program import InferOutcome
 
 OK, MISSED, USAGE, BAD_DATA, INTERNAL, INTERRUPTED = 0, 1, 2, 65, 70, 75
-
-
-class _Stopped(KeyboardInterrupt):
-    """A signal asked to stop."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USAGE
     options = parser.parse_args(given)
     try:
-        with _signals():
+        with stop_on_signals():
             code = options.run(options)
         sys.stdout.flush()  # a reader that has gone is noticed here, not at exit
     except KeyboardInterrupt:
@@ -100,22 +95,6 @@ def _unusable(error: Exception, folder: str) -> FitError:
         f"results cannot be written into the folder {folder} ({reason}); give one that can be "
         "written to, with --folder, --root or as [output] folder"
     )
-
-
-@contextmanager
-def _signals() -> Iterator[None]:
-    """Treat SIGTERM and SIGUSR1, which batch systems send, as an interrupt."""
-
-    def stop(number: int, frame: Any) -> None:
-        raise _Stopped(signal.Signals(number).name)
-
-    names = [n for n in ("SIGTERM", "SIGUSR1") if hasattr(signal, n)]
-    before = {getattr(signal, n): signal.signal(getattr(signal, n), stop) for n in names}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _say_interrupted(options: argparse.Namespace, given: Sequence[str]) -> None:

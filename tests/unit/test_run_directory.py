@@ -23,6 +23,8 @@ from clmassmod.inference.reproduction import reproduce, resume
 from clmassmod.inference.run_directory import RunDirectory, differences, load_run, run_folder
 from clmassmod.inference.samplers import run_mcmc
 from clmassmod.provenance import exclusive_folder
+from clmassmod.stopping import Stopped as SignalStop
+from clmassmod.stopping import stop_on_signals
 
 from inference_targets import Banana, SlowBanana
 
@@ -31,16 +33,12 @@ OPTIONS = {"seed": 7, "target_ess": 800}
 
 # what a process that may be killed runs: argument 1 is the folder, 2 the bytes of its disk
 PROGRAM = """
-import resource, signal, sys
+import resource, sys
 from inference_targets import SlowBanana
+from clmassmod.stopping import stop_on_signals
 from clmassmod.inference.prior_set import PriorSet
 from clmassmod.inference.samplers import run_mcmc
 
-def stop(number, frame):
-    raise KeyboardInterrupt
-
-signal.signal(signal.SIGTERM, stop)
-signal.signal(signal.SIGUSR1, stop)
 if int(sys.argv[2]):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
 uniform = {"distribution": "uniform"}
@@ -48,9 +46,10 @@ priors = PriorSet(
     {"a": {**uniform, "low": -6.0, "high": 6.0}, "b": {**uniform, "low": -30.0, "high": 60.0}}
 )
 try:
-    run_mcmc(
-        SlowBanana(), priors, sys.argv[1], checkpoint_seconds=0.02, seed=7, target_ess=800
-    )
+    with stop_on_signals():
+        run_mcmc(
+            SlowBanana(), priors, sys.argv[1], checkpoint_seconds=0.02, seed=7, target_ess=800
+        )
 except KeyboardInterrupt:
     sys.exit(75)
 """
@@ -62,6 +61,7 @@ def process(folder, disk=0):
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(folder), str(disk)],
         env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -108,6 +108,45 @@ class Stopped(Banana):
         return super().log_likelihood(eta)
 
 
+def test_what_a_likelihood_raises_is_not_printed(capsys):
+    with pytest.raises(KeyboardInterrupt):
+        run_mcmc(Stopped(400), PRIORS, **OPTIONS)
+    assert capsys.readouterr() == ("", "")
+
+
+class Signalled(Banana):
+    """A likelihood during one call of which a signal comes."""
+
+    def __init__(self, call):
+        self._left = call
+
+    def log_likelihood(self, eta):
+        self._left -= 1
+        if self._left == 0:
+            signal.raise_signal(signal.SIGTERM)
+        return super().log_likelihood(eta)
+
+    def to_dict(self):
+        return {"target": "Banana"}
+
+
+def test_a_step_of_emcee_is_finished_before_a_signal_stops(tmp_path, whole):
+    # two calls a step
+    for call in (500, 501):
+        with pytest.raises(SignalStop, match="SIGTERM"), stop_on_signals():
+            run_mcmc(Signalled(call), PRIORS, tmp_path / "run", **OPTIONS)
+    same(run_mcmc(Banana(), PRIORS, tmp_path / "run", **OPTIONS), whole)
+
+
+def test_nautilus_leaves_a_checkpoint_when_a_signal_stops_it(tmp_path):
+    folder, options = tmp_path / "run", {"sampler": "nautilus", "seed": 1, "target_ess": 200}
+    with pytest.raises(SignalStop), stop_on_signals():
+        run_mcmc(Signalled(4), PRIORS, folder, n_live=100, **options)
+    assert list(folder.glob("checkpoint-*.h5"))
+    assert run_mcmc(Banana(), PRIORS, folder, n_live=100, **options).converged
+    assert "goes on from" in (folder / "log.txt").read_text()
+
+
 def test_an_interrupted_chain_goes_on(tmp_path, whole):
     folder = tmp_path / "run"
     for call in (3, 400, 100, 751, 200):
@@ -132,8 +171,7 @@ def test_kill_9_at_random_moments(tmp_path, whole):
         wait_for_steps(folder, child)
         time.sleep(random.uniform(0.0, 0.25))
         child.kill()
-        child.wait()
-        child.stderr.close()
+        child.communicate()
     assert "goes on from step" in (folder / "log.txt").read_text()
     steps = len(load_run(folder).draws)
     assert 0 < steps < len(whole.draws)
@@ -152,8 +190,8 @@ def test_signals_of_batch_systems(tmp_path, whole, number):
     child = process(folder)
     wait_for_steps(folder, child)
     child.send_signal(number)
-    assert child.wait(60) == 75
-    child.stderr.close()
+    assert child.communicate(timeout=60) == ("", "")
+    assert child.returncode == 75
     assert RunDirectory(folder).read_metadata()["status"] == "interrupted"
     same(run_mcmc(Banana(), PRIORS, folder, **OPTIONS), whole)
 
@@ -300,8 +338,7 @@ def test_a_process_is_refused_while_another_samples(tmp_path):
     with pytest.raises(FitError, match="in use"):
         run_mcmc(Banana(), PRIORS, folder, **OPTIONS)
     child.kill()
-    child.wait()
-    child.stderr.close()
+    child.communicate()
 
 
 def test_places_that_are_no_folders(tmp_path):

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..errors import FitError, ParameterError
 from ..rng import checked_seed, purpose_key
+from ..stopping import between_steps
 from .chain import Chain
 from .checkpoints import Checkpoints
 from .diagnostics import Convergence, convergence
@@ -88,7 +89,7 @@ def sample_emcee(
     options : EmceeOptions
     checkpoints : Checkpoints, optional
         Where the chain is kept meanwhile; also when an exception ends the sampling, such as
-        KeyboardInterrupt, which the command line makes of SIGTERM and SIGUSR1.
+        `Stopped`, which the command line makes of SIGTERM and SIGUSR1 between two steps.
     say : callable, optional
         Is told what happens, a line at a time.
     start : Chain, optional
@@ -120,7 +121,11 @@ def sample_emcee(
         say(f"goes on from step {record.n}")
     else:
         record.begin(_first_points(posterior, options, record.n_walkers, say), options.seed)
-    with _kept(record, checkpoints), _bar(options.max_steps, record.n, progress) as bar:
+    with (
+        _kept(record, checkpoints),
+        _bar(options.max_steps, record.n, progress) as bar,
+        between_steps() as check,
+    ):
         while True:
             # a chain that is restored may have got there already
             found = convergence(record.draws) if _is_check(record.n, options) else None
@@ -128,7 +133,7 @@ def sample_emcee(
                 _report(found, record, options, bar, say)
                 if not found.problems(options.target_ess) or record.n >= options.max_steps:
                     return record.chain(found, options)
-            _advance(record, _next_check(record.n, options), checkpoints, bar)
+            _advance(record, _next_check(record.n, options), checkpoints, bar, check)
 
 
 def _next_check(n: int, options: EmceeOptions) -> int:
@@ -146,7 +151,13 @@ def _checks() -> Iterator[int]:
         step = int(step * _GROWTH)
 
 
-def _advance(record: _Record, end: int, checkpoints: Checkpoints[Chain] | None, bar: Any) -> None:
+def _advance(
+    record: _Record,
+    end: int,
+    checkpoints: Checkpoints[Chain] | None,
+    bar: Any,
+    check: Callable[[], None],
+) -> None:
     """Make the steps up to `end`."""
     import emcee
 
@@ -154,6 +165,8 @@ def _advance(record: _Record, end: int, checkpoints: Checkpoints[Chain] | None, 
     sampler = emcee.EnsembleSampler(
         record.n_walkers, len(record.posterior.names), record.posterior, moves=moves, vectorize=True
     )
+    # without its wrapper, which prints all walkers and a traceback at whatever is raised
+    sampler.log_prob_fn = record.posterior
     steps = sampler.sample(
         emcee.State(record.coords, log_prob=record.log_prob, random_state=record.random_state),
         iterations=end - record.n,
@@ -165,6 +178,7 @@ def _advance(record: _Record, end: int, checkpoints: Checkpoints[Chain] | None, 
         bar.update(1)
         if checkpoints is not None and checkpoints.due:
             checkpoints.save(record.chain())
+        check()
 
 
 def _first_points(

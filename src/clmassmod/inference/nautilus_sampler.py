@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ..errors import FormatError, MissingExtraError, ParameterError
 from ..provenance import atomic_path
 from ..rng import checked_seed, purpose_key
+from ..stopping import Stopped, between_steps
 from .chain import Chain
 from .checkpoints import Checkpoints
 from .posterior import Posterior
@@ -130,12 +131,18 @@ def sample_nautilus(
     sampler = _sampler(posterior, options, resumed)
     if resumed is not None:
         say(f"goes on from {sampler.n_like} likelihood calls")
-    with _Bar(options.target_ess, progress) as bar:
+    with _Bar(options.target_ess, progress) as bar, between_steps() as check:
         finished = False
         while not finished and sampler.n_like < options.max_calls:
             end = min(sampler.n_like + _BATCHES * sampler.n_batch, options.max_calls)
             finished = sampler.run(n_eff=options.target_ess, n_like_max=end)
             bar.show(sampler)
+            try:
+                check()
+            except Stopped:
+                if checkpoints is not None:
+                    checkpoints.save(sampler)
+                raise
             if checkpoints is not None and (finished or checkpoints.due):
                 checkpoints.save(sampler)
     say(f"{sampler.n_like} likelihood calls, effective samples {sampler.n_eff:.0f}")
