@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import FormatError
 from .infer_config import InferInfo
-from .inference.run_directory import differences
+from .inference.run_directory import DATA_FILE, differences
 from .population.count_families import SchechterFamily
 from .population.data_files import (
     file_hash,
@@ -27,8 +27,6 @@ from .population.ring_data import RingData
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
 
-DATA_FILE = "data_file"
-"""Key of the likelihood in ``params.json`` under which the file of the lenses stands."""
 _COMPARED = ("cosmology", "detection", "population", "sources")
 _COUNTS = SchechterFamily.names
 _SHOWN = 5

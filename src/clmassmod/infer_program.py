@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .cosmology import cosmology_from_dict
+from .cosmology import cosmology_from_dict, cosmology_to_dict
 from .errors import ConfigError, FormatError, ParameterError
 from .infer_config import InferInfo
 from .infer_data import (
-    DATA_FILE,
     FileLikelihood,
     data_record,
     found_data,
@@ -31,8 +30,8 @@ from .inference.chain import Chain
 from .inference.diagnostics import ConvergenceWarning
 from .inference.emcee_sampler import EmceeOptions
 from .inference.reproduction import Reproduction, reproduce, resume
-from .inference.run_directory import FIGURES, INFERENCE, RunDirectory, run_folder
-from .inference.samplers import run_mcmc, sampler_options
+from .inference.run_directory import DATA_FILE, FIGURES, INFERENCE, RunDirectory, run_folder
+from .inference.samplers import plain_options, run_mcmc, sampler_options
 from .lens_program import errors_named, make_population, make_source_population
 from .population.error_budget import ErrorBudget
 from .population.field_counts import FieldCounts
@@ -126,8 +125,15 @@ def run_infer(
     place = Path(root or ".")
     record = data_record(info, place)
     with errors_named(info):
-        tables = table_folder(info["sim_id"], root)
-        likelihood = _likelihood(info, record, place, tables, threads, progress)
+        tables, settings = table_folder(info["sim_id"], root), _settings(info)
+        _refuse_foreign(
+            folder,
+            settings,
+            likelihood={DATA_FILE: record},
+            priors=priors.to_dict(),
+            sampler=plain_options(name, options)["sampler"],
+        )
+        likelihood = _likelihood(info, settings, record, place, tables, threads, progress)
     sample = partial(run_mcmc, likelihood, priors, folder, sampler=name, **options)
     chain = _quiet(partial(sample, progress=progress))
     notes = mock_notes(info.path(info["data"]["file"]), likelihood.inner)
@@ -226,8 +232,40 @@ def _root_of(folder: Path) -> Path | None:
 # -- from the configuration to the likelihood ------------------------------------------------------
 
 
+def _settings(info: InferInfo) -> dict[str, Any]:
+    """Return arguments of the likelihood: those that say which one it is, beside the data."""
+    noise = {key: value for key, value in info["noise"].items() if key != "theta_e"}
+    return {
+        "population": make_population(info),
+        "sources": make_source_population(info),
+        "data": info["data"]["kind"],
+        "free": info["free"],
+        "box": {key: (low, high) for key, (low, high) in info["box"].items()},
+        "selection": info["detection"]["selection"],
+        "form": info["form"],
+        "detection": MagnitudeLimit(info["detection"]["limit"]),
+        "noise": MockNoise(**noise),
+        "n_galaxies": info["n_galaxies"],
+        "field_counts": _field_counts(info),
+        "cosmology": info.make_cosmology(),
+    }
+
+
+def _refuse_foreign(folder: Path, settings: Mapping[str, Any], **others: Any) -> None:
+    """Raise FitError if the folder holds a run of other parameters, before tables are made."""
+    plain = {
+        key: value.to_dict() if hasattr(value, "to_dict") else value
+        for key, value in settings.items()
+    }
+    plain["cosmology"] = cosmology_to_dict(settings["cosmology"])
+    plain["box"] = {name: settings["box"][name] for name in settings["free"]}
+    others["likelihood"] = plain | others["likelihood"]
+    RunDirectory(folder).check_params(others)
+
+
 def _likelihood(
     info: InferInfo,
+    settings: Mapping[str, Any],
     record: Mapping[str, Any],
     place: Path,
     tables: Path,
@@ -235,26 +273,12 @@ def _likelihood(
     progress: bool,
 ) -> FileLikelihood:
     file = info.path(info["data"]["file"])
-    lenses = read_lenses(record, file, info.make_cosmology())
-    kind = info["data"]["kind"]
-    noise = {key: value for key, value in info["noise"].items() if key != "theta_e"}
-    finding = FindingProbability(**info["finding"]) if kind == "einstein_radius" else None
+    rings = info["data"]["kind"] == "einstein_radius"
     made = LensPopulationLikelihood(
-        lenses,
-        make_population(info),
-        make_source_population(info),
-        data=kind,
-        finding=finding,
-        free=info["free"],
-        box={key: (low, high) for key, (low, high) in info["box"].items()},
-        selection=info["detection"]["selection"],
-        form=info["form"],
-        detection=MagnitudeLimit(info["detection"]["limit"]),
-        noise=MockNoise(**noise),
+        read_lenses(record, file, settings["cosmology"]),
+        **settings,
+        finding=FindingProbability(**info["finding"]) if rings else None,
         non_lenses=read_non_lenses(record, place, file),
-        n_galaxies=info["n_galaxies"],
-        field_counts=_field_counts(info),
-        cosmology=info.make_cosmology(),
         tables=tables,
         n_threads=n_threads,
         progress=progress,

@@ -54,7 +54,7 @@ def _once_more(number: int) -> None:
 
     def come() -> None:
         time.sleep(0.02)
-        _thread.interrupt_main(number)
+        _thread.interrupt_main(signal.Signals(number))
 
     _thread.start_new_thread(come, ())
 

@@ -226,8 +226,8 @@ def test_what_a_configuration_says_arrives_in_the_likelihood(fresh, monkeypatch)
     class Recorded(Exception):
         pass
 
-    def record(lenses, population, sources, **options):
-        given.update(options, population=population, sources=sources)
+    def record(lenses, **options):
+        given.update(options)
         raise Recorded
 
     monkeypatch.setattr("clmassmod.infer_program.LensPopulationLikelihood", record)
@@ -307,17 +307,31 @@ def test_a_run_killed_at_random_moments(whole, fresh):
 # -- refusals ------------------------------------------------------------------------------------
 
 
+PRIOR = {"distribution": "uniform", "low": 12.86, "high": 12.9}
+
+
 def test_a_foreign_run_is_refused(root):
-    with pytest.raises(FitError, match=r"other parameters: .*seed: 5 there, 6 here"):
-        run(root, changed(seed=6))
+    shutil.rmtree(root / "data")
+    for changes, words in (
+        ({"seed": 6}, r"seed: 5 there, 6 here"),
+        ({"priors": {"mu_h": PRIOR}}, r"priors\.mu_h.* there"),
+        ({"detection": {"limit": 26.0}}, r"likelihood\.detection\.limit: 26\.5 there, 26\.0 here"),
+        ({"population": {}}, r"likelihood\.population"),
+    ):
+        with pytest.raises(FitError, match=f"other parameters: .*{words}"):
+            run(root, changed(**changes))
+    assert not (root / "data").exists()  # refused before tables are made
 
 
 def test_other_data_are_refused(root):
     write_mock(root, seed=12)
     with pytest.raises(FormatError, match=r"lenses.h5: content: not the data of the run: .*sha256"):
         resume_run(root / FOLDER, figures=False)
-    with pytest.raises(FitError, match="other parameters"):
+    shutil.rmtree(root / "data")
+    hashes = r"data_file\.sha256: \"[0-9a-f]{12}\" there, \"[0-9a-f]{12}\" here"
+    with pytest.raises(FitError, match=f"other parameters: likelihood.{hashes}"):
         run(root)
+    assert not (root / "data").exists()
 
 
 def test_no_lenses_at_all_are_refused(root):
@@ -364,7 +378,7 @@ def test_a_run_with_other_tables_says_so(root):
     was = metadata["precomputed_table_version"]
     metadata["precomputed_table_version"] = "0" * 64
     file.write_text(json.dumps(metadata))
-    with pytest.raises(FitError, match=f"other tables: .*'{'0' * 64}'.*'{was}'"):
+    with pytest.raises(FitError, match=f"other tables: .*'{'0' * 12}'.*'{was[:12]}'"):
         resume_run(root / FOLDER, figures=False)
 
 

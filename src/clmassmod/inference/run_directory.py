@@ -12,6 +12,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -36,9 +37,12 @@ PARAMS, METADATA, CHAIN, LOG, FIGURES = (
 )
 TABLES = "precomputed_table_version"
 """Key of `Likelihood.versions` and of metadata: the root hash of the tables."""
+DATA_FILE = "data_file"
+"""Key of a likelihood in ``params.json`` under which the file of its data stands, if it has one."""
 
 _PACKAGES = ("numpy", "scipy", "h5py", "emcee", "nautilus-sampler")
 _CHANGEABLE = "stopping"
+_HASH = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 
 
 def run_folder(sim_id: str, run_id: str, root: str | os.PathLike[str] | None = None) -> Path:
@@ -94,7 +98,7 @@ class RunDirectory:
         """
         known = (self.folder / METADATA).exists()
         if (self.folder / PARAMS).exists():
-            self._check_params(params)
+            self.check_params(params)
             # what was sampled without metadata to say from what is not gone on with
             if known or any(self.folder.glob("[!.]*.h5")):
                 self.check_identity(likelihood)
@@ -106,6 +110,32 @@ class RunDirectory:
         _write_json(self.folder / METADATA, metadata | {"status": "running", "ended": None})
         self.say("goes on" if known else "begins")
 
+    def check_params(self, params: Mapping[str, Any]) -> None:
+        """Raise FitError unless parameters, or some of them, are those of the run, if there is one.
+
+        Parameters
+        ----------
+        params : mapping
+            As ``params.json``; what it has not is not compared, on top and in ``likelihood``.
+        """
+        if not (self.folder / PARAMS).exists():
+            return
+        given, kept = json.loads(_text(params)), self.read_params()
+        kept = {key: value for key, value in kept.items() if key in given}
+        if isinstance(kept.get("likelihood"), dict):
+            kept["likelihood"] = {
+                k: v for k, v in kept["likelihood"].items() if k in given["likelihood"]
+            }
+        found = differences(kept, given)
+        foreign = [line for line in found if not line.startswith(f"{_CHANGEABLE}.")]
+        if foreign:
+            # the file of the data first: much else follows from it
+            foreign.sort(key=lambda line: not line.startswith(f"likelihood.{DATA_FILE}."))
+            raise FitError(
+                f"{self.folder} holds a run with other parameters: {'; '.join(foreign[:5])}. "
+                "Give another run_id, or delete the folder"
+            )
+
     def check_identity(self, likelihood: Likelihood) -> None:
         """Raise FitError unless data and tables of a likelihood are those of the run."""
         kept = self.read_metadata()
@@ -116,9 +146,9 @@ class RunDirectory:
         for key, what, new in pairs:
             if kept[key] != new:
                 raise FitError(
-                    f"{self.folder} holds a run with other {what}: its {key} is {kept[key]!r}, "
-                    f"that of the likelihood is {new!r}. Restore them, give another run_id, or "
-                    "delete the folder"
+                    f"{self.folder} holds a run with other {what}: its {key} is "
+                    f"{_short(repr(kept[key]))}, that of the likelihood is {_short(repr(new))}. "
+                    "Restore them, give another run_id, or delete the folder"
                 )
 
     def end(self, status: str, **numbers: Any) -> None:
@@ -152,16 +182,6 @@ class RunDirectory:
             "versions": versions | others,
             "sessions": [],
         }
-
-    def _check_params(self, params: Mapping[str, Any]) -> None:
-        given, kept = json.loads(_text(params)), self.read_params()
-        found = differences(kept, given)
-        foreign = [line for line in found if not line.startswith(f"{_CHANGEABLE}.")]
-        if foreign:
-            raise FitError(
-                f"{self.folder} holds a run with other parameters: {'; '.join(foreign[:5])}. "
-                "Give another run_id, or delete the folder"
-            )
 
     def _check_empty(self) -> None:
         others = [p.name for p in self.folder.iterdir() if not p.name.startswith(".")]
@@ -239,6 +259,8 @@ def _tables_of(likelihood: Likelihood) -> str:
 
 
 def _short(text: str) -> str:
+    """Return a text of at most 80 characters, hashes by their first 12."""
+    text = _HASH.sub(r"\1", text)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

@@ -98,7 +98,7 @@ def run_mcmc(
     settings = sampler_options(sampler, options)
     if folder is None:
         return _warned(_sample(posterior, settings, None, checkpoint_seconds, progress))
-    params = _params(posterior, sampler, settings)
+    params = _params(posterior, sampler, options)
     with opened_run(folder, params, likelihood) as run:
         chain = _sample(posterior, settings, run, checkpoint_seconds, progress)
         run.end(
@@ -163,16 +163,21 @@ def sampler_options(sampler: str, options: Mapping[str, Any]) -> Options:
     return kind(**options)
 
 
-def _params(posterior: Posterior, sampler: str, settings: Options) -> dict[str, Any]:
+def plain_options(sampler: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``sampler`` and ``stopping`` of ``params.json``: which chain, and where it ends."""
+    settings = sampler_options(sampler, options)
     values = asdict(settings)
     stopping = {key: values.pop(key) for key in settings.stopping}
+    return {"sampler": {"sampler": sampler, **values}, "stopping": stopping}
+
+
+def _params(posterior: Posterior, sampler: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "likelihood": posterior.likelihood.to_dict(),
         "priors": posterior.priors.to_dict(),
-        "sampler": {"sampler": sampler, **values},
-        "stopping": stopping,
+        **plain_options(sampler, options),
     }
 
 
