@@ -8,8 +8,10 @@ import os
 import platform
 import re
 import secrets
+import subprocess
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +19,46 @@ import numpy as np
 
 from .errors import FitError, ParameterError
 
+DIRTY = "+dirty"
+"""Behind a commit: sources were changed since."""
+
 
 def provenance() -> dict[str, str]:
-    """Return version, commit, Python, numpy and the time (UTC) as strings."""
+    """Return version, commit, Python, numpy and the time (UTC) as strings.
+
+    The commit is that of the build; of sources used in place, in a checkout, it is that of the
+    checkout, with ``+dirty`` behind it if some of them were changed since.
+    """
     from ._core.info import build_info
 
     info = build_info()
     return {
         "clmassmod": info["version"],
-        "commit": info["commit"],
+        "commit": commit_in(Path(__file__).resolve().parents[2]) or info["commit"],
         "python": platform.python_version(),
         "numpy": np.__version__,
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
+
+
+@cache
+def commit_in(checkout: Path) -> str:
+    """Return the commit of the sources in a git checkout; "" if it is none, or without git."""
+    if not (checkout / ".git").exists():
+        return ""
+    try:
+        head = _git(checkout, "rev-parse", "--short=12", "HEAD")
+        changed = _git(checkout, "status", "--porcelain", "--untracked-files=no", "--", "src")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return f"{head}{DIRTY}" if changed else head
+
+
+def _git(checkout: Path, *arguments: str) -> str:
+    # without locks: others may be at work in the checkout
+    command = ["git", "--no-optional-locks", "-C", str(checkout), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20.0, check=True)
+    return done.stdout.strip()
 
 
 def digest(*parts: Any) -> str:

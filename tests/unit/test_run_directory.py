@@ -22,7 +22,7 @@ from clmassmod.inference.priors import Uniform
 from clmassmod.inference.reproduction import reproduce, resume
 from clmassmod.inference.run_directory import RunDirectory, differences, load_run, run_folder
 from clmassmod.inference.samplers import run_mcmc
-from clmassmod.provenance import exclusive_folder
+from clmassmod.provenance import exclusive_folder, provenance
 from clmassmod.stopping import Stopped as SignalStop
 from clmassmod.stopping import stop_on_signals
 
@@ -429,6 +429,19 @@ def test_reproduction_by_another_likelihood_is_seen(ended):
     assert result.first_difference == 0
     assert abs(result.shifts["a"]) > 3.0
     assert "differs from step 0 on" in result.lines()[0]
+
+
+def test_reproduction_says_that_changed_sources_are_not_compared(ended, tmp_path, monkeypatch):
+    file = ended / "metadata.json"
+    content = json.loads(file.read_text())
+    dirty = "0123456789ab+dirty"
+    file.write_text(json.dumps({**content, "git_commit": dirty}))
+    with pytest.raises(FitError, match="git checkout 0123456789ab &&"):
+        reproduce(ended, lambda content: Banana(), tmp_path / "again")
+    here = {**provenance(), "commit": dirty}
+    monkeypatch.setattr("clmassmod.inference.reproduction.provenance", lambda: here)
+    found = reproduce(ended, lambda content: Banana(), tmp_path / "again")
+    assert any(line.startswith(f"{dirty}: changes") for line in found.notes)
 
 
 def test_reproduction_asks_for_the_commit(ended, tmp_path):

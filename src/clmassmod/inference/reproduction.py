@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import FitError, ParameterError
-from ..provenance import provenance
+from ..provenance import DIRTY, provenance
 from .chain import Chain
 from .run_directory import TABLES, RunDirectory, load_run
 from .samplers import MakeLikelihood, run_again
@@ -138,12 +138,14 @@ def _checked_commit(metadata: dict[str, Any], any_commit: bool) -> list[str]:
     others = {session["git_commit"] for session in metadata["sessions"]} - {there}
     notes = [f"the run went on with the code of {one}" for one in sorted(others)]
     if here == there:
+        if here.endswith(DIRTY):
+            notes.append(f"{here}: changes since the commit may differ; they are not compared")
         return notes
     text = f"the run was made by commit {there}, this code is {here}"
     if any_commit:
         return [text, *notes]
     raise FitError(
-        f"{text}; in a clone, run: git checkout {there} && pip install . "
+        f"{text}; in a clone, run: git checkout {there.removesuffix(DIRTY)} && pip install . "
         f"(or repeat it with the code at hand: any_commit). Its tables: "
         f"{metadata[TABLES] or 'none'} of sim_id {metadata['sim_id'] or '-'}"
     )
