@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 BLUE, VERMILLION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
 DPI = 160
+SHARES = (0.683, 0.954)
+"""Of a density: what contours hold."""
+SHARES_TEXT = "contours hold 68.3 % and 95.4 %"
 UNIT_MASS = 1e14
 UNIT_LABEL = r"$10^{14}\,M_\odot$"
 _PARAMETER_LABELS = {
@@ -56,7 +59,7 @@ def corner_figure(
 ) -> Figure:
     """Return densities of every parameter and pair of parameters of samples (n, d >= 2).
 
-    Contours hold 39.3 % and 86.5 %, the 1 and 2 sigma of a two-dimensional normal density.
+    Contours hold `SHARES`, as small text says.
     """
     require_matplotlib()
     try:
@@ -76,11 +79,13 @@ def corner_figure(
         color=BLUE,
         bins=30,
         smooth=1.0,
-        levels=(0.393, 0.865),
+        levels=SHARES,
         plot_datapoints=False,
         fig=figure,
         max_n_ticks=4,  # slanted: more would run into the next panel
     )
+    # above the diagonal nothing is drawn
+    figure.text(0.98, 0.98, SHARES_TEXT, ha="right", va="top", fontsize=9)
     return figure
 
 

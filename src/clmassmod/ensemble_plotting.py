@@ -12,6 +12,8 @@ import numpy.typing as npt
 from ._figure_tools import (
     BLUE,
     GREY,
+    SHARES,
+    SHARES_TEXT,
     UNIT_LABEL,
     UNIT_MASS,
     VERMILLION,
@@ -36,7 +38,6 @@ LABELS = {
     "mean": r"mean $\langle\ln(M/M_0)\rangle$",
     "scatter": r"scatter $\sigma_{\ln M}$",
 }
-_LEVELS = (0.865, 0.393)
 _SHOWN = 6.0
 _CURVES = 400
 _MOST_BINS = 8
@@ -46,7 +47,7 @@ _RANKS = 999
 def bias_scatter_contours(posterior: PopulationPosterior, truth: Any = None) -> Figure:
     """Return the posterior of bias (or mean) and scatter, and the marginal of each.
 
-    Contours hold 39.3 % and 86.5 %, the 1 and 2 sigma of a two-dimensional normal density.
+    Contours hold 68.3 % and 95.4 %.
 
     Parameters
     ----------
@@ -64,7 +65,7 @@ def bias_scatter_contours(posterior: PopulationPosterior, truth: Any = None) -> 
         figure.add_subplot(grid[1, 1], sharey=main),
     )
     first, scatter, density = _shown_part(posterior)
-    heights = _heights(density, _LEVELS)
+    heights = _heights(density, SHARES[::-1])
     for height in heights:
         main.contourf(
             first,
@@ -82,6 +83,7 @@ def bias_scatter_contours(posterior: PopulationPosterior, truth: Any = None) -> 
             axes.axvline(truth[0], color=VERMILLION, lw=1)
         for axes in (main, side):
             axes.axhline(truth[1], color=VERMILLION, lw=1)
+    figure.text(0.99, 0.99, SHARES_TEXT, ha="right", va="top", fontsize=8)
     main.set_xlabel(LABELS[posterior.names[0]])
     main.set_ylabel(LABELS["scatter"])
     main.xaxis.set_major_locator(MaxNLocator(5))

@@ -16,7 +16,8 @@ from .population.parameters import PARAMETERS, place_of
 
 REPORT = "report.html"
 
-_HEAD = ("parameter", "mean", "sd", "16 %", "median", "84 %", "2.5 %", "97.5 %", "ESS", "R-hat")
+_HEAD = ("parameter", "mean", "sd", "16 %", "median", "84 %", "2.5 %", "97.5 %")
+_HEAD_OF_STEPS = ("ESS", "R-hat")
 _SHOWN = ("mean", "sd", "q16", "median", "q84")
 
 
@@ -71,9 +72,12 @@ def _parameters(chain: Chain) -> str:
     for name, row in chain.summary().items():
         tails = np.quantile(chain[name], (0.025, 0.975))
         numbers = [*(row[key] for key in _SHOWN), *tails]
-        cells = [name, *(f"{one:.4g}" for one in numbers), f"{row['ess']:.0f}"]
-        rows.append(("", [*cells, f"{row['r_hat']:.4f}"]))
-    return table(_HEAD, rows, numbers=range(1, len(_HEAD)))
+        cells = [name, *(f"{one:.4g}" for one in numbers)]
+        if chain.of_steps:
+            cells += [f"{row['ess']:.0f}", f"{row['r_hat']:.4f}"]
+        rows.append(("", cells))
+    head = (*_HEAD, *(_HEAD_OF_STEPS if chain.of_steps else ()))
+    return table(head, rows, numbers=range(1, len(head))) + bullets(chain.evidence_lines)
 
 
 def _likelihood(given: Mapping[str, Any]) -> str:

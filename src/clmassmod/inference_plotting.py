@@ -49,12 +49,15 @@ def write_figures(
     labels: Mapping[str, str] | None = None,
     truth: Mapping[str, float] | None = None,
 ) -> dict[str, str]:
-    """Write every figure that the chain allows as PNG; return title -> file."""
+    """Write every figure that the chain allows as PNG; return title -> file.
+
+    A trace is drawn of steps only: samples of nested sampling are in random order.
+    """
     require_matplotlib()
     target = Path(folder)
-    jobs: list[tuple[str, str, Callable[[], Figure]]] = [
-        ("Trace", "trace.png", lambda: trace(chain, labels=labels, truth=truth))
-    ]
+    jobs: list[tuple[str, str, Callable[[], Figure]]] = []
+    if chain.of_steps:
+        jobs.append(("Trace", "trace.png", lambda: trace(chain, labels=labels, truth=truth)))
     if len(chain.names) > 1:
         jobs.append(("Corner", "corner.png", lambda: corner(chain, labels=labels, truth=truth)))
     return {title: save_figure(make(), target / name) for title, name, make in jobs}
@@ -68,8 +71,7 @@ def corner(
 ) -> Figure:
     """Return the densities of every parameter and pair of parameters of a chain.
 
-    Contours hold 39.3 % and 86.5 %, the 1 and 2 sigma of a two-dimensional normal density;
-    lines are at the truth, where one is given.
+    Contours hold 68.3 % and 95.4 %; lines are at the truth, where one is given.
 
     Parameters
     ----------
@@ -92,7 +94,7 @@ def trace(
     labels: Mapping[str, str] | None = None,
     truth: Mapping[str, float] | None = None,
 ) -> Figure:
-    """Return the walkers of a chain by step, with the median of all of them.
+    """Return the walkers of a chain by step, with the median of all of them (black).
 
     Up to 16 walkers are shown, all of them in the median. What lies in the grey part is
     burn-in and does not count. A chain that has converged shows no trend.
@@ -117,6 +119,8 @@ def trace(
         if chain.n_burn:
             axes.axvspan(0, chain.n_burn, color=GREY, alpha=0.25, lw=0)
         axes.set_ylabel(_label(name, labels))
+        if not chain.of_steps:
+            continue
         row = summary[name]
         text = rf"ESS {row['ess']:.0f}   $\tau$ {row['tau']:.3g}   $\hat R$ {row['r_hat']:.3f}"
         axes.set_title(text, fontsize=8, loc="right", pad=2)

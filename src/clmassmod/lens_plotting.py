@@ -18,6 +18,7 @@ from ._figure_tools import (
     BLUE,
     GREEN,
     GREY,
+    SHARES,
     VERMILLION,
     legend_above,
     log_ticks,
@@ -54,7 +55,6 @@ _LEAST_FOR_CONTOURS = 500
 _LEAST_FOR_HISTOGRAM = 5
 _BINS = 40
 _SMOOTHING = 1.2
-_LEVELS = (0.954, 0.683)
 _LIGHT = "#b8cfe0"
 
 
@@ -174,7 +174,7 @@ def _all_galaxies(
     density = gaussian_filter(counts, _SMOOTHING * max(1.0, (1e5 / x.size) ** 0.25))
     ordered = np.sort(density.ravel())[::-1]
     inside = np.cumsum(ordered) / ordered.sum()
-    levels = [float(ordered[np.searchsorted(inside, share)]) for share in _LEVELS]
+    levels = [float(ordered[np.searchsorted(inside, share)]) for share in SHARES[::-1]]
     centres = [0.5 * (edges[1:] + edges[:-1]) for edges in (x_edges, y_edges)]
     axes.contourf(*centres, density.T, [*levels, ordered[0]], colors=[_LIGHT, "#7fabcd"])
     axes.contour(*centres, density.T, levels, colors=BLUE, linewidths=0.7)

@@ -432,8 +432,7 @@ def trace(profile: MassProfile) -> Figure:
 def corner_plot(profile: MassProfile) -> Figure:
     """Return the densities of every parameter and pair of parameters of a sampled posterior.
 
-    Contours hold 39.3 % and 86.5 %, the 1 and 2 sigma of a two-dimensional normal density;
-    the lines are at the best fit. Needs the package ``corner``.
+    Contours hold 68.3 % and 95.4 %; the lines are at the best fit. Needs the package ``corner``.
     """
     if not profile.samples.size or len(profile.parameters) < 2:
         raise FitError(f"{profile.halo_id}: a corner plot needs samples of >= 2 parameters")

@@ -9,6 +9,7 @@ from scipy import signal, stats
 
 from clmassmod.errors import ParameterError
 from clmassmod.inference.diagnostics import (
+    Convergence,
     autocorrelation_time,
     convergence,
     effective_sample_size,
@@ -78,6 +79,23 @@ def test_burn_in_is_left_out():
     assert "effective samples" in found.problems(1e6)[0]
     short = convergence(chain[300:800])
     assert "fewer than 50" in short.problems(10.0)[0]
+
+
+def test_what_a_chain_waits_for():
+    found = Convergence(
+        20, 180, np.array([3.0, 6.0]), np.array([960.0, 480.0]), np.array([1.0, 1.06])
+    )
+    assert found.waits_for(1000.0) == [
+        "30 of 50 autocorrelation times",
+        "ESS 480 of 1000",
+        "R-hat 1.06 above 1.05",
+    ]
+    # 10 tau of burn-in, and the larger of 50 tau and 180 * 1000 / 480
+    assert found.steps_wanted(1000.0) == pytest.approx(60.0 + 375.0)
+    assert found.steps_wanted(100.0) == pytest.approx(60.0 + 300.0)
+    still = Convergence(20, 180, np.array([np.inf]), np.array([0.0]), np.array([np.inf]))
+    assert still.steps_wanted(100.0) == np.inf
+    assert len(still.waits_for(100.0)) == 3
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 2), (100, 4), (100, 0, 2)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 
 import matplotlib
@@ -63,6 +64,25 @@ def test_trace_of_nested_samples():
     zero = np.zeros((500, 1))
     figure = inference_plotting.trace(Chain(("a",), draws, zero, zero))
     assert figure.axes[0].lines[0].get_linestyle() == "None"
+
+
+def test_samples_of_nested_sampling_have_no_trace(chain, tmp_path):
+    nested = dataclasses.replace(chain, attributes={"sampler": "nautilus"})
+    assert set(inference_plotting.write_figures(nested, tmp_path)) == {"Corner"}
+    assert not inference_plotting.trace(nested).axes[0].get_title(loc="right")
+
+
+def test_contours_of_the_corner_hold_what_it_says():
+    x = np.random.default_rng(4).standard_normal((200_000, 2))
+    zero = np.zeros((len(x), 1))
+    figure = inference_plotting.corner(Chain(("a", "b"), x[:, None, :], zero, zero))
+    assert [text.get_text() for text in figure.texts] == ["contours hold 68.3 % and 95.4 %"]
+    paths = [p for one in figure.axes[2].collections for p in one.get_paths() if len(p)]
+    shares = np.array([path.contains_points(x).mean() for path in paths])
+    for share in (0.683, 0.954):
+        # the smoothing widens the inner contour by some per cent
+        assert np.abs(shares - share).min() < 0.04
+    assert np.abs(shares - 0.393).min() > 0.1
 
 
 def test_corner_shows_the_density(chain):

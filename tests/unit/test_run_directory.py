@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -442,6 +443,13 @@ def test_reproduction_says_that_changed_sources_are_not_compared(ended, tmp_path
     monkeypatch.setattr("clmassmod.inference.reproduction.provenance", lambda: here)
     found = reproduce(ended, lambda content: Banana(), tmp_path / "again")
     assert any(line.startswith(f"{dirty}: changes") for line in found.notes)
+
+
+def test_the_log_says_what_a_chain_waits_for(ended):
+    first, *_, last = re.findall(r"step \d+: .*", (ended / "log.txt").read_text())
+    found = re.fullmatch(r"step 200: .*; waits for \d+ of 50 autocorr.*: about step (\d+)", first)
+    assert 200 < int(found[1]) <= 20_000
+    assert "waits" not in last
 
 
 def test_reproduction_asks_for_the_commit(ended, tmp_path):

@@ -94,7 +94,15 @@ def test_nautilus_of_a_normal_density():
     close(chain, target.mean, target.sd)
     expected = -target.norm - 3 * np.log(80.0)
     # nautilus: error about 1 / sqrt(samples)
-    assert chain.attributes["log_evidence"] == pytest.approx(expected, abs=0.1)
+    found = chain.attributes["log_evidence"]
+    assert found == pytest.approx(expected, abs=0.1)
+    lines = chain.summary_lines()
+    assert lines[0].split()[-1] == "q84"  # nothing of steps
+    assert lines[-2:] == [
+        f"ln Z = {found:.3f}",
+        f"{len(chain.samples)} independent samples of {chain.attributes['n_calls']} "
+        "likelihood calls",
+    ]
 
 
 def test_nautilus_of_a_curved_density_with_a_cut_joint_prior():
@@ -256,7 +264,10 @@ def test_summary_and_samples():
         chain.independent(100_000)
     with pytest.raises(ParameterError, match="'x'"):
         chain["x"]
-    assert chain.summary_lines()[0].split()[:3] == ["parameter", "mean", "sd"]
+    head = chain.summary_lines()[0].split()
+    assert head[:3] == ["parameter", "mean", "sd"]
+    assert head[-3:] == ["ess", "r_hat", "tau"]
+    assert len(chain.summary_lines()) == 4
     best = np.array([[chain.best[name] for name in chain.names]])
     assert Posterior(Gaussian(), WIDE)(best)[0] == chain.log_posterior.max()
 

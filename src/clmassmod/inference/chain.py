@@ -15,6 +15,9 @@ Array = npt.NDArray[np.float64]
 
 _QUANTILES = {"q16": 0.158655, "median": 0.5, "q84": 0.841345}
 
+OF_STEPS = ("ess", "r_hat", "tau")
+"""Keys of `Chain.summary` that say something of steps of walkers only."""
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -83,6 +86,26 @@ class Chain:
         """Whether the sampler reached what was asked for."""
         return bool(self.attributes.get("converged", False))
 
+    @property
+    def of_steps(self) -> bool:
+        """Whether draws are steps of walkers; those of nested sampling are independent.
+
+        Autocorrelation times, split R-hat and effective samples by them say something of steps
+        only.
+        """
+        return self.attributes.get("sampler") != "nautilus"
+
+    @property
+    def evidence_lines(self) -> list[str]:
+        """Samples and evidence of nested sampling as lines of text; none of other chains."""
+        if "log_evidence" not in self.attributes:
+            return []
+        n, calls = len(self.samples), self.attributes["n_calls"]
+        return [
+            f"ln Z = {self.attributes['log_evidence']:.3f}",
+            f"{n} independent samples of {calls} likelihood calls",
+        ]
+
     def independent(self, n: int) -> Array:
         """Return n samples (n, d) evenly spaced over the chain, for rank statistics.
 
@@ -115,11 +138,14 @@ class Chain:
         return result
 
     def summary_lines(self) -> list[str]:
-        """Return the summary as lines of text, one per parameter below a head."""
+        """Return the summary as lines of text, one per parameter below a head.
+
+        Of nested sampling without what is said of steps, and with the evidence.
+        """
         rows = self.summary()
         width = max(len(name) for name in (*rows, "parameter"))
-        keys = list(next(iter(rows.values())))
+        keys = [key for key in next(iter(rows.values())) if self.of_steps or key not in OF_STEPS]
         lines = [f"{'parameter':<{width}}" + "".join(f"{key:>11}" for key in keys)]
         for name, row in rows.items():
             lines.append(f"{name:<{width}}" + "".join(f"{row[key]:11.5g}" for key in keys))
-        return lines
+        return lines + self.evidence_lines

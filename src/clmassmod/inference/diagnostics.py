@@ -131,6 +131,28 @@ class Convergence:
             found.append(f"split R-hat {split:.3f} is above {MOST_R_HAT}")
         return found
 
+    def waits_for(self, target_ess: float) -> list[str]:
+        """Return the criteria that are not fulfilled yet, as short as a progress bar is."""
+        tau, ess, split = float(self.tau.max()), float(self.ess.min()), float(self.r_hat.max())
+        found = []
+        if not self.n_steps >= LEAST_LENGTHS * tau:
+            times = math.floor(self.n_steps / tau)
+            found.append(f"{times} of {LEAST_LENGTHS:.0f} autocorrelation times")
+        if not ess >= target_ess:
+            found.append(f"ESS {ess:.0f} of {target_ess:.0f}")
+        if not split <= MOST_R_HAT:
+            found.append(f"R-hat {split:.2f} above {MOST_R_HAT}")
+        return found
+
+    def steps_wanted(self, target_ess: float) -> float:
+        """Return how many steps, burn-in included, length and effective samples ask for.
+
+        What the autocorrelation time of now says; inf of a parameter that does not move.
+        """
+        tau = float(self.tau.max())
+        of_ess = self.n_steps * target_ess / float(self.ess.min()) if math.isfinite(tau) else tau
+        return _BURN_IN * tau + max(LEAST_LENGTHS * tau, of_ess)
+
 
 def convergence(chain: Array) -> Convergence:
     """Return how far a chain (n, w, d) has converged, and how much of it to leave out."""

@@ -325,12 +325,30 @@ def _report(
     bar: Any,
     say: Callable[[str], None],
 ) -> None:
+    """Say how far the chain is and what it waits for, in the log and on the bar."""
     ess, tau, split = found.ess.min(), found.tau.max(), found.r_hat.max()
-    bar.set_postfix_str(f"ESS {ess:.0f} of {options.target_ess:.0f}", refresh=False)
-    say(
-        f"step {record.n}: effective samples {ess:.0f}, autocorrelation time {tau:.1f}, "
-        f"split R-hat {split:.3f}, acceptance {record.acceptance:.2f}"
+    line = (
+        f"step {record.n}: {found.n_steps} without burn-in, effective samples {ess:.0f}, "
+        f"autocorrelation time {tau:.1f}, split R-hat {split:.3f}, "
+        f"acceptance {record.acceptance:.2f}"
     )
+    waits = found.waits_for(options.target_ess)
+    if waits:
+        bar.total = _expected_end(found, record.n, options)
+        bar.set_postfix_str(f"waits for {', '.join(waits)}", refresh=False)
+        line += f"; waits for {', '.join(waits)}: about step {bar.total}"
+    else:
+        bar.total = record.n
+        bar.set_postfix_str(f"ESS {ess:.0f}", refresh=False)
+    say(line)
+
+
+def _expected_end(found: Convergence, n: int, options: EmceeOptions) -> int:
+    """Return the first look at the convergence, after step n, that should find it."""
+    wanted = max(found.steps_wanted(options.target_ess), n + 1)
+    if wanted >= options.max_steps:
+        return options.max_steps
+    return min(next(c for c in _checks() if c >= wanted), options.max_steps)
 
 
 def _whole(value: Any) -> bool:

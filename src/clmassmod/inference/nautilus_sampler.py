@@ -145,8 +145,9 @@ def sample_nautilus(
                 raise
             if checkpoints is not None and (finished or checkpoints.due):
                 checkpoints.save(sampler)
-    say(f"{sampler.n_like} likelihood calls, effective samples {sampler.n_eff:.0f}")
-    return _chain(posterior, options, sampler, finished)
+    chain = _chain(posterior, options, sampler, finished)
+    say("; ".join(chain.evidence_lines))
+    return chain
 
 
 def _sampler(posterior: Posterior, options: NautilusOptions, resumed: Any) -> Any:
