@@ -102,10 +102,10 @@ def bullets(lines: Sequence[str]) -> str:
     return f"<ul>{items}</ul>" if items else ""
 
 
-def figure(title: str, file: str) -> str:
-    """Return a PNG file as a figure with its title."""
+def figure(title: str, file: str, caption: str = "") -> str:
+    """Return a PNG file as a figure with its title, and what is to be seen."""
     data = base64.b64encode(Path(file).read_bytes()).decode()
     return (
         f'<figure><img alt="{text(title)}" src="data:image/png;base64,{data}">'
-        f"<figcaption>{text(title)}</figcaption></figure>\n"
+        f"<figcaption>{text(f'{title}. {caption}' if caption else title)}</figcaption></figure>\n"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from .infer_config import InferInfo
 from .inference.run_directory import DATA_FILE, differences
 from .population.count_families import SchechterFamily
 from .population.data_files import (
+    column_names,
     file_hash,
     load_einstein_radii,
     load_image_pairs,
@@ -21,7 +22,7 @@ from .population.data_files import (
 from .population.galaxy_data import GalaxyData
 from .population.lens_data import LensData
 from .population.likelihood import LensPopulationLikelihood
-from .population.parameters import place_of
+from .population.parameters import PARAMETERS, place_of
 from .population.ring_data import RingData
 
 if TYPE_CHECKING:
@@ -71,9 +72,13 @@ class FileLikelihood:
 
 
 def data_record(info: InferInfo, root: Path) -> dict[str, Any]:
-    """Return what a run has to keep to read its data again."""
+    """Return what a run has to keep to read its data again.
+
+    ``values`` holds what the file has no column for.
+    """
     given = info["data"]
     file = Path(info.path(given["file"]))
+    place = _place(file, root)
     noise, z_l, z_s = info["noise"], info["lens"]["z_l"], info["sources"]["redshift"]
     values = {
         "sigma_msps": noise["log_msps"],
@@ -87,17 +92,23 @@ def data_record(info: InferInfo, root: Path) -> dict[str, Any]:
         values |= {"sigma_a": noise["magnitude"], "sigma_b": noise["magnitude"]}
         values |= {"sigma_delay": noise["time_delay"]}
     columns = {key: name for key, name in given["columns"].items() if name is not None}
-    if mock_metadata(file) is None:  # catalogues have their own redshifts
+    replaced = set(values)  # catalogues have their own redshifts and errors
+    if mock_metadata(file) is None:
         # where they differ between lenses, the table must say them
         columns |= {key: key for key in ("z_l", "z_s") if values[key] is None} | columns
+        there = column_names(file)
+        replaced = {key for key in values if columns.get(key, key) in there}
     others = given["non_lenses"]
+    if others is not None:
+        replaced -= set(_OF_GALAXIES)
+    used = {k: value for k, value in values.items() if value is not None and k not in replaced}
     return {
-        **_place(file, root),
+        **place,
         "kind": given["kind"],
         "unit": given["unit"],
         "form": info["form"],
         "columns": columns,
-        "values": {key: value for key, value in values.items() if value is not None},
+        "values": used,
         "non_lenses": None if others is None else _place(Path(info.path(others)), root),
     }
 
@@ -184,6 +195,31 @@ def mock_notes(file: str | os.PathLike[str], likelihood: LensPopulationLikelihoo
     return [] if metadata is None else mock_notes_of(metadata, likelihood)
 
 
+def mock_truth(file: str | os.PathLike[str], names: Sequence[str]) -> dict[str, float]:
+    """Return parameters of the mock catalogue of a file by name; none of a file that is no mock."""
+    metadata = mock_metadata(file)
+    if metadata is None:
+        return {}
+    made = dict(flat(metadata["configuration"]))
+    places = {name: _place_in_mock(name) for name in names}
+    return {name: float(made[place]) for name, place in places.items() if place in made}
+
+
+def _place_in_mock(name: str) -> str:
+    if name in _COUNTS:
+        return f"sources.counts.{name.removeprefix('source_')}"
+    return f"population.{place_of(name)}" if name in PARAMETERS else ""
+
+
+def flat(content: Mapping[str, Any], place: str = "") -> list[tuple[str, Any]]:
+    """Return values of nested mappings by names such as ``population.halo_mass.mu``."""
+    rows: list[tuple[str, Any]] = []
+    for key, value in content.items():
+        name = f"{place}.{key}" if place else str(key)
+        rows += flat(value, name) if isinstance(value, Mapping) else [(name, value)]
+    return rows
+
+
 def mock_notes_of(metadata: Mapping[str, Any], likelihood: LensPopulationLikelihood) -> list[str]:
     """Return the same of the metadata of a catalogue."""
     made, here = metadata["configuration"], likelihood.to_dict()
@@ -193,9 +229,7 @@ def mock_notes_of(metadata: Mapping[str, Any], likelihood: LensPopulationLikelih
             f"the mock was selected {made['selection']!r}, the likelihood assumes "
             f"{here['selection']!r}: a bias is expected"
         )
-    free = {f"population.{place_of(name)}" for name in likelihood.parameters.free}
-    counts = [name.removeprefix("source_") for name in likelihood.names if name in _COUNTS]
-    free |= {f"sources.counts.{name}" for name in counts}
+    free = {_place_in_mock(name) for name in likelihood.names}
     there, fitted = ({key: one[key] for key in _COMPARED} for one in (made, here))
     found = differences(there, fitted)
     found += differences(made["noise"]["magnitude"], here["noise"]["magnitude"], "noise.magnitude")

@@ -22,6 +22,7 @@ from .infer_data import (
     data_record,
     found_data,
     mock_notes,
+    mock_truth,
     read_lenses,
     read_non_lenses,
 )
@@ -136,8 +137,8 @@ def run_infer(
         likelihood = _likelihood(info, settings, record, place, tables, threads, progress)
     sample = partial(run_mcmc, likelihood, priors, folder, sampler=name, **options)
     chain = _quiet(partial(sample, progress=progress))
-    notes = mock_notes(info.path(info["data"]["file"]), likelihood.inner)
-    return _finished(folder, chain, likelihood, wanted, notes, threads)
+    file = info.path(info["data"]["file"])
+    return _finished(folder, chain, likelihood, wanted, file, threads)
 
 
 def resume_run(
@@ -173,8 +174,7 @@ def resume_run(
     wanted = _figures_wanted(figures)
     made = _Rebuilt(folder, data, n_threads, progress)
     chain = _quiet(partial(resume, folder, made, progress=progress, **stopping))
-    notes = mock_notes(made.file, made.likelihood.inner)
-    return _finished(Path(folder), chain, made.likelihood, wanted, notes, n_threads)
+    return _finished(Path(folder), chain, made.likelihood, wanted, made.file, n_threads)
 
 
 def reproduce_run(
@@ -337,10 +337,11 @@ def _finished(
     chain: Chain,
     likelihood: FileLikelihood,
     wanted: bool,
-    notes: list[str],
+    file: str | os.PathLike[str],
     n_threads: int,
 ) -> InferOutcome:
     inner = likelihood.inner
+    notes, truth = mock_notes(file, inner), mock_truth(file, inner.names)
     if not chain.converged:
         notes = [*notes, f"sampling stopped early: {'; '.join(chain.attributes['problems'])}"]
     points = _some(chain.samples, _BUDGET_POINTS)
@@ -353,20 +354,26 @@ def _finished(
         run.say(line)
     if not wanted:
         return InferOutcome(str(folder), chain, likelihood, budget, warnings=notes)
-    files = _write_figures(folder, chain, inner, n_threads)
-    lines = budget.lines()
-    report = write_infer_report(folder, chain, figures=files, budget=lines, notes=notes)
+    files = _write_figures(folder, chain, inner, truth, n_threads)
+    report = write_infer_report(
+        folder, chain, figures=files, budget=budget.lines(), notes=notes, truth=truth
+    )
     return InferOutcome(str(folder), chain, likelihood, budget, files, report, notes)
 
 
 def _write_figures(
-    folder: Path, chain: Chain, likelihood: LensPopulationLikelihood, n_threads: int
+    folder: Path,
+    chain: Chain,
+    likelihood: LensPopulationLikelihood,
+    truth: Mapping[str, float],
+    n_threads: int,
 ) -> dict[str, str]:
     from ._figure_tools import save_figure
     from .inference_plotting import write_run_figures
     from .population_plotting import LABELS, predictive_histograms, selection_along
 
-    files = write_run_figures(folder, labels={n: LABELS[n] for n in chain.names if n in LABELS})
+    labels = {name: LABELS[name] for name in chain.names if name in LABELS}
+    files = write_run_figures(folder, labels=labels, truth=truth)
     place = folder / FIGURES
     figure = selection_along(likelihood, chain.samples)
     files["Selection along each parameter"] = save_figure(figure, place / "selection.png")

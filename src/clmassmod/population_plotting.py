@@ -36,8 +36,8 @@ LABELS = {
 _OBSERVABLES = {
     "x_a": r"$\log\,x_{\rm A}$ [kpc]",
     "x_b": r"$\log\,|x_{\rm B}|$ [kpc]",
-    "m_a": r"$m_{\rm A}$",
-    "m_b": r"$m_{\rm B}$",
+    "m_a": r"$m_{\rm A}$ [mag]",
+    "m_b": r"$m_{\rm B}$ [mag]",
     "log_re": r"$\log\,R_{\rm e}$ [kpc]",
     "log_msps": r"$\log\,M_{\rm sps}\;[M_\odot]$",
     "theta_e": r"$\theta_{\rm E}$ [arcsec]",
@@ -123,7 +123,9 @@ def _edges(data: Array, drawn: list[Array]) -> Array:
     """Return bins that hold all but the tails of data and predictions together."""
     low, high = np.quantile(np.concatenate([data, *drawn]), _TAILS)
     low, high = min(low, float(np.quantile(data, 0.02))), max(high, float(np.quantile(data, 0.98)))
-    n = int(np.clip(2.0 * len(data) ** (1.0 / 3.0), 6, 30))
+    # Freedman & Diaconis (1981): a tail far out makes no bins wider
+    width = 2.0 * float(np.subtract(*np.quantile(data, (0.75, 0.25)))) / len(data) ** (1.0 / 3.0)
+    n = int(np.clip((high - low) / width if width > 0.0 else 6, 6, 40))
     return np.linspace(low, high if high > low else low + 1.0, n + 1)
 
 

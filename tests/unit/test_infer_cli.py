@@ -20,11 +20,12 @@ from clmassmod import cli
 from clmassmod.config import MockInfo
 from clmassmod.errors import ConfigError, FitError, FormatError
 from clmassmod.infer_config import load_infer_config
-from clmassmod.infer_data import mock_notes_of
+from clmassmod.infer_data import mock_notes_of, mock_truth
 from clmassmod.infer_program import reproduce_run, resume_run, run_infer
 from clmassmod.inference.run_directory import load_run
 from clmassmod.lens_program import make_population
 from clmassmod.population.likelihood import LensPopulationLikelihood
+from clmassmod.population.parameters import PopulationParameters
 from clmassmod.stronglens.mass_sampler import LensPopulation
 from clmassmod.stronglens.mock_generator import MockGenerator
 from clmassmod.stronglens.observation import MagnitudeLimit
@@ -155,6 +156,24 @@ def test_the_report_needs_nothing_else(whole):
         assert expected in text
     assert "sampling stopped early" in text  # 200 steps are no convergence
     assert str(root) not in text
+
+
+def test_the_report_says_what_figures_show_and_the_truth(whole):
+    root, _ = whole
+    text = (root / FOLDER / "report.html").read_text()
+    for expected in (
+        "grey band is burn-in",
+        "contours hold 68.3 % and 95.4 %",
+        "at their posterior means",
+        "Red lines: the truth of the mock",
+    ):
+        assert expected in text
+    assert '<th class="number">truth</th>' in text
+    values = MockInfo.from_dict({"population": POPULATION})
+    truth = PopulationParameters(make_population(values), list(FREE)).values
+    found = mock_truth(root / "lenses.h5", [*FREE, "source_m_star", "find_slope"])
+    assert found == {**dict(zip(FREE, truth, strict=True)), "source_m_star": 24.5}
+    assert "data_file.values" not in text  # a catalogue has its own
 
 
 def test_numerical_errors_are_reported(whole):

@@ -70,6 +70,19 @@ def test_what_the_table_says_goes_first(tmp_path):
     assert lenses.sigma_delay.tolist() == [2.0, 2.0]
 
 
+def test_a_run_keeps_the_values_that_no_column_replaces(tmp_path):
+    more = {"error": [0.05, 0.06], "z_l": [0.31, 0.32]}
+    Table(COLUMNS | more).write(tmp_path / "lenses.ecsv")
+    data = {"file": str(tmp_path / "lenses.ecsv"), "columns": {"sigma_a": "error"}}
+    content = {"sim_id": "s", "run_id": "r", "data": data}
+    found = data_record(InferInfo.from_dict(content), tmp_path)["values"]
+    assert found == {"sigma_b": 0.1, "sigma_msps": 0.1, "sigma_re": 0.0, "z_s": 2.0}
+    # those of the galaxies without a lens may be in need of them
+    others = {"form": "any_lens", "data": {**data, "non_lenses": str(tmp_path / "lenses.ecsv")}}
+    kept = data_record(InferInfo.from_dict({**content, **others}), tmp_path)["values"]
+    assert kept == {**found, "z_l": 0.3}
+
+
 def test_angles_become_lengths_in_the_cosmology_of_the_configuration(tmp_path):
     angles = COLUMNS | {"x_a": [1.4, 1.5], "x_b": [-0.7, -0.5]}
     cosmology = {"H0": 60.0, "Om0": 0.4}

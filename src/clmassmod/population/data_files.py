@@ -172,6 +172,17 @@ def mock_metadata(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     return LensCatalogue.read(path, n_galaxies=0).metadata
 
 
+def column_names(path: str | os.PathLike[str]) -> set[str]:
+    """Return the names of the columns of a table.
+
+    Raises
+    ------
+    FormatError
+        Not readable, or more than one table.
+    """
+    return {column.name for column in _one_table(path).columns}
+
+
 def file_hash(path: str | os.PathLike[str]) -> str:
     """Return the sha256 of the bytes of a file."""
     try:
