@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clmassmod._figure_tools import BLUE, GREY, VERMILLION, new_figure
+from clmassmod._figure_tools import BLUE, GREY, SHARES, VERMILLION, new_figure
 from clmassmod.inference import load_run
 from clmassmod.plotting import save_figure
 from clmassmod.population import FindingProbability
@@ -47,7 +47,7 @@ def figure(chain, lenses):
         cumulative = np.sort(density.ravel())[::-1]
         levels = [
             cumulative[np.searchsorted(cumulative.cumsum(), share * cumulative.sum())]
-            for share in (0.95, 0.68)
+            for share in SHARES[::-1]
         ]
         middles = [0.5 * (edges[1:] + edges[:-1]) for edges in (x_edges, y_edges)]
         axes.contourf(*middles, density.T, [*levels, density.max()], colors=[GREY, BLUE], alpha=0.6)
