@@ -169,7 +169,7 @@ def test_wrong_forms_are_refused(catalogue):
 class Completeness(Detection):
     """A rule as a user may write it."""
 
-    middle: float = 26.0
+    middle: float = 26.6
 
     def detects(self, m_a, m_b):
         return (m_a < self.middle) & (m_b < self.middle)
