@@ -126,7 +126,7 @@ def tables(tmp_path_factory):
 
 
 def likelihood_of(catalogue, **options):
-    lenses = LensData.from_catalogue(catalogue)[:3]
+    lenses = LensData.from_catalogue(catalogue, "one_lens")[:3]
     return LensPopulationLikelihood(lenses, WIDE, SOURCES, free=["mu_h"], box=BOX, **options)
 
 
