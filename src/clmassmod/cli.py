@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 OK, MISSED, USAGE, BAD_DATA, INTERNAL, INTERRUPTED = 0, 1, 2, 65, 70, 75
 
 
+_RAISED_AGAIN = 0.02
+"""Seconds."""
+
+
 class _Stopped(KeyboardInterrupt):
     """A signal asked to stop."""
 
@@ -104,16 +108,27 @@ def _unusable(error: Exception, folder: str) -> FitError:
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """Treat SIGTERM and SIGUSR1, which batch systems send, as an interrupt."""
+    """Treat SIGTERM and SIGUSR1, which batch systems send, as an interrupt.
+
+    One that comes while Python calls a destructor is ignored there, and so raised again.
+    """
 
     def stop(number: int, frame: Any) -> None:
         raise _Stopped(signal.Signals(number).name)
 
-    names = [n for n in ("SIGTERM", "SIGUSR1") if hasattr(signal, n)]
+    def ignored(what: Any) -> None:
+        if isinstance(what.exc_value, KeyboardInterrupt) and hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, _RAISED_AGAIN)
+        else:
+            hook(what)
+
+    names = [n for n in ("SIGTERM", "SIGUSR1", "SIGALRM") if hasattr(signal, n)]
     before = {getattr(signal, n): signal.signal(getattr(signal, n), stop) for n in names}
+    hook, sys.unraisablehook = sys.unraisablehook, ignored
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
 

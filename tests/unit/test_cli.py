@@ -340,3 +340,19 @@ def test_comparison_is_what_it_says(tmp_path):
 def test_no_objects_at_all_is_an_error(tmp_path):
     with pytest.raises(FitError, match="nothing to fit"):
         run_fit({}, tmp_path, observables=[], report=False)
+
+
+def test_a_signal_that_a_destructor_swallows_is_raised_again():
+    class Object:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.01)
+
+    def work():
+        with cli._signals():
+            Object()
+            time.sleep(5.0)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL

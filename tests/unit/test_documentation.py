@@ -35,6 +35,11 @@ def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.S | re.M)
 
 
+def test_the_readme_lists_every_page():
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert [p.name for p in PAGES[1:] if f"docs/{p.name}" not in text] == []
+
+
 def identifier(page):
     return str(page.relative_to(ROOT))
 

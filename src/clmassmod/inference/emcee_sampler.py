@@ -151,8 +151,9 @@ def _advance(record: _Record, end: int, checkpoints: Checkpoints[Chain] | None, 
     import emcee
 
     moves = [(emcee.moves.DEMove(), 0.8), (emcee.moves.StretchMove(), 0.2)]
+    quiet = _Quiet(record.posterior)
     sampler = emcee.EnsembleSampler(
-        record.n_walkers, len(record.posterior.names), record.posterior, moves=moves, vectorize=True
+        record.n_walkers, len(record.posterior.names), quiet, moves=moves, vectorize=True
     )
     steps = sampler.sample(
         emcee.State(record.coords, log_prob=record.log_prob, random_state=record.random_state),
@@ -161,10 +162,27 @@ def _advance(record: _Record, end: int, checkpoints: Checkpoints[Chain] | None, 
         skip_initial_state_check=True,
     )
     for state in steps:
+        if quiet.interrupt is not None:
+            raise quiet.interrupt
         record.add(state.coords, state.log_prob, state.random_state)
         bar.update(1)
         if checkpoints is not None and checkpoints.due:
             checkpoints.save(record.chain())
+
+
+class _Quiet:
+    """A posterior that keeps an interrupt until emcee, which would print all walkers, is done."""
+
+    def __init__(self, posterior: Posterior) -> None:
+        self.posterior = posterior
+        self.interrupt: KeyboardInterrupt | None = None
+
+    def __call__(self, points: Array) -> Array:
+        try:
+            return self.posterior(points)
+        except KeyboardInterrupt as interrupt:
+            self.interrupt = interrupt
+            return np.full(len(points), -np.inf)
 
 
 def _first_points(
