@@ -82,10 +82,10 @@ sanitize: install-dev
 	rm -rf build/sanitize build/levels
 	PATH="$(CURDIR)/$(BIN):$$PATH" meson setup build/sanitize -Dcore_tests=true -Dbuildtype=debug \
 	  -Db_sanitize=address,undefined -Db_lundef=false
-	PATH="$(CURDIR)/$(BIN):$$PATH" meson compile -C build/sanitize core_tests lens_tests table_tests kernel_tests selection_tests pair_tests
+	PATH="$(CURDIR)/$(BIN):$$PATH" meson compile -C build/sanitize core_tests lens_tests table_tests kernel_tests selection_tests pair_tests miscentring_tests ensemble_tests
 	PATH="$(CURDIR)/$(BIN):$$PATH" meson test -C build/sanitize --no-rebuild --print-errorlogs
 	PATH="$(CURDIR)/$(BIN):$$PATH" meson setup build/levels -Dcore_tests=true
-	PATH="$(CURDIR)/$(BIN):$$PATH" meson compile -C build/levels core_tests lens_tests table_tests kernel_tests selection_tests pair_tests $(LEVELS)
+	PATH="$(CURDIR)/$(BIN):$$PATH" meson compile -C build/levels core_tests lens_tests table_tests kernel_tests selection_tests pair_tests miscentring_tests ensemble_tests $(LEVELS)
 	PATH="$(CURDIR)/$(BIN):$$PATH" meson test -C build/levels --no-rebuild --print-errorlogs
 
 develop: install-test install-dev

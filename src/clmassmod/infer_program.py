@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .cosmology import cosmology_from_dict, cosmology_to_dict
+from .cosmology import cosmology_from_dict
 from .errors import ConfigError, FormatError, ParameterError
 from .infer_config import InferInfo
 from .infer_data import (
@@ -26,6 +26,7 @@ from .infer_data import (
     read_lenses,
     read_non_lenses,
 )
+from .infer_likelihood import likelihood_settings, make_likelihood, refuse_foreign
 from .infer_report import write_infer_report
 from .inference.chain import Chain
 from .inference.diagnostics import ConvergenceWarning
@@ -33,15 +34,12 @@ from .inference.emcee_sampler import EmceeOptions
 from .inference.reproduction import Reproduction, reproduce, resume
 from .inference.run_directory import DATA_FILE, FIGURES, INFERENCE, RunDirectory, run_folder
 from .inference.samplers import plain_options, run_mcmc, sampler_options
-from .lens_program import errors_named, make_population, make_source_population
+from .lens_program import errors_named
 from .population.error_budget import ErrorBudget
-from .population.field_counts import FieldCounts
-from .population.finding import FindingProbability
 from .population.likelihood import LensPopulationLikelihood
 from .population.predictive import posterior_predictive
 from .population.rebuilding import likelihood_from_dict
 from .population.unlikely_lenses import unlikely_lenses
-from .stronglens.observation import MagnitudeLimit, MockNoise
 from .table.store import table_folder
 
 Array = npt.NDArray[np.float64]
@@ -126,15 +124,15 @@ def run_infer(
     place = Path(root or ".")
     record = data_record(info, place)
     with errors_named(info):
-        tables, settings = table_folder(info["sim_id"], root), _settings(info)
-        _refuse_foreign(
+        tables, settings = table_folder(info["sim_id"], root), likelihood_settings(info)
+        refuse_foreign(
             folder,
             settings,
             likelihood={DATA_FILE: record},
             priors=priors.to_dict(),
             sampler=plain_options(name, options)["sampler"],
         )
-        likelihood = _likelihood(info, settings, record, place, tables, threads, progress)
+        likelihood = make_likelihood(info, settings, record, place, tables, threads, progress)
     sample = partial(run_mcmc, likelihood, priors, folder, sampler=name, **options)
     chain = _quiet(partial(sample, progress=progress))
     file = info.path(info["data"]["file"])
@@ -227,71 +225,6 @@ def _root_of(folder: Path) -> Path | None:
     """Return the root above ``inference/<sim_id>/<run_id>``; None of a folder elsewhere."""
     place = folder.resolve()
     return place.parents[2] if place.parents[1].name == INFERENCE else None
-
-
-# -- from the configuration to the likelihood ------------------------------------------------------
-
-
-def _settings(info: InferInfo) -> dict[str, Any]:
-    """Return arguments of the likelihood: those that say which one it is, beside the data."""
-    noise = {key: value for key, value in info["noise"].items() if key != "theta_e"}
-    return {
-        "population": make_population(info),
-        "sources": make_source_population(info),
-        "data": info["data"]["kind"],
-        "free": info["free"],
-        "box": {key: (low, high) for key, (low, high) in info["box"].items()},
-        "selection": info["detection"]["selection"],
-        "form": info["form"],
-        "detection": MagnitudeLimit(info["detection"]["limit"]),
-        "noise": MockNoise(**noise),
-        "n_galaxies": info["n_galaxies"],
-        "field_counts": _field_counts(info),
-        "cosmology": info.make_cosmology(),
-    }
-
-
-def _refuse_foreign(folder: Path, settings: Mapping[str, Any], **others: Any) -> None:
-    """Raise FitError if the folder holds a run of other parameters, before tables are made."""
-    plain = {
-        key: value.to_dict() if hasattr(value, "to_dict") else value
-        for key, value in settings.items()
-    }
-    plain["cosmology"] = cosmology_to_dict(settings["cosmology"])
-    plain["box"] = {name: settings["box"][name] for name in settings["free"]}
-    others["likelihood"] = plain | others["likelihood"]
-    RunDirectory(folder).check_params(others)
-
-
-def _likelihood(
-    info: InferInfo,
-    settings: Mapping[str, Any],
-    record: Mapping[str, Any],
-    place: Path,
-    tables: Path,
-    n_threads: int,
-    progress: bool,
-) -> FileLikelihood:
-    file = info.path(info["data"]["file"])
-    rings = info["data"]["kind"] == "einstein_radius"
-    made = LensPopulationLikelihood(
-        read_lenses(record, file, settings["cosmology"]),
-        **settings,
-        finding=FindingProbability(**info["finding"]) if rings else None,
-        non_lenses=read_non_lenses(record, place, file),
-        tables=tables,
-        n_threads=n_threads,
-        progress=progress,
-    )
-    return FileLikelihood(made, record)
-
-
-def _field_counts(info: InferInfo) -> FieldCounts | None:
-    given = info["field_counts"]
-    if given["edges"] is None:
-        return None
-    with errors_named(info, "field_counts"):
-        return FieldCounts(**given)
 
 
 def _sampler(info: InferInfo) -> tuple[str, dict[str, Any]]:

@@ -47,6 +47,15 @@ void nfw_against_the_textbook() {
     }
 }
 
+void expected_ellipticity_is_g_or_its_inverse() {
+    CHECK_CLOSE(expected_ellipticity(0.2, 0.4), 0.5, 1e-15);
+    CHECK_CLOSE(expected_ellipticity(0.8, 0.4), 0.5, 1e-15);
+    CHECK_CLOSE(expected_ellipticity(1.5, 0.2), -0.4, 1e-15);
+    // |g| = 1 from both sides, kappa = 1, and no lens
+    CHECK(expected_ellipticity(0.5, 0.5) == 1.0 && expected_ellipticity(1.5, 0.5) == -1.0);
+    CHECK(expected_ellipticity(1.0, 0.3) == 0.0 && expected_ellipticity(0.0, 0.0) == 0.0);
+}
+
 struct Sample {
     std::size_t rows, columns;
     std::vector<double> radius, density_scale, radius_scale, shear, out;
@@ -86,6 +95,7 @@ const Quantity kQuantities[] = {
     Quantity::convergence,
     Quantity::reduced_tangential_shear,
     Quantity::magnification,
+    Quantity::tangential_ellipticity,
 };
 
 void batches_of_any_shape_and_thread_count() {
@@ -221,6 +231,7 @@ void uniforms_of_any_thread_count() {
 int main() {
     elementary_functions();
     nfw_against_the_textbook();
+    expected_ellipticity_is_g_or_its_inverse();
     batches_of_any_shape_and_thread_count();
     the_first_bad_radius_is_reported();
     planes_average_the_observable();

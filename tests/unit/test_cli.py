@@ -20,6 +20,7 @@ from clmassmod.cluster.reference import Reference, comparison, load_reference
 from clmassmod.cluster.results import find_profiles, read_profile
 from clmassmod.cluster.simulation import simulate_sample
 from clmassmod.errors import FitError, FormatError
+from clmassmod.stopping import stop_on_signals
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(clm.__file__).parents[1])}
 COMMAND = [sys.executable, "-m", "clmassmod"]
@@ -340,3 +341,18 @@ def test_comparison_is_what_it_says(tmp_path):
 def test_no_objects_at_all_is_an_error(tmp_path):
     with pytest.raises(FitError, match="nothing to fit"):
         run_fit({}, tmp_path, observables=[], report=False)
+
+
+def test_a_signal_that_a_destructor_swallows_is_raised_again():
+    class Object:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.01)
+
+    def work():
+        with stop_on_signals():
+            Object()
+            time.sleep(5.0)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()

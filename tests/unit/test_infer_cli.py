@@ -249,7 +249,7 @@ def test_what_a_configuration_says_arrives_in_the_likelihood(fresh, monkeypatch)
         given.update(options)
         raise Recorded
 
-    monkeypatch.setattr("clmassmod.infer_program.LensPopulationLikelihood", record)
+    monkeypatch.setattr("clmassmod.infer_likelihood.LensPopulationLikelihood", record)
     with pytest.raises(Recorded):
         run_infer(info, root, figures=False)
     assert given["free"] == list(FREE)
@@ -404,7 +404,7 @@ def test_a_run_with_other_tables_says_so(root):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"n_galaxies": 3, "form": "any_lens"}, "n_galaxies = 3.*>= 1[0-9], the number of lenses"),
+        ({"n_galaxies": 3, "form": "any_lens"}, "n_galaxies = 3.*>= 9, the number of lenses"),
         ({"sampler": {"n_walkers": 3}}, r"\[sampler\] n_walkers = 3.*even and >= 4"),
         ({"sampler": {"target_ess": "many"}}, r"\[sampler\] target_ess = 'many'.*float"),
         ({"free": ["xi_h"], "box": {}}, r"\[box\] xi_h must be given"),

@@ -403,3 +403,23 @@ def test_without_results():
         massmod.compare({"a": 1e15})
     with pytest.raises(FitError, match="no results yet"):
         massmod.ensemble_fit()
+
+
+def test_true_masses_in_another_unit_are_noticed(small):
+    true, massmod = small
+    names = [one.halo_id for one in massmod.out_data_profiles]
+    for values in (np.log10(true), true / 1e14):
+        with pytest.raises(ParameterError, match="log10 of a mass, or in another unit"):
+            bias_of(massmod, dict(zip(names, values, strict=True)))
+
+
+def test_results_of_a_folder_come_in_the_order_of_their_numbers(small, tmp_path):
+    """So that an array of true masses fits to what was read again."""
+    true, massmod = small
+    named = [p._replace(halo_id=f"h_{i}") for i, p in enumerate(massmod.out_data_profiles)]
+    first, again = clm.CLMassMod(massmod.model_info), clm.CLMassMod(massmod.model_info)
+    first.out_data_profiles = named
+    first.save_mass_profiles(tmp_path)
+    assert [p.halo_id for p in again.read(tmp_path)] == [f"h_{i}" for i in range(len(true))]
+    notes = bias_of(again, true).posteriors.notes
+    assert any("by place, h_0 to h_29" in note for note in notes)

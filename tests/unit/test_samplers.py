@@ -282,3 +282,18 @@ def test_file_round_trip(tmp_path):
     assert again.attributes == chain.attributes
     np.testing.assert_array_equal(again.random_state[1], chain.random_state[1])
     assert again.random_state[2:] == tuple(chain.random_state[2:])
+
+
+def test_an_interrupt_says_nothing_of_emcee(capsys):
+    class Interrupted(Gaussian):
+        calls = 0
+
+        def log_likelihood(self, eta):
+            self.calls += 1
+            if self.calls > 60:
+                raise KeyboardInterrupt
+            return super().log_likelihood(eta)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_mcmc(Interrupted(), WIDE, seed=1, start="prior", target_ess=4000)
+    assert capsys.readouterr() == ("", "")

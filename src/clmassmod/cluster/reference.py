@@ -122,7 +122,7 @@ def masses_of(path: Any, table: Any, name: str, unit: str | None) -> list[float]
     values = column_of(path, table, name)
     stated = unit or values.unit
     if stated is None:
-        raise FormatError(path, name, "states no unit; give one, such as '1e14 Msun'")
+        raise FormatError(path, name, "states no unit; give it: unit='Msun', or '1e14 Msun'")
     try:
         factor = units.Unit(stated).to("Msun")
     except (ValueError, TypeError, units.UnitConversionError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -180,8 +181,10 @@ def read_profile(path: str | os.PathLike[str]) -> MassProfile:
 
 
 def find_profiles(location: Any) -> list[str]:
-    """Return the result files of a folder, a glob, a file, or a list of these, sorted.
+    """Return the result files of a folder, a glob, a file, or a list of these.
 
+    Those of a folder or glob are sorted by name, numbers in it by their value; a list keeps
+    its order.
     A folder that the command line wrote is searched in its ``profiles/``.
     """
     import glob
@@ -191,12 +194,18 @@ def find_profiles(location: Any) -> list[str]:
         if path.is_dir():
             # the command line keeps them in a folder of their own
             here = [*path.glob(f"*{SUFFIX}")] or [*path.glob(f"profiles/*{SUFFIX}")]
-            found = sorted(str(p) for p in here if not p.name.startswith("."))
+            found = sorted((str(p) for p in here if not p.name.startswith(".")), key=_natural)
         elif path.exists():
             found = [str(path)]
         else:
-            found = sorted(glob.glob(str(location)))
+            found = sorted(glob.glob(str(location)), key=_natural)
         if not found:
             raise FormatError(location, "location", f"no result file (*{SUFFIX}) found")
         return found
     return [name for item in location for name in find_profiles(item)]
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Return a key by which halo_2 comes before halo_10."""
+    parts = re.split(r"(\d+)", name)
+    return [(int(part), part) if part.isdigit() else (0, part) for part in parts]

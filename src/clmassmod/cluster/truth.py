@@ -24,6 +24,9 @@ Array = npt.NDArray[np.float64]
 _SHOWN = 5
 _ROUNDS = 50
 
+_LEAST_MASS = 1e8
+"""Msun; below, a number is no mass of a halo that lenses."""
+
 
 @dataclass(frozen=True)
 class Truth:
@@ -35,10 +38,13 @@ class Truth:
         Id -> mass [Msun]; what is not a mass (a sentinel, NaN) is still there.
     mass_defs : dict
         Id -> mass definition, of those that state one.
+    note : str
+        How they were understood, where that could be wrong.
     """
 
     masses: dict[str, float]
     mass_defs: dict[str, str]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,9 @@ def read_truth(
         raise ParameterError(
             "truth", f"array of shape {masses.shape}", f"of {len(profiles)} masses, as results"
         )
-    return Truth(dict(zip((p.halo_id for p in profiles), masses.tolist(), strict=True)), {})
+    names = [p.halo_id for p in profiles]
+    note = f"true masses are those of the results by place, {names[0]} to {names[-1]}"
+    return Truth(dict(zip(names, masses.tolist(), strict=True)), {}, note)
 
 
 def match_truth(
@@ -153,10 +161,14 @@ def match_truth(
             missing.append(name)
         elif not (math.isfinite(mass) and mass > 0.0):
             sentinels.append(f"{name} ({mass:g})")
+        elif mass < _LEAST_MASS:
+            hint = "Is it log10 of a mass, or in another unit (unit='1e14 Msun')?"
+            raise ParameterError(f"truth[{name!r}]", mass, f"above {_LEAST_MASS:g} Msun", hint)
         else:
             stated = mass_def or truth.mass_defs.get(halo) or model.mass_def
             kept.append((profile, mass, stated))
     notes = [
+        truth.note,
         _note(failed, "fits failed and are left out"),
         _note(missing, "results have no true mass and are left out"),
         _note(sentinels, "true masses are not masses > 0 and are left out"),

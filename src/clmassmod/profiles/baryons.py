@@ -200,7 +200,10 @@ class BaryonModel:
             return self.baryon_fraction
         if not cosmology.Ob0:
             raise ParameterError(
-                "baryon_fraction", None, "given, or Ob0 in the cosmology", "0.16, say."
+                "baryon_fraction",
+                None,
+                "given, or Ob0 in the cosmology",
+                "BaryonModel(baryon_fraction=0.16), say.",
             )
         return float(cosmology.Ob0 / cosmology.Om0)
 

@@ -63,6 +63,9 @@ constexpr double kWeights[kPanelNodes] = {
 
 // Beyond e^-kNegligible of the integrand's maximum nothing is added up.
 constexpr double kNegligible = 20.0;
+// A distribution this much narrower than L has all masses at its mean, to 1e-7 even where its own
+// mean is off (`selected`); ln M of its nodes would be lost to rounding.
+constexpr double kNarrowest = 1e-7;
 constexpr int kDepths = 12;  // ends of L are known at ln L = -kDepthStep, -2 kDepthStep, ...
 constexpr double kDepthStep = 5.0;
 
@@ -164,7 +167,7 @@ CLMASSMOD_TARGETS void grid_row(const PopulationBatch& b, const MassGrids& g,
     for (std::size_t theta = 0; theta < b.n_theta; ++theta) {
         const std::size_t at = object * b.n_theta + theta;
         const double mean = b.mean[at], sd = b.sd[at];
-        if (sd == 0.0) {  // all masses are the mean
+        if (sd <= kNarrowest * g.width[object]) {  // all masses are the mean
             const bool inside = mean >= low[kDepths - 1] && mean <= high[kDepths - 1];
             b.out[at] = inside ? likelihood(exp_flushed(mean)) : -kInfinity;
             continue;

@@ -109,6 +109,9 @@ constexpr double kFarRatio = 0.25;      // circles this unequal: the integrand i
 constexpr std::size_t kFarPoints = 24;  // of it: terms up to kFarRatio^48
 // two circles that touch are taken to be this far apart, in their radius
 constexpr double kTouching = 1e-12;
+// offsets that reach no farther, in the circle's radius, change its averages by 1e-11: below it
+// the differences R - r would be lost to rounding
+constexpr double kLeastReach = 1e-5;
 
 // Calls use(sin^2(a/2), weight) for the nodes of int_0^pi da, for circles of radius `a` and `b`;
 // where sqrt((a - b)^2 + 4 a b sin^2) is beyond `reach` there may be none.
@@ -198,6 +201,10 @@ void linear_nodes(double high, const Use& use) {
 
 // The nodes of circles of radius R around centres drawn from the distribution.
 inline void many_rings(double R, const OffsetDensity& p, RingNodes& nodes) {
+    if (p.reach < kLeastReach * R) {
+        nodes.add(R, 1.0, 1.0, 1.0);
+        return;
+    }
     const auto beyond = [&](double y, double w) { kernel_node(p, R, R + y, w, nodes); };
     const auto inside = [&](double y, double w) { kernel_node(p, R, R - y, w, nodes); };
     const auto central = [&](double r, double w) { kernel_node(p, R, r, w, nodes); };
