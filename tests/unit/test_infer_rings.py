@@ -69,6 +69,8 @@ def configuration(table, **changes):
 
 def test_a_configuration_gives_a_posterior(table, tmp_path):
     outcome = run_infer(configuration(table), tmp_path)
+    again = run_infer(configuration(table), tmp_path, figures=False)  # not taken for another run
+    assert np.array_equal(again.chain.draws, outcome.chain.draws)
     assert outcome.chain.names == ("alpha_sps", "find_radius")
     assert np.isfinite(outcome.chain.samples).all()
     likelihood = outcome.likelihood.inner
