@@ -37,7 +37,7 @@ class Version(argparse.Action):
 
 
 def _info(options: argparse.Namespace) -> None:
-    from ..report import machine_facts
+    from ..reports.clusters import machine_facts
 
     facts = machine_facts()
     width = max(map(len, facts))
@@ -46,9 +46,9 @@ def _info(options: argparse.Namespace) -> None:
 
 
 def _config(options: argparse.Namespace) -> None:
-    from ..config import describe_config, describe_mock_config
-    from ..infer_config import describe_infer_config
-    from ..table_config import describe_table_config
+    from ..configuration.info import describe_config, describe_mock_config
+    from ..runs.inference_config import describe_infer_config
+    from ..runs.table_config import describe_table_config
 
     described = {
         "fit": describe_config,

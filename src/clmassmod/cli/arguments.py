@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .._config_base import as_kind
+from ..configuration.base import as_kind
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:

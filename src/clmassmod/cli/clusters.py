@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from .arguments import add_config, not_negative, positive
 
 if TYPE_CHECKING:
-    from ..cluster.program import FitOutcome
-    from ..config import ModelInfo
+    from ..configuration.info import ModelInfo
+    from ..runs.clusters import FitOutcome
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the commands to `commands`."""
-    from .._config_schema import METHODS, STACK_METHODS
+    from ..configuration.model_schema import METHODS, STACK_METHODS
 
     fitting = argparse.ArgumentParser(add_help=False, parents=[common])
     fitting.add_argument(
@@ -59,7 +59,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _demo(options: argparse.Namespace) -> None:
-    from ..cluster.program import run_demo
+    from ..runs.clusters import run_demo
 
     options.results = options.folder
     outcome = run_demo(
@@ -75,8 +75,8 @@ def _demo(options: argparse.Namespace) -> None:
 
 
 def _fit(options: argparse.Namespace) -> None:
-    from ..cluster.program import run_fit
     from ..cluster.reference import load_reference
+    from ..runs.clusters import run_fit
 
     info = _configuration(options)
     options.results = info["output"]["folder"]
@@ -101,7 +101,7 @@ def _fit(options: argparse.Namespace) -> None:
 
 
 def _stack(options: argparse.Namespace) -> None:
-    from ..stack_program import run_stack, stack_lines
+    from ..runs.stacks import run_stack, stack_lines
 
     info = _configuration(options, "stack")
     options.results = info["output"]["folder"]
@@ -120,7 +120,7 @@ def _stack(options: argparse.Namespace) -> None:
 
 def _configuration(options: argparse.Namespace, section: str = "fit") -> ModelInfo:
     """Return the configuration with what the options change in it, the method of a section."""
-    from ..config import ModelInfo, load_config
+    from ..configuration.info import ModelInfo, load_config
 
     info = load_config(options.config)
     if options.method is not None:
@@ -133,7 +133,7 @@ def _configuration(options: argparse.Namespace, section: str = "fit") -> ModelIn
 
 
 def _print_outcome(outcome: FitOutcome) -> None:
-    from ..cluster.program import summary_lines
+    from ..runs.clusters import summary_lines
 
     for line in summary_lines(outcome.summary):
         print(line)

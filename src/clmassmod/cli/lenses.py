@@ -11,8 +11,8 @@ from ..errors import FitError
 from .arguments import add_config, add_threads, not_negative, positive
 
 if TYPE_CHECKING:
-    from ..config import MockInfo
-    from ..infer_program import InferOutcome
+    from ..configuration.info import MockInfo
+    from ..runs.inference import InferOutcome
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -72,7 +72,7 @@ def _add_inference(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _mock(options: argparse.Namespace) -> None:
-    from ..lens_program import run_mock, summary_lines
+    from ..runs.mocks import run_mock, summary_lines
 
     info = _mock_configuration(options)
     options.results = info["output"]["folder"]
@@ -92,7 +92,7 @@ def _mock(options: argparse.Namespace) -> None:
 
 def _mock_configuration(options: argparse.Namespace) -> MockInfo:
     """Return the configuration with what the options change in it."""
-    from ..config import MockInfo, load_mock_config
+    from ..configuration.info import MockInfo, load_mock_config
 
     info = load_mock_config(options.config)
     for key in ("n_galaxies", "seed"):
@@ -104,9 +104,9 @@ def _mock_configuration(options: argparse.Namespace) -> MockInfo:
 
 
 def _infer(options: argparse.Namespace) -> None:
-    from ..infer_config import load_infer_config
-    from ..infer_program import run_infer
     from ..inference.run_directory import run_folder
+    from ..runs.inference import run_infer
+    from ..runs.inference_config import load_infer_config
 
     info = load_infer_config(options.config)
     if options.data is not None:
@@ -123,7 +123,7 @@ def _infer(options: argparse.Namespace) -> None:
 
 
 def _resume(options: argparse.Namespace) -> None:
-    from ..infer_program import resume_run
+    from ..runs.inference import resume_run
 
     options.results = options.folder
     limits = {name: getattr(options, name) for name in ("max_steps", "max_calls", "target_ess")}
@@ -139,7 +139,7 @@ def _resume(options: argparse.Namespace) -> None:
 
 
 def _reproduce(options: argparse.Namespace) -> None:
-    from ..infer_program import reproduce_run
+    from ..runs.inference import reproduce_run
 
     found = reproduce_run(
         options.folder,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .arguments import add_config, add_threads
 
 if TYPE_CHECKING:
-    from ..cluster.ensemble_program import EnsembleOutcome
+    from ..runs.ensembles import EnsembleOutcome
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -38,19 +38,19 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _ensemble(options: argparse.Namespace) -> None:
-    from ..cluster.ensemble_program import run_ensemble
+    from ..runs.ensembles import run_ensemble
 
     _run_population(options, run_ensemble)
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from ..cluster.ensemble_program import run_compare
+    from ..runs.ensembles import run_compare
 
     _run_population(options, run_compare)
 
 
 def _run_population(options: argparse.Namespace, run: Callable[..., EnsembleOutcome]) -> None:
-    from ..config import ModelInfo, load_config
+    from ..configuration.info import ModelInfo, load_config
 
     info = load_config(options.config)
     if options.fits is not None:

@@ -50,8 +50,8 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _tables_build(options: argparse.Namespace) -> None:
-    from ..table_config import load_table_config
-    from ..table_program import run_table
+    from ..runs.table_config import load_table_config
+    from ..runs.tables import run_table
 
     info = load_table_config(options.config)
     options.results = os.path.join(options.root or ".", "data", "tables", info["sim_id"])
@@ -104,8 +104,8 @@ def _tables_info(options: argparse.Namespace) -> None:
 
 
 def _tables_figures(options: argparse.Namespace) -> None:
+    from ..figures.tables import write_figures
     from ..table.interpolator import Table
-    from ..table_plotting import write_figures
 
     options.results = options.folder
     names = [Path(file).stem for file in options.files]
