@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,26 +55,8 @@ class MassSamples:
     log_weight: Array | None = None
 
 
-def with_far_values(values: Array, part: GridTables | SampleTables, rows: Rows) -> Array:
-    """Return ln L with what is told of distributions too far from the measured mass."""
-    d2 = (rows.mean - part.peak[:, None]) ** 2 / (rows.sd**2 + part.width[:, None] ** 2)
-    far = np.maximum(values, -part.far - np.log1p(d2))
-    return np.where(np.isnan(values), -np.inf, far)
-
-
-class Rows(NamedTuple):
-    """Distributions of ln M, (objects, B) each."""
-
-    mean: Array
-    sd: Array
-    tilt: Array
-    slope: Array
-
-
 class GridTables:
     """Cubics through ln L on equal steps of M."""
-
-    far = 40.5
 
     def __init__(self, objects: list[tuple[str, Any]]) -> None:
         rows = [_on_equal_steps(name, one) for name, one in objects]
@@ -142,28 +124,6 @@ class GridTables:
     def arrays(self) -> tuple[Array, ...]:
         return self.nodes, self.start, self.step, self.shift
 
-    def integrate(self, shape: int, rows: Rows, parameters: Array, n_threads: int) -> Array:
-        out = np.empty_like(rows.mean)
-        core.of_grids(
-            shape,
-            self.first,
-            self.nodes,
-            self.start,
-            self.step,
-            self.low,
-            self.high,
-            self.peak,
-            self.width,
-            rows.mean,
-            rows.sd,
-            rows.tilt,
-            rows.slope,
-            parameters,
-            out,
-            n_threads,
-        )
-        return out
-
     def mass_and_weight(self, i: int) -> tuple[Array, Array]:
         values = self.nodes[int(self.first[i]) : int(self.first[i + 1]), 0]
         weight = np.exp(values - values.max())
@@ -173,8 +133,6 @@ class GridTables:
 
 class SampleTables:
     """ln M of samples, and ln of their weights over the interim prior."""
-
-    far = 700.0
 
     def __init__(self, objects: list[tuple[str, Any]]) -> None:
         self._all = [_weights(name, one) for name, one in objects]
@@ -208,23 +166,6 @@ class SampleTables:
     def size(self, i: int) -> int:
         """Return the number of all samples of one object."""
         return int(self._all[i][0].size)
-
-    def integrate(self, shape: int, rows: Rows, parameters: Array, n_threads: int) -> Array:
-        out = np.empty_like(rows.mean)
-        core.of_samples(
-            shape,
-            self.first,
-            self.log_mass,
-            self.log_weight,
-            rows.mean,
-            rows.sd,
-            rows.tilt,
-            rows.slope,
-            parameters,
-            out,
-            n_threads,
-        )
-        return out
 
     def mass_and_weight(self, i: int) -> tuple[Array, Array]:
         mass, log_weight = self._all[i]

@@ -62,10 +62,13 @@ class GridLikelihood:
 
     def of_objects(self) -> Array:
         """Return ln L of every object, (n, A, S); computed at each call."""
-        mesh = np.stack(np.meshgrid(self.first, self.scatter, indexing="ij"), axis=-1)
-        theta = _filled(self._likelihood.names, mesh.reshape(-1, 2), self.fixed)
-        values = self._likelihood.of_objects(theta)
+        values = self._likelihood.of_objects(self.theta(self.first, self.scatter))
         return values.reshape(len(values), self.first.size, self.scatter.size)
+
+    def theta(self, first: Array, scatter: Array) -> Array:
+        """Return all parameters (A * S, P) on the grid of two axes."""
+        mesh = np.stack(np.meshgrid(first, scatter, indexing="ij"), axis=-1)
+        return _filled(self._likelihood.names, mesh.reshape(-1, 2), self.fixed)
 
 
 @dataclass(frozen=True)
