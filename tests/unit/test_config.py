@@ -11,8 +11,8 @@ from astropy.cosmology import FlatLambdaCDM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clmassmod._config_schema import DEFAULT_PRIORS, PRIORS, SCHEMA, Key
-from clmassmod.config import ModelInfo, describe_config, load_config
+from clmassmod.configuration.info import ModelInfo, describe_config, load_config
+from clmassmod.configuration.model_schema import DEFAULT_PRIORS, PRIORS, SCHEMA, Key
 from clmassmod.cosmology import default_cosmology
 from clmassmod.errors import ConfigError
 from clmassmod.sources import BetaMoments, SourceDistribution

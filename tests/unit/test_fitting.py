@@ -9,9 +9,9 @@ import pytest
 from scipy import integrate, stats
 
 import clmassmod as clm
-from clmassmod._config_schema import PROFILES
 from clmassmod.cluster.density import mass_statistics
 from clmassmod.cluster.fitting import DEFAULTS
+from clmassmod.configuration.model_schema import PROFILES
 from clmassmod.errors import ConfigError, ParameterError
 
 RADIUS = np.geomspace(0.3, 2.5, 9)

@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..config import ModelInfo
+from ..configuration.info import ModelInfo
 from ..errors import FitError, ParameterError
 from ..maps.containers import KappaMap, MassMap
 from ..observables import DeltaSigma, GammaTheta

@@ -15,7 +15,7 @@ from ..cluster.density import distribution_function
 from ..cluster.massmod import CLMassMod
 from ..cluster.results import MassProfile
 from ..cluster.simulation import bin_edges, simulate_sample
-from ..config import ModelInfo
+from ..configuration.info import ModelInfo
 from ..observables import GammaTheta
 from . import figures
 from .catalogue_step import LEAST_P_VALUE

@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "clmassmod/ensemble_shape.hpp"
+#include "clmassmod/quadrature.hpp"
 #include "clmassmod/simd_math.hpp"
 #include "clmassmod/status.hpp"
 #include "clmassmod/targets.hpp"
@@ -55,20 +56,9 @@ struct MassTables {
     const std::int64_t* row = nullptr;
 };
 
-// Gauss-Legendre nodes of a panel. One is kPanel times as wide as the narrowest scale of the
-// integrand, which is then integrated to 1e-7 (measured against adaptive quadrature).
-constexpr std::size_t kPanelNodes = 16;
+// A panel of the Gauss rule is kPanel times as wide as the narrowest scale of the integrand, which
+// is then integrated to 1e-7 (measured against adaptive quadrature).
 constexpr double kPanel = 8.0;
-constexpr double kNodes[kPanelNodes] = {
-    -0.98940093499164993, -0.94457502307323258, -0.86563120238783174, -0.75540440835500303,
-    -0.61787624440264375, -0.45801677765722739, -0.28160355077925891, -0.09501250983763744,
-    0.09501250983763744,  0.28160355077925891,  0.45801677765722739,  0.61787624440264375,
-    0.75540440835500303,  0.86563120238783174,  0.94457502307323258,  0.98940093499164993};
-constexpr double kWeights[kPanelNodes] = {
-    0.02715245941175409, 0.06225352393864789, 0.09515851168249278, 0.12462897125553387,
-    0.14959598881657673, 0.16915651939500254, 0.18260341504492359, 0.18945061045506850,
-    0.18945061045506850, 0.18260341504492359, 0.16915651939500254, 0.14959598881657673,
-    0.12462897125553387, 0.09515851168249278, 0.06225352393864789, 0.02715245941175409};
 
 // Beyond e^-kNegligible of the integrand's maximum nothing is added up.
 constexpr double kNegligible = 20.0;
@@ -136,23 +126,23 @@ CLMASSMOD_INLINE double grid_integral(const LogLikelihoodCubic& likelihood, Inte
     const double panel = kPanel * std::min(width, shape.finest * sd);
     const double span = range.high - range.low;
     const auto n_panels = static_cast<std::int64_t>(std::ceil(span / panel));
-    const double half = 0.5 * span / static_cast<double>(n_panels);
+    const double step = span / static_cast<double>(n_panels);
     const double inverse_sd = 1.0 / sd;
     double total = 0.0;
     for (std::int64_t p = 0; p < n_panels; ++p) {
-        const double middle = range.low + half * static_cast<double>(2 * p + 1);
-        double y[kPanelNodes], value[kPanelNodes];
-        for (std::size_t k = 0; k < kPanelNodes; ++k) {
-            y[k] = middle + half * kNodes[k];
+        const double left = range.low + step * static_cast<double>(p);
+        double y[kShortNodes], value[kShortNodes];
+        for (std::size_t k = 0; k < kShortNodes; ++k) {
+            y[k] = left + step * kShortGauss.node[k];
             value[k] = exp_flushed(y[k]);
         }
-        for (std::size_t k = 0; k < kPanelNodes; ++k) value[k] = likelihood(value[k]);
-        for (std::size_t k = 0; k < kPanelNodes; ++k)
-            value[k] =
-                kWeights[k] * weighted_density<kind>(shape, value[k], (y[k] - mean) * inverse_sd);
-        for (std::size_t k = 0; k < kPanelNodes; ++k) total += value[k];
+        for (std::size_t k = 0; k < kShortNodes; ++k) value[k] = likelihood(value[k]);
+        for (std::size_t k = 0; k < kShortNodes; ++k)
+            value[k] = kShortGauss.weight[k] *
+                       weighted_density<kind>(shape, value[k], (y[k] - mean) * inverse_sd);
+        for (std::size_t k = 0; k < kShortNodes; ++k) total += value[k];
     }
-    return total * half * inverse_sd;
+    return total * step * inverse_sd;
 }
 
 template <PopulationShape kind>
