@@ -56,15 +56,14 @@ class PopulationLikelihood:
         """Hash of data and relation."""
         relation = self.relation
         terms = [*relation.mean_terms.values(), *relation.scatter_terms.values()]
-        groups = () if relation.groups is None else (relation.groups,)
+        given = [a for a in (relation.groups, relation.log_mass) if a is not None]
         return digest(
             self.objects.identity,
             self.names,
             relation.shape,
             relation.selection,
             np.asarray(relation.offset),
-            *map(np.asarray, terms),
-            *groups,
+            *map(np.asarray, (*terms, *given)),
         )
 
     def to_dict(self) -> dict[str, Any]:

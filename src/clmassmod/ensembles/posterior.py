@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import AccuracyWarning, FitError, ParameterError, nearest
+from ..inference.chain import named_column, sample_numbers
 from ..inference.posterior import Posterior
 from ..inference.prior_set import PriorSet
 from ..inference.samplers import run_mcmc
@@ -113,10 +114,7 @@ class PopulationPosterior:
 
     def __getitem__(self, name: str) -> Array:
         """Return the samples (K,) of one parameter."""
-        if name not in self.names:
-            hint = nearest(str(name), self.names)
-            raise ParameterError("name", name, f"one of {', '.join(self.names)}", hint)
-        return np.asarray(self.samples[:, self.names.index(name)])
+        return named_column(self.samples, self.names, name)
 
     @property
     def factor(self) -> Array:
@@ -127,7 +125,7 @@ class PopulationPosterior:
         """Return name -> mean, sd, q16, median, q84; also of ``exp(<name>)`` and mean_ratio."""
         columns = {name: self.samples[:, i] for i, name in enumerate(self.names)}
         columns |= {f"exp({self.names[0]})": self.factor, "mean_ratio": self.mean_ratio}
-        return {name: _numbers(values) for name, values in columns.items()}
+        return {name: sample_numbers(values) for name, values in columns.items()}
 
     def summary_lines(self) -> list[str]:
         """Return the summary as lines of text, one per quantity below a head."""
@@ -319,15 +317,3 @@ def _cut_note(likelihood: PopulationLikelihood) -> tuple[str, ...]:
         f"{len(cut)} likelihoods end at a mass where they are not negligible, and count as zero "
         f"beyond it: {', '.join(cut[:5])}{', ...' * (len(cut) > 5)}; scan with a wider prior",
     )
-
-
-def _numbers(values: Array) -> dict[str, float]:
-    q16, median, q84 = np.quantile(values, [0.158655, 0.5, 0.841345])
-    sd = float(values.std(ddof=1))
-    return {
-        "mean": float(values.mean()),
-        "sd": sd,
-        "q16": float(q16),
-        "median": float(median),
-        "q84": float(q84),
-    }
