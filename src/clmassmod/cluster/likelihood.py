@@ -16,6 +16,7 @@ from .._core.profile import QUANTITIES
 from ..cosmology import resolve_cosmology
 from ..errors import ClmassmodError, ParameterError
 from ..observables import DeltaSigma, GammaTheta
+from ..profiles.baryonified import BaryonifiedKind
 from ..profiles.lensing import SourceArrays, resolve_sources
 from ..sources import SourceDistribution
 from .effects import RANGES, Effects, SeenProfile, signed_sources
@@ -100,13 +101,21 @@ class HaloModel:
     def halo_of(
         self, mass: Array, redshift: Any, concentration: Any, **others: Array
     ) -> tuple[RadialMass, Array]:
-        """Return the haloes of signed masses (B,), and the signs.
+        """Return the haloes of signed masses (B,), and what their signals are to be multiplied by.
+
+        That is the sign of the mass. Masses below the least that the profile is defined for, such
+        as a fit with baryons passes on its way through zero, have no signal to speak of: they are
+        the halo of the least mass times their share of it.
 
         `concentration` is an array, or a function of the size of the mass; `others` are
         further free parameters of the profile.
         """
         sign = np.sign(mass)
         size = np.where(sign == 0.0, 1.0, np.abs(mass))
+        if isinstance(self.profile, BaryonifiedKind):
+            least = self.profile.least_mass(resolve_cosmology(self.cosmology))
+            sign = np.where(size < least, mass / least, sign)
+            size = np.maximum(size, least)
         halo = self.profile(
             size,
             concentration(size) if callable(concentration) else concentration,

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..configuration.info import ModelInfo
 from ..configuration.model_schema import NEED_POWER
-from ..errors import ConfigError
+from ..errors import ConfigError, ParameterError
 from .effects import Effects
 from .likelihood import HaloModel
+
+if TYPE_CHECKING:
+    from ..profiles.baryons import BaryonModel
 
 
 def halo_model(info: ModelInfo) -> HaloModel:
     """Return the halo model a configuration describes."""
+    from ..profiles.baryonified import BaryonifiedKind
     from ..profiles.registry import profile_class
 
     given = info["profile"]
@@ -34,8 +39,9 @@ def halo_model(info: ModelInfo) -> HaloModel:
         power = info.make_power(users[0])
     if profile_needs_power:
         parameters["power"] = power
+    baryons = baryon_model(info)
     return HaloModel(
-        profile=profile,
+        profile=profile if baryons is None else BaryonifiedKind(profile, baryons),
         mass_def=info["mass_def"],
         concentration=concentration["value"] if relation == "constant" else relation,
         cosmology=cosmology,
@@ -44,6 +50,42 @@ def halo_model(info: ModelInfo) -> HaloModel:
         source_averaging=info["fit"]["source_average"],
         effects=effects,
     )
+
+
+def baryon_model(info: ModelInfo) -> BaryonModel | None:
+    """Return the model of baryons a configuration describes, None without one.
+
+    Raises
+    ------
+    ConfigError
+        A key of another model or without `kind`, a value out of its range, or no baryon fraction.
+    """
+    from ..profiles.baryons import BaryonModel, CromerGas, SchneiderGas
+
+    where = f"{info.file or 'configuration'}: [baryons]"
+    given = {key: value for key, value in info["baryons"].items() if value is not None}
+    kind = given.pop("kind", None)
+    if kind is None:
+        if given:
+            raise ConfigError(f"{where} {next(iter(given))} is given, which needs kind")
+        return None
+    gas_class = SchneiderGas if kind == "schneider19" else CromerGas
+    of_gas = {field.name for field in dataclasses.fields(gas_class)}
+    of_model = {field.name for field in dataclasses.fields(BaryonModel)}
+    if kind == "cromer22":
+        of_model = {"baryon_fraction", "truncation"}
+    for name in given:
+        if name not in of_gas | of_model:
+            raise ConfigError(f"{where} {name} is given, but kind is {kind!r}")
+    fixed = {"stellar_fraction": 0.0, "relaxation": 0.0} if kind == "cromer22" else {}
+    try:
+        gas = gas_class(**{name: value for name, value in given.items() if name in of_gas})
+        shares = {name: value for name, value in given.items() if name in of_model}
+        model = BaryonModel(gas, **shares, **fixed)
+        model.least_mass(info.make_cosmology())
+    except ParameterError as error:
+        raise ConfigError(f"{where} {error}") from error
+    return model
 
 
 def model_effects(info: ModelInfo) -> Effects:

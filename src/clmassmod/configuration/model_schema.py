@@ -18,6 +18,8 @@ METHODS = ("curvefit", "minuit", "scanpdf", "emcee", "pymc", "mcmc", "nested")
 """Ways to fit; ``pymc`` and ``mcmc`` are aliases of ``emcee``."""
 DATA_KINDS = ("gamma_theta", "delta_sigma", "mass_map", "kappa_map")
 """Observables that files may hold."""
+BARYONS = ("schneider19", "cromer22")
+"""Models of the baryons of a halo."""
 STACK_METHODS = ("woScaling", "wScaling")
 """Ways to stack."""
 PARAMETERS = (
@@ -169,6 +171,56 @@ SCHEMA: dict[str, Key | dict[str, Key]] = {
         "inner_slope": not_negative_key(None, "gNFW: minus the inner slope of the density."),
         "truncation": positive_key(None, "BMO: truncation radius over scale radius."),
         "alpha": positive_key(None, "Einasto: shape parameter."),
+    },
+    "baryons": {
+        "kind": text_key(
+            None, "Model of gas and stars; without it the halo is of dark matter alone.", BARYONS
+        ),
+        "baryon_fraction": Key(
+            ("float",),
+            None,
+            "Share of baryons in all matter; Ob0 / Om0 by default.",
+            low=0.0,
+            high=1.0,
+            open_low=True,
+            open_high=True,
+        ),
+        "core": positive_key(
+            None, "Core of the gas over R_200c, theta_co; 0.1, or 0.5 for cromer22."
+        ),
+        "truncation": positive_key(None, "Where the halo ends over R_200c, epsilon; 4."),
+        "ejection": positive_key(None, "schneider19: how far gas is driven, theta_ej; 4."),
+        "mass_scale": positive_key(
+            None, "schneider19: M_c of the slope of the gas; 6.6e13 / 0.7.", "Msun"
+        ),
+        "mass_slope": not_negative_key(None, "schneider19: mu of the slope of the gas; 0.21."),
+        "stellar_fraction": not_negative_key(None, "schneider19: A of the stars; 0.09."),
+        "stellar_mass_scale": positive_key(
+            None, "schneider19: M_1 of the stars; 2.5e11 / 0.7.", "Msun"
+        ),
+        "stellar_slope": positive_key(None, "schneider19: eta of all stars; 0.32."),
+        "central_slope": positive_key(None, "schneider19: eta of the central galaxy; 0.6."),
+        "galaxy_size": positive_key(
+            None, "schneider19: size R_h of the central galaxy over R_200c; 0.015."
+        ),
+        "relaxation": Key(
+            ("float",),
+            None,
+            "schneider19: a of the relaxation of dark matter; 0.3.",
+            low=0.0,
+            high=1.0,
+            open_high=True,
+        ),
+        "relaxation_power": positive_key(None, "schneider19: its power n; 2."),
+        "sharpness": positive_key(None, "cromer22: how sharply the slope of the gas turns; 0.88."),
+        "outer": not_negative_key(None, "cromer22: minus the outer slope of the gas; 3.83."),
+        "inner": Key(
+            ("float",),
+            None,
+            "cromer22: minus the inner slope of the gas; 0.2.",
+            high=3.0,
+            open_high=True,
+        ),
     },
     "concentration": {
         "relation": text_key("duffy08", "Concentration where it is not free.", RELATIONS),
@@ -356,7 +408,7 @@ SCHEMA: dict[str, Key | dict[str, Key]] = {
 """Section to key to its rule; keys outside any section stand first."""
 
 
-def _profile(value: Any) -> Any:
+def _kind(value: Any) -> Any:
     return {"kind": value} if isinstance(value, str) else value
 
 
@@ -384,9 +436,11 @@ def _cosmology(value: Any) -> Any:
 
 
 SECTION_SHORTHAND: dict[str, Callable[[Any], Any]] = {
-    "profile": _profile,
+    "profile": _kind,
+    "baryons": _kind,
     "concentration": _concentration,
     "cosmology": _cosmology,
 }
-"""Sections that may be a single value: ``profile = "NFW"``, ``concentration = 4.0``, an
+"""Sections that may be a single value: ``profile = "NFW"``,
+``baryons = "schneider19"``, ``concentration = 4.0``, an
 astropy cosmology without massive neutrinos."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from scipy import special
@@ -20,6 +20,9 @@ from .custom import UserProfile
 from .lensing import SourceArrays
 from .numeric import RTOL_RANGE
 
+if TYPE_CHECKING:
+    from astropy.cosmology import FLRW
+
 _FIRST_LENSING = QUANTITIES["convergence"]
 _RADII = (1e-6, 1e4)
 """In R_200c: where densities are sampled; they go on as power laws."""
@@ -29,6 +32,7 @@ made of them."""
 _NOTHING_LEFT = 1e-60
 """Of the density at R_200c."""
 _MAX_STEPS = 100
+_LEAST_MASS = 1e10
 
 
 class Baryonified(RadialMass):
@@ -315,6 +319,14 @@ class BaryonifiedKind:
     def ends_with_peak_height(self) -> bool:
         """Whether the kind is undefined above some mass, by its relation with the peak height."""
         return bool(getattr(self.kind, "ends_with_peak_height", False))
+
+    def least_mass(self, cosmology: FLRW) -> float:
+        """Return a mass [Msun], of any definition, above which the kind is defined.
+
+        Four times that of `BaryonModel`, which is of M_200c: the masses of a halo in all usual
+        definitions lie within that. Not below 1e10 Msun, where the gas has no sensible slope.
+        """
+        return max(4.0 * self.baryons.least_mass(cosmology), _LEAST_MASS)
 
     def __call__(self, *arguments: Any, **named: Any) -> Baryonified:
         """Return the halo of these arguments with its baryons."""

@@ -207,6 +207,26 @@ class BaryonModel:
             )
         return float(cosmology.Ob0 / cosmology.Om0)
 
+    def least_mass(self, cosmology: FLRW) -> float:
+        """Return the M_200c [Msun] above which `fractions` are defined; 0 without stars.
+
+        Raises
+        ------
+        ParameterError
+            The shares of stars do not fall with mass, that of the central galaxy fastest.
+        """
+        baryons = self.cosmic_fraction(cosmology)
+        if self.stellar_fraction == 0.0:
+            return 0.0
+        if not 0.0 < self.stellar_slope <= self.central_slope:
+            raise ParameterError(
+                "stellar_slope",
+                self.stellar_slope,
+                f"> 0 and <= central_slope {self.central_slope}",
+            )
+        ratio = (self.stellar_fraction / baryons) ** (1.0 / self.stellar_slope)
+        return self.stellar_mass_scale * max(1.0, ratio)
+
     def fractions(self, mass: float, cosmology: FLRW) -> Fractions:
         """Return the shares of a halo of M_200c `mass` [Msun].
 
