@@ -29,7 +29,11 @@ def truth(model):
 
 
 @pytest.mark.parametrize(
-    ("section", "model"), [("schneider19", clm.BaryonModel()), ({"kind": "cromer22"}, CROMER)]
+    ("section", "model"),
+    [
+        ("schneider19", clm.BaryonModel()),
+        pytest.param({"kind": "cromer22"}, CROMER, marks=pytest.mark.slow),
+    ],
 )
 def test_the_right_baryons_give_the_mass_back_and_none_are_biased(section, model):
     right = clm.analytic_bias(MASS, REDSHIFT, truth(model), {**SURVEY, "baryons": section})
@@ -92,6 +96,7 @@ def test_masses_that_have_no_baryons_to_speak_of_are_continued_to_zero():
     np.testing.assert_allclose(surface[1:4, 0], np.array([-0.5, 0.0, 0.25]) * surface[4, 0])
 
 
+@pytest.mark.slow
 def test_simulated_and_fitted_by_a_configuration(tmp_path):
     info = {
         **SURVEY,

@@ -225,7 +225,7 @@ class BaryonModel:
                 f"> 0 and <= central_slope {self.central_slope}",
             )
         ratio = (self.stellar_fraction / baryons) ** (1.0 / self.stellar_slope)
-        return self.stellar_mass_scale * max(1.0, ratio)
+        return float(self.stellar_mass_scale * max(1.0, ratio))
 
     def fractions(self, mass: float, cosmology: FLRW) -> Fractions:
         """Return the shares of a halo of M_200c `mass` [Msun].
