@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,7 +20,7 @@ from ..observables import DeltaSigma, GammaTheta
 from ..profiles.lensing import SourceArrays, resolve_sources
 from ..sources import SourceDistribution
 from .effects import RANGES, Effects, SeenProfile, signed_sources
-from .parameters import ParameterSet
+from .parameters import CENTRE, ParameterSet
 
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
@@ -137,53 +138,50 @@ class ProfileData:
         return bool(self.whitening.shape[1] == self.values.size)
 
 
-class ClusterLikelihood:
-    """Gaussian log likelihood of one cluster, for many parameter vectors in one call.
+class HaloLikelihood(ABC):
+    """What likelihoods of one cluster share: the haloes of parameter vectors.
 
     Parameters
     ----------
     model : HaloModel
     parameters : ParameterSet
-    observables : GammaTheta or DeltaSigma, or a sequence of them
-        All of one object; independent, so their log likelihoods add.
-
-    Notes
-    -----
-    ``ln L = -1/2 (d - (1 + m) f)^T C^-1 (d - (1 + m) f) - 1/2 ln det(2 pi C)`` with f the
-    model and m the shear calibration, one for all observables. A negative mass means a
-    surface density of the opposite sign, ``Sigma(-M) = -Sigma(M)``, with the concentration
-    of |M|.
+    redshift : float
+        Of the cluster.
     """
 
-    def __init__(
-        self,
-        model: HaloModel,
-        parameters: ParameterSet,
-        observables: Observable | Sequence[Observable],
-    ) -> None:
-        if isinstance(observables, GammaTheta | DeltaSigma):
-            observables = (observables,)
-        self.observables = tuple(observables)
-        redshifts = {o.redshift for o in self.observables}
-        if len(redshifts) != 1:
-            raise ParameterError(
-                "redshift", sorted(redshifts), "the same in all observables of one object"
-            )
-        self.redshift = redshifts.pop()
+    judges_fit = True
+    """Whether chi squared says if the model describes the data: of single galaxies it says
+    rather whether their shape noise is right."""
+    observables: tuple[Any, ...]
+    """What it is the likelihood of."""
+
+    def __init__(self, model: HaloModel, parameters: ParameterSet, redshift: float) -> None:
+        self.redshift = redshift
         self.model = model
         self.parameters = parameters
         model.effects.check(parameters)
-        self.data = tuple(_prepare(o, model) for o in self.observables)
+
+    @property
+    @abstractmethod
+    def n_data(self) -> int:
+        """Number of data."""
+
+    @abstractmethod
+    def chi2(self, values: Any) -> Array:
+        """Return chi squared, (B,), for parameter vectors (B, P)."""
+
+    @abstractmethod
+    def whitened_residual(self, values: Any) -> Array:
+        """Return the residuals of one parameter vector in standard deviations, (n_data,)."""
+
+    @abstractmethod
+    def _log_likelihood(self, values: Array, n_threads: int) -> Array:
+        """Return ln L, (B,), for parameter vectors (B, P) that the model is defined for."""
 
     @cached_property
     def concentration(self) -> Any:
         """The function c(mass) used where the concentration is not free."""
         return self.model.concentration_of(self.redshift)
-
-    @property
-    def n_data(self) -> int:
-        """Number of data points."""
-        return sum(d.values.size for d in self.data)
 
     @cached_property
     def greatest_mass(self) -> float:
@@ -223,21 +221,100 @@ class ClusterLikelihood:
     def halo(self, values: Any) -> tuple[RadialMass, Array, Array]:
         """Return the haloes of parameter vectors (B, P), their signs and amplitudes (B,)."""
         columns = self._columns(values)
-        columns = {name: column for name, column in columns.items() if name not in RANGES}
+        columns = {
+            name: column for name, column in columns.items() if name not in (*RANGES, *CENTRE)
+        }
         mass = columns.pop("mass")
         amplitude = 1.0 + columns.pop("shear_calibration", np.zeros_like(mass))
         c = columns.pop("concentration", self.concentration)
         halo, sign = self.model.halo_of(mass, self.redshift, c, **columns)
         return halo, sign, amplitude
 
+    def _columns(self, values: Any) -> dict[str, Array]:
+        return dict(zip(self.parameters.names, np.asarray(values).T, strict=True))
+
+    def log_likelihood(self, values: Any, *, n_threads: int = 1) -> Array:
+        """Return ln L, (B,), for parameter vectors (B, P).
+
+        -inf for a mass that the profile is not defined for, for parameters of an effect out of
+        their ranges, and where the model is not a number: where part of the sources behind a
+        supercritical centre makes the mean of the reduced shear meaningless.
+        """
+        table = np.atleast_2d(np.asarray(values, dtype=np.float64))
+        mass = table[:, self.parameters.names.index("mass")]
+        inside = np.abs(mass) <= self.greatest_mass
+        inside &= self.model.effects.inside(
+            {name: c for name, c in self._columns(table).items() if name in RANGES}, mass.size
+        )
+        total = np.full(mass.size, -np.inf)
+        if inside.any():
+            total[inside] = self._log_likelihood(table[inside], n_threads)
+        return np.where(np.isnan(total), -np.inf, total)
+
+    def log_posterior(self, coordinates: Any) -> Array:
+        """Return ln (likelihood x prior) as a density of the coordinates, (B,)."""
+        u = np.atleast_2d(coordinates)
+        result = np.full(u.shape[0], -np.inf)
+        values = self.parameters.to_values(u)
+        prior = self.parameters.log_prior(values) + self.parameters.log_jacobian(u)
+        inside = np.isfinite(prior)
+        if inside.any():
+            result[inside] = prior[inside] + self.log_likelihood(values[inside])
+        return result
+
+
+class ClusterLikelihood(HaloLikelihood):
+    """Gaussian log likelihood of one cluster, for many parameter vectors in one call.
+
+    Parameters
+    ----------
+    model : HaloModel
+    parameters : ParameterSet
+    observables : GammaTheta or DeltaSigma, or a sequence of them
+        All of one object; independent, so their log likelihoods add.
+
+    Notes
+    -----
+    ``ln L = -1/2 (d - (1 + m) f)^T C^-1 (d - (1 + m) f) - 1/2 ln det(2 pi C)`` with f the
+    model and m the shear calibration, one for all observables. A negative mass means a
+    surface density of the opposite sign, ``Sigma(-M) = -Sigma(M)``, with the concentration
+    of |M|.
+    """
+
+    def __init__(
+        self,
+        model: HaloModel,
+        parameters: ParameterSet,
+        observables: Observable | Sequence[Observable],
+    ) -> None:
+        if isinstance(observables, GammaTheta | DeltaSigma):
+            observables = (observables,)
+        self.observables = tuple(observables)
+        redshifts = {o.redshift for o in self.observables}
+        if len(redshifts) != 1:
+            raise ParameterError(
+                "redshift", sorted(redshifts), "the same in all observables of one object"
+            )
+        super().__init__(model, parameters, redshifts.pop())
+        if any(name in CENTRE for name in parameters.names):
+            raise ParameterError(
+                "parameters",
+                ", ".join(parameters.names),
+                "without a centre for a profile, which does not know where its centre is",
+                "Give galaxies (massmod.obs_galaxies) or maps in its place, or fix the centre.",
+            )
+        self.data = tuple(_prepare(o, model) for o in self.observables)
+
+    @property
+    def n_data(self) -> int:
+        """Number of data points."""
+        return sum(d.values.size for d in self.data)
+
     def __repr__(self) -> str:
         return (
             f"<ClusterLikelihood z = {self.redshift:g}, {self.n_data} points, free "
             f"{', '.join(self.parameters.names)}>"
         )
-
-    def _columns(self, values: Any) -> dict[str, Array]:
-        return dict(zip(self.parameters.names, np.asarray(values).T, strict=True))
 
     def _models(self, values: Array, n_threads: int, data: Sequence[ProfileData]) -> list[Array]:
         """Return what is observed for parameter vectors (B, P) at the radii of `data`."""
@@ -286,24 +363,6 @@ class ClusterLikelihood:
         amplitude, model = self._models(np.atleast_2d(values), 1, (other,))
         return np.asarray(amplitude[:, None] * model)
 
-    def log_likelihood(self, values: Any, *, n_threads: int = 1) -> Array:
-        """Return ln L, (B,), for parameter vectors (B, P).
-
-        -inf for a mass that the profile is not defined for, for parameters of an effect out of
-        their ranges, and where the model is not a number: where part of the sources behind a
-        supercritical centre makes the mean of the reduced shear meaningless.
-        """
-        table = np.atleast_2d(np.asarray(values, dtype=np.float64))
-        mass = table[:, self.parameters.names.index("mass")]
-        inside = np.abs(mass) <= self.greatest_mass
-        inside &= self.model.effects.inside(
-            {name: c for name, c in self._columns(table).items() if name in RANGES}, mass.size
-        )
-        total = np.full(mass.size, -np.inf)
-        if inside.any():
-            total[inside] = self._log_likelihood(table[inside], n_threads)
-        return np.where(np.isnan(total), -np.inf, total)
-
     def _log_likelihood(self, values: Array, n_threads: int) -> Array:
         amplitude, *models = self._models(values, n_threads, self.data)
         n = amplitude.size
@@ -341,17 +400,6 @@ class ClusterLikelihood:
             else:
                 parts.append(data.whitening.reshape(residual.size, -1) @ residual)
         return np.concatenate(parts)
-
-    def log_posterior(self, coordinates: Any) -> Array:
-        """Return ln (likelihood x prior) as a density of the coordinates, (B,)."""
-        u = np.atleast_2d(coordinates)
-        result = np.full(u.shape[0], -np.inf)
-        values = self.parameters.to_values(u)
-        prior = self.parameters.log_prior(values) + self.parameters.log_jacobian(u)
-        inside = np.isfinite(prior)
-        if inside.any():
-            result[inside] = prior[inside] + self.log_likelihood(values[inside])
-        return result
 
 
 def _model(halo: RadialMass, sign: Array, data: ProfileData, n_threads: int) -> Array:

@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 from ..configuration.info import ModelInfo
 from ..errors import FitError, ParameterError
+from ..galaxies.catalogue import GalaxyCatalogue
+from ..galaxies.shear_field import ShearField
 from ..maps.containers import KappaMap, MassMap
 from ..observables import DeltaSigma, GammaTheta
 from ..parallel import map_tasks
 from ..provenance import digest, exclusive_folder
 from .density import mass_statistics
+from .field_data import checked_fields, map_fields
 from .fit_task import FitTask, content_digest, cut_likelihood, resumable, run_task
 from .fitting import method_name, method_parameters
-from .likelihood import ClusterLikelihood, Observable
+from .likelihood import HaloLikelihood, Observable
 from .model_of_configuration import halo_model
 from .objects import checked_observables, joined_by_id, observables_by_id
-from .parameters import ParameterSet
+from .parameters import CENTRE, ParameterSet
 from .results import (
     MassProfile,
     file_name,
@@ -31,11 +34,11 @@ from .results import (
     write_profile,
 )
 from .sample_likelihood import SampleLikelihood
+from .simulation import bin_edges
 from .stack_attributes import StackArray
 
 if TYPE_CHECKING:
     from ..ensembles.posterior import PopulationPosterior
-    from ..galaxies.catalogue import GalaxyCatalogue
     from ..galaxies.mock import MockGalaxies
     from ..stacks.stack import Stack
     from .mass_bias import Comparison
@@ -104,6 +107,7 @@ class CLMassMod:
         self._delta_sigma: tuple[DeltaSigma, ...] = ()
         self._mass_map: tuple[MassMap, ...] = ()
         self._kappa_map: tuple[KappaMap, ...] = ()
+        self._galaxies: tuple[ShearField, ...] = ()
         self.allow_same_data = False
         """Whether mass map and convergence map of one halo may count as independent data."""
         self._catalogs: dict[str, tuple[GalaxyCatalogue, ...]] = {}
@@ -156,6 +160,23 @@ class CLMassMod:
         self._kappa_map = checked_observables("obs_kappa_map", value, KappaMap)
         self._clear()
 
+    @property
+    def obs_galaxies(self) -> tuple[ShearField, ...]:
+        """Galaxies, fitted one by one; assign one or a sequence, which clears the results.
+
+        `ShearField`, or `GalaxyCatalogue` whose metadata have the ``redshift`` of the lens (and
+        the ``centre``, on the sky), as those of `MockGalaxies` do. Shape noise and source redshifts
+        they leave open are those of the configuration.
+        """
+        return self._galaxies
+
+    @obs_galaxies.setter
+    def obs_galaxies(
+        self, value: ShearField | GalaxyCatalogue | Iterable[ShearField | GalaxyCatalogue] | None
+    ) -> None:
+        self._galaxies = checked_fields(value, self.model_info)
+        self._clear()
+
     def _clear(self) -> None:
         self.out_data_profiles = []
         self.fit_info = None
@@ -163,10 +184,26 @@ class CLMassMod:
         self._map_profiles = {}
         self.stacks = {}
 
-    def objects(self) -> dict[str, tuple[Observable, ...]]:
-        """Return what a fit fits, by id: the stack, where there is one, or else `members`."""
+    def objects(self) -> dict[str, tuple[Observable | ShearField, ...]]:
+        """Return what a fit fits, by id: the stack, where there is one, or else `members`.
+
+        And the galaxies of `obs_galaxies`; with a free centre those behind maps in place of
+        their profiles.
+        """
         stack = self.stacks.get("woScaling")
-        return self.members() if stack is None else {stack.id: (stack.to_delta_sigma(),)}
+        if stack is not None:
+            return {stack.id: (stack.to_delta_sigma(),)}
+        fields = observables_by_id((self._galaxies,))
+        if not (self._mass_map or self._kappa_map) or not self._free_centre:
+            return joined_by_id(self.members(), fields)
+        self._make_missing_catalogs()
+        profiles = observables_by_id((self._gamma_theta, self._delta_sigma))
+        behind = map_fields(self._catalogs, self.model_info, self._catalog_noise)
+        return joined_by_id(profiles, fields, behind)
+
+    @property
+    def _free_centre(self) -> bool:
+        return any(name in CENTRE for name in self.parameters.names)
 
     def members(self) -> dict[str, tuple[Observable, ...]]:
         """Return the observables of each object by id, as they were assigned.
@@ -284,7 +321,7 @@ class CLMassMod:
         joined = observables_by_id((self._mass_map, self._kappa_map))
         if self.allow_same_data:
             return joined
-        profiles = observables_by_id((self._gamma_theta, self._delta_sigma))
+        profiles = observables_by_id((self._gamma_theta, self._delta_sigma, self._galaxies))
         for map_name in ("obs_kappa_map", "obs_mass_map"):
             others = observables_by_id((self._mass_map,)) if map_name == "obs_kappa_map" else {}
             there = {*profiles, *others}
@@ -300,7 +337,7 @@ class CLMassMod:
                 )
         return joined
 
-    def likelihood(self, halo_id: str | None = None) -> ClusterLikelihood:
+    def likelihood(self, halo_id: str | None = None) -> HaloLikelihood:
         """Return the likelihood of one object (the only one if `halo_id` is None)."""
         objects = self.objects()
         if halo_id is None and len(objects) == 1:
@@ -315,10 +352,22 @@ class CLMassMod:
             [self._likelihood_of(observables) for observables in self.objects().values()]
         )
 
-    def _likelihood_of(self, observables: Sequence[Observable]) -> ClusterLikelihood:
+    def _likelihood_of(self, observables: Sequence[Observable | ShearField]) -> HaloLikelihood:
+        return cut_likelihood(self.model, self.parameters, observables, self._limits(observables))
+
+    def _limits(
+        self, observables: Sequence[Observable | ShearField]
+    ) -> tuple[float | None, float | None]:
+        """Return the radii of the fit; of galaxies, where not given, those of the bins."""
         fit = self.model_info["fit"]
-        return cut_likelihood(
-            self.model, self.parameters, observables, (fit["r_min"], fit["r_max"])
+        limits = (fit["r_min"], fit["r_max"])
+        if not any(isinstance(one, ShearField) for one in observables):
+            return limits
+        edges = bin_edges(self.model_info["binning"])
+        low, high = limits
+        return (
+            float(edges[0]) if low is None else low,
+            float(edges[-1]) if high is None else high,
         )
 
     # -- fits ------------------------------------------------------------------------------------
@@ -371,8 +420,8 @@ class CLMassMod:
         tasks = list(self._tasks(method, settings, save_loc, executor is None))
         if not tasks:
             raise FitError(
-                "there is nothing to fit: assign obs_gamma_theta, obs_delta_sigma, obs_mass_map or "
-                "obs_kappa_map"
+                "there is nothing to fit: assign obs_gamma_theta, obs_delta_sigma, obs_galaxies, "
+                "obs_mass_map or obs_kappa_map"
             )
         info = FitInfo(method)
         done = {task.halo_id: result for task in tasks if (result := resumable(task))}
@@ -421,6 +470,7 @@ class CLMassMod:
                 method,
                 sorted(settings.items()),
                 *map(content_digest, observables),
+                *(self._limits(observables) if isinstance(observables[0], ShearField) else ()),
             )
             yield FitTask(
                 halo_id=halo_id,
@@ -429,7 +479,7 @@ class CLMassMod:
                 parameters=self.parameters,
                 method=method,
                 calc_params=settings,
-                limits=(self.model_info["fit"]["r_min"], self.model_info["fit"]["r_max"]),
+                limits=self._limits(observables),
                 key=key,
                 path=path,
                 keep_sampler=keep_sampler,
@@ -608,6 +658,7 @@ class CLMassMod:
             f"<CLMassMod {name} "
             f"{self.model.mass_def}, free {', '.join(self.parameters.names)}: "
             f"{len(self._gamma_theta)} gamma_theta, {len(self._delta_sigma)} delta_sigma, "
+            f"{f'{len(self._galaxies)} galaxies, ' if self._galaxies else ''}"
             f"{len(self._mass_map)} mass_map, {len(self._kappa_map)} kappa_map, "
             f"{''.join(f'stack {name}, ' for name in self.stacks)}"
             f"{len(self.out_data_profiles)} results>"

@@ -14,6 +14,8 @@ from ..inference.priors import LogUniform, Prior, prior_from_dict
 
 Array = npt.NDArray[np.float64]
 
+CENTRE = ("centre_x", "centre_y")
+"""Offsets of the centre from the nominal one [Mpc], in the axes of the galaxies."""
 MASS_UNIT = 1e14
 """Coordinates of a linear mass are in units of this [Msun]."""
 

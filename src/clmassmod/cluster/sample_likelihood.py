@@ -11,7 +11,7 @@ import numpy.typing as npt
 from .._core import likelihood as core
 from ..errors import ParameterError
 from ..profiles.lensing import SourceArrays
-from .likelihood import ClusterLikelihood
+from .likelihood import ClusterLikelihood, HaloLikelihood
 
 Array = npt.NDArray[np.float64]
 
@@ -33,10 +33,13 @@ class SampleLikelihood:
     quadrature to their rtol, as many shapes at once are not tabulated.
     """
 
-    def __init__(self, likelihoods: Sequence[ClusterLikelihood]) -> None:
+    def __init__(self, likelihoods: Sequence[HaloLikelihood]) -> None:
         if not likelihoods:
             raise ParameterError("likelihoods", "empty", "at least one")
-        self._likelihoods = tuple(likelihoods)
+        profiles = [one for one in likelihoods if isinstance(one, ClusterLikelihood)]
+        if len(profiles) < len(likelihoods):
+            raise ParameterError("likelihoods", "of single galaxies", "of profiles")
+        self._likelihoods = tuple(profiles)
         first = self._likelihoods[0]
         self.parameters = first.parameters
         for other in self._likelihoods:

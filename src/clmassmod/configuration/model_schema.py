@@ -22,9 +22,10 @@ STACK_METHODS = ("woScaling", "wScaling")
 """Ways to stack."""
 PARAMETERS = (
     *("mass", "concentration", "shear_calibration"),
+    *("centre", "centre_x", "centre_y"),
     *("miscentring_fraction", "miscentring_scale", "boost_b0", "boost_rs", "two_halo_bias"),
 )
-"""Parameters that can be free."""
+"""Parameters that can be free; centre stands for both of its components."""
 POPULATION_SHAPES = ("normal", "skew-normal", "student-t", "mixture")
 """Shapes of the distribution of ln M in a population."""
 PRIORS: dict[str, tuple[str, ...]] = {

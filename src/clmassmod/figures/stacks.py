@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..cluster.likelihood import ClusterLikelihood
 from ..cluster.massmod import CLMassMod
 from ..stacks.scaling import scaled_nfw
 from ..stacks.stack import Stack, member_profiles
@@ -118,6 +119,7 @@ def fitted_model(massmod: CLMassMod, stack: Stack) -> Callable[[Array], Array] |
         return None
     best = np.array([[fitted[0].mle[name] for name in fitted[0].parameters]])
     likelihood = massmod.likelihood(stack.id)
+    assert isinstance(likelihood, ClusterLikelihood)  # of a stacked profile
     return lambda radius: likelihood.predict_at(best, radius)[0]
 
 
