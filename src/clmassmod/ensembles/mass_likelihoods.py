@@ -45,7 +45,8 @@ class MassLikelihoods:
     On grids ln L is a cubic spline in M (exact for a likelihood normal in M, of whatever
     spacing), and the integral a composite Gauss-Legendre rule whose panels are as narrow as the
     narrower of p and L need: its error is below 1e-7, for Student's t 1e-5. Samples are
-    averaged with weights ``p(ln M) / (M pi(M))``, pi being the interim prior.
+    averaged with weights ``p(ln M) / (M pi(M))``, pi being the interim prior; a p narrower than
+    .03 of their standard deviation counts as of that width, as too few samples are inside.
 
     A distribution d times its own and the likelihood's width away from the measured mass, with an
     integral below e^-40.5 (of samples e^-700) of the maximum of L, is given that over ``1 + d^2``:

@@ -83,7 +83,9 @@ def bias_scatter_contours(posterior: PopulationPosterior, truth: Any = None) -> 
             axes.axvline(truth[0], color=VERMILLION, lw=1)
         for axes in (main, side):
             axes.axhline(truth[1], color=VERMILLION, lw=1)
-    figure.text(0.99, 0.99, SHARES_TEXT, ha="right", va="top", fontsize=8)
+    corner = figure.add_subplot(grid[0, 1])
+    corner.set_axis_off()
+    corner.text(0.5, 0.5, SHARES_TEXT.replace("hold ", "hold\n"), ha="center", fontsize=8)
     main.set_xlabel(LABELS[posterior.names[0]])
     main.set_ylabel(LABELS["scatter"])
     main.xaxis.set_major_locator(MaxNLocator(5))

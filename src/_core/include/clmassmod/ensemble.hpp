@@ -166,24 +166,28 @@ CLMASSMOD_INLINE double grid_value(const MassGrids& g, std::size_t i, double mea
                                         static_cast<double>(size - 2)};
     const double* low = g.low + i * kDepths;
     const double* high = g.high + i * kDepths;
+    if (!shape.exists) return kNaN;
     if (sd <= kNarrowest * g.width[i]) {  // all masses are the mean
         const bool inside = mean >= low[kDepths - 1] && mean <= high[kDepths - 1];
         return inside ? likelihood(exp_flushed(mean)) : -kInfinity;
     }
-    if (!shape.exists) return kNaN;
     const Interval range =
         integrand_range<kind>(likelihood, low, high, g.peak[i], g.width[i], mean, sd, shape);
     const double value = grid_integral<kind>(likelihood, range, g.width[i], mean, sd, shape);
     return log_or_nothing(value, shape.log_norm);
 }
 
+// Distributions narrower than this, in standard deviations of an object's samples, are taken as of
+// this width: fewer samples are inside, whose number is noise. The likelihood changes over it by
+// half its square times its curvature.
+constexpr double kFinestOfSamples = 0.03;
+
 template <PopulationShape kind>
 CLMASSMOD_INLINE double sample_value(const MassSamples& s, std::size_t row, double mean, double sd,
                                      const ShapeDensity& shape) noexcept {
     if (!shape.exists) return kNaN;
-    if (!(sd > 0.0)) return -kInfinity;
     const std::int64_t first = s.first[row], last = s.first[row + 1];
-    const double inverse_sd = 1.0 / sd;
+    const double inverse_sd = 1.0 / std::max(sd, kFinestOfSamples * s.width[row]);
     double partial[8] = {0, 0, 0, 0, 0, 0, 0, 0};
     std::int64_t i = first;
     for (; i + 8 <= last; i += 8)
