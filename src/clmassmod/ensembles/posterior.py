@@ -94,8 +94,8 @@ class PopulationPosterior:
     ids : tuple of str
         Objects.
     rank : (n,) ndarray
-        Of every object, the probability that a mass of the population is below the measured one
-        at the posterior mean: uniform if the relation describes the data.
+        Of every object, the probability of lower data than the measured at the posterior mean
+        (`MassLikelihoods.rank_below`): uniform if the relation describes the data.
     notes : tuple of str
         What to know about the result, such as objects left out.
     diagnostics : dict
