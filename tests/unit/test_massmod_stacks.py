@@ -241,7 +241,7 @@ def test_galaxies_of_ones_own_are_stacked_and_fitted():
     )
     centres = [(150.0, 2.0), (152.0, 2.0)]
     sums = sum_galaxies(joined, centres, 0.3, np.geomspace(0.3, 2.4, 9), ids="ab")
-    massmod = clm.CLMassMod({"concentration": 4.0, "fit": {"bin_average": True}})
+    massmod = clm.CLMassMod({"concentration": 4.0})
     stack = massmod.stackTools.stack_of(sums)
     assert massmod.avgR is stack.radius
     fit = massmod.fit_mass_profiles("curvefit")[0][0]

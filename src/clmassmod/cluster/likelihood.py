@@ -53,7 +53,8 @@ class HaloModel:
     source_averaging : {"exact", "moments"}
         How the reduced shear is averaged over n(z): exactly, or with two moments of beta.
     effects : Effects
-        Miscentring, two-halo term, boost factor, bin averaging; none by default.
+        Miscentring, two-halo term, boost factor, averages over bins; by default the last alone,
+        where the data know their bins.
     """
 
     profile: Callable[..., RadialMass]
@@ -379,8 +380,8 @@ def _prepare(observable: Observable, model: HaloModel) -> ProfileData:
             "Leave out [boost], or the boost of the data.",
         )
     seen = None
-    if model.effects:
-        edges = _edges(observable) if model.effects.bin_average else None
+    edges = _edges(observable, model.effects.bin_average)
+    if model.effects or edges is not None:
         seen = _seen(observable, model, QUANTITIES[quantity], radius[0], edges)
     return ProfileData(
         QUANTITIES[quantity],
@@ -394,8 +395,13 @@ def _prepare(observable: Observable, model: HaloModel) -> ProfileData:
     )
 
 
-def _edges(observable: Observable) -> Array:
+def _edges(observable: Observable, average: bool | None) -> Array | None:
+    """Return the edges of the bins to average over, (2, m); None to take single radii."""
+    if average is False:
+        return None
     if observable.radius_min is None or observable.radius_max is None:
+        if average is None:
+            return None
         raise ParameterError(
             "radius_min, radius_max",
             None,
@@ -410,7 +416,7 @@ def _seen(
 ) -> SeenProfile:
     inverse = sources = two_halo = None
     if isinstance(observable, DeltaSigma):
-        inverse = observable.inverse_critical_surface_density
+        inverse = observable.inverse_critical_surface_density or None
     else:
         _, sources = _quantity_and_sources(observable, model, radius.size)
     if model.effects.two_halo:
@@ -437,7 +443,7 @@ def _quantity_and_sources(
 ) -> tuple[str, SourceArrays | None]:
     if isinstance(observable, DeltaSigma):
         inverse = observable.inverse_critical_surface_density
-        if inverse is None:
+        if not inverse:
             return "excess_surface_density", None
         # g_t Sigma_crit = Delta Sigma / (1 - Sigma / Sigma_crit)
         return "reduced_tangential_shear", SourceArrays(
