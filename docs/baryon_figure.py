@@ -10,7 +10,7 @@ import numpy as np
 from astropy.cosmology import FlatLambdaCDM
 
 import clmassmod as clm
-from clmassmod._figure_tools import (
+from clmassmod.figures.tools import (
     BLUE,
     GREEN,
     GREY,

@@ -11,21 +11,21 @@ from pathlib import Path
 import numpy as np
 
 from clmassmod.cluster.massmod import CLMassMod
-from clmassmod.cluster.program import demo_configuration
 from clmassmod.cluster.reference import Reference
 from clmassmod.cluster.simulation import area_nodes, simulate_sample
-from clmassmod.config import describe_config, describe_mock_config
+from clmassmod.configuration.info import describe_config, describe_mock_config
+from clmassmod.figures.clusters import mass_posteriors, save_figure
+from clmassmod.figures.galaxies import catalogue_and_profile
+from clmassmod.figures.lenses import image_configuration, population_corner
+from clmassmod.figures.stacks import fitted_model, stacked_profile
 from clmassmod.galaxies import FieldOfView, MockGalaxies, RadialBins, build_profile
-from clmassmod.galaxy_plotting import catalogue_and_profile
-from clmassmod.infer_config import describe_infer_config
-from clmassmod.lens_plotting import image_configuration, population_corner
 from clmassmod.maps import ProfileField
-from clmassmod.plotting import mass_posteriors, save_figure
 from clmassmod.profiles.halos import NFW
 from clmassmod.profiles.registry import profile_class, profile_names
-from clmassmod.stack_plotting import fitted_model, stacked_profile
+from clmassmod.runs.clusters import demo_configuration
+from clmassmod.runs.inference_config import describe_infer_config
+from clmassmod.runs.table_config import describe_table_config
 from clmassmod.stronglens import LensModel, MockGenerator
-from clmassmod.table_config import describe_table_config
 
 DPI = 110
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from clmassmod import NFW
-from clmassmod._figure_tools import BLUE, GREY, VERMILLION, new_figure, save_figure
+from clmassmod.figures.tools import BLUE, GREY, VERMILLION, new_figure, save_figure
 from clmassmod.maps import ProfileField, shear_of_convergence
 
 DPI = 110

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from clmassmod.inference_plotting import rank_ecdf
-from clmassmod.plotting import corner_figure, new_figure, save_figure
+from clmassmod.figures.clusters import corner_figure, new_figure, save_figure
+from clmassmod.figures.inference import rank_ecdf
 from clmassmod.population import LensData, PopulationParameters, build_kernels
 from clmassmod.stronglens import LensPopulation, MockGenerator
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from clmassmod._figure_tools import BLUE, GREY, SHARES, VERMILLION, new_figure
+from clmassmod.figures.clusters import save_figure
+from clmassmod.figures.populations import LABELS
+from clmassmod.figures.tools import BLUE, GREY, SHARES, VERMILLION, new_figure
 from clmassmod.inference import load_run
-from clmassmod.plotting import save_figure
 from clmassmod.population import FindingProbability
 from clmassmod.population.data_files import load_einstein_radii
-from clmassmod.population_plotting import LABELS
 
 COLUMNS = {
     "theta_e": "theta_Ein",

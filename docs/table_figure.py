@@ -14,10 +14,10 @@ import numpy as np
 
 from clmassmod import Table
 from clmassmod.errors import AccuracyWarning
-from clmassmod.plotting import save_figure
+from clmassmod.figures.clusters import save_figure
+from clmassmod.figures.tables import error_against_nodes
 from clmassmod.stronglens import LensModel, solve_images
 from clmassmod.table.maps import RatioMap
-from clmassmod.table_plotting import error_against_nodes
 
 DPI = 110
 BOX = {"log_mstar": (10.8, 12.2), "log_mhalo": (11.5, 14.5), "log_re": (0.3, 1.5)}

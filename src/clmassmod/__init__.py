@@ -59,7 +59,7 @@ _PUBLIC = {
     "analytic_bias": ".cluster.analytic_bias",
     "statistical_power": ".cluster.statistical_power",
     "simulate_sample": ".cluster.simulation",
-    "run_fit": ".cluster.program",
+    "run_fit": ".runs.clusters",
     "load_reference": ".cluster.reference",
     "validate": ".validation.program",
 }
@@ -93,7 +93,6 @@ if TYPE_CHECKING:
     from .cluster.analytic_bias import analytic_bias
     from .cluster.comparison import compare_models
     from .cluster.massmod import CLMassMod, FitInfo
-    from .cluster.program import run_fit
     from .cluster.reference import load_reference
     from .cluster.results import MassProfile
     from .cluster.simulation import simulate_sample
@@ -119,6 +118,7 @@ if TYPE_CHECKING:
     from .profiles.splashback import DK14, Diemer23
     from .profiles.stars import DeVaucouleurs, Sersic
     from .profiles.two_halo import TwoHalo
+    from .runs.clusters import run_fit
     from .sources import BetaMoments, SourceDistribution
     from .table.interpolator import Table
     from .validation.program import validate

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from .cluster.mass_bins import make_bins
-from .config import describe_config, describe_mock_config, load_config, load_mock_config
+from .configuration.info import describe_config, describe_mock_config, load_config, load_mock_config
 from .readers import load_delta_sigma, load_gamma_theta, load_kappa_map, load_mass_map
-from .table_config import describe_table_config, load_table_config
+from .runs.table_config import describe_table_config, load_table_config
 
 __all__ = [
     "describe_config",

@@ -9,9 +9,9 @@ import pytest
 from astropy.table import Table
 
 from clmassmod import cli
-from clmassmod.cluster.program import run_fit, summary_lines
 from clmassmod.cluster.reference import load_reference
-from clmassmod.config import load_config
+from clmassmod.configuration.info import load_config
+from clmassmod.runs.clusters import run_fit, summary_lines
 
 pytestmark = pytest.mark.data
 

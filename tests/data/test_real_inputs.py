@@ -7,7 +7,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from clmassmod.config import ModelInfo
+from clmassmod.configuration.info import ModelInfo
 from clmassmod.readers import (
     load_covariance,
     load_data,

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clmassmod.infer_config import load_infer_config
 from clmassmod.population import LensPopulationLikelihood
 from clmassmod.population.data_files import load_einstein_radii
+from clmassmod.runs.inference_config import load_infer_config
 
 pytestmark = pytest.mark.data
 

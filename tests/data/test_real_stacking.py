@@ -9,7 +9,7 @@ import pytest
 from astropy.table import Table
 
 import clmassmod as clm
-from clmassmod.config import load_config
+from clmassmod.configuration.info import load_config
 from clmassmod.readers import load_data
 
 pytestmark = pytest.mark.data

@@ -15,11 +15,11 @@ from astropy.table import QTable
 
 import clmassmod as clm
 from clmassmod import cli
-from clmassmod.cluster.program import demo_configuration, run_demo, run_fit, summary_lines
 from clmassmod.cluster.reference import Reference, comparison, load_reference
 from clmassmod.cluster.results import find_profiles, read_profile
 from clmassmod.cluster.simulation import simulate_sample
 from clmassmod.errors import FitError, FormatError
+from clmassmod.runs.clusters import demo_configuration, run_demo, run_fit, summary_lines
 from clmassmod.stopping import stop_on_signals
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(clm.__file__).parents[1])}
@@ -175,7 +175,7 @@ def test_a_keyboard_interrupt_says_how_to_go_on(monkeypatch, capsys, tmp_path):
     def stop(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("clmassmod.cluster.program.run_demo", stop)
+    monkeypatch.setattr("clmassmod.runs.clusters.run_demo", stop)
     assert cli.main(["demo", "--folder", str(tmp_path)]) == 75
     assert "interrupted" in capsys.readouterr().err
 

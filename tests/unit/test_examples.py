@@ -10,11 +10,11 @@ import pytest
 
 from clmassmod import cli
 from clmassmod.cluster.results import find_profiles, read_profile
-from clmassmod.config import load_config, load_mock_config
-from clmassmod.infer_config import load_infer_config
-from clmassmod.lens_program import make_population
+from clmassmod.configuration.info import load_config, load_mock_config
 from clmassmod.population import PARAMETERS, PopulationParameters
 from clmassmod.readers import load_gamma_theta
+from clmassmod.runs.inference_config import load_infer_config
+from clmassmod.runs.mocks import make_population
 from clmassmod.stronglens import LensCatalogue
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

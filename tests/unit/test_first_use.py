@@ -7,7 +7,7 @@ import pytest
 from astropy.cosmology import FlatLambdaCDM, LambdaCDM, w0waCDM
 
 import clmassmod as clm
-from clmassmod.config import MockInfo
+from clmassmod.configuration.info import MockInfo
 from clmassmod.cosmology import cosmology_from_dict, cosmology_to_dict
 from clmassmod.distributions import Uniform
 from clmassmod.errors import ConfigError, FormatError, ParameterError

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from clmassmod.errors import ParameterError
+from clmassmod.figures.galaxies import catalogue_and_profile
 from clmassmod.galaxies import GalaxyCatalogue, build_profile
-from clmassmod.galaxy_plotting import catalogue_and_profile
 
 EDGES = [0.1, 0.5, 1.0, 5.0, 6.0]
 

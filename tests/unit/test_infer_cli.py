@@ -17,15 +17,15 @@ import pytest
 
 import clmassmod as clm
 from clmassmod import cli
-from clmassmod.config import MockInfo
+from clmassmod.configuration.info import MockInfo
 from clmassmod.errors import ConfigError, FitError, FormatError
-from clmassmod.infer_config import load_infer_config
-from clmassmod.infer_data import mock_notes_of, mock_truth
-from clmassmod.infer_program import reproduce_run, resume_run, run_infer
 from clmassmod.inference.run_directory import load_run
-from clmassmod.lens_program import make_population
 from clmassmod.population.likelihood import LensPopulationLikelihood
 from clmassmod.population.parameters import PopulationParameters
+from clmassmod.runs.inference import reproduce_run, resume_run, run_infer
+from clmassmod.runs.inference_config import load_infer_config
+from clmassmod.runs.inference_data import mock_notes_of, mock_truth
+from clmassmod.runs.mocks import make_population
 from clmassmod.stronglens.mass_sampler import LensPopulation
 from clmassmod.stronglens.mock_generator import MockGenerator
 from clmassmod.stronglens.observation import MagnitudeLimit
@@ -188,7 +188,7 @@ def test_numerical_errors_are_reported(whole):
 
 
 def test_errors_above_a_tenth_of_a_nat_are_warned_of(whole, root, monkeypatch):
-    monkeypatch.setattr("clmassmod.infer_program._MOST_ERROR", 1e-12)
+    monkeypatch.setattr("clmassmod.runs.inference._MOST_ERROR", 1e-12)
     assert any("numerical errors above" in line for line in run(root).warnings)
     assert not any("numerical errors" in line for line in whole[1].warnings)
 
@@ -249,7 +249,7 @@ def test_what_a_configuration_says_arrives_in_the_likelihood(fresh, monkeypatch)
         given.update(options)
         raise Recorded
 
-    monkeypatch.setattr("clmassmod.infer_likelihood.LensPopulationLikelihood", record)
+    monkeypatch.setattr("clmassmod.runs.inference_likelihood.LensPopulationLikelihood", record)
     with pytest.raises(Recorded):
         run_infer(info, root, figures=False)
     assert given["free"] == list(FREE)

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from clmassmod.config import MockInfo
+from clmassmod.configuration.info import MockInfo
 from clmassmod.errors import ConfigError, FormatError
-from clmassmod.infer_config import load_infer_config
-from clmassmod.infer_data import data_record, read_lenses, read_non_lenses
-from clmassmod.infer_program import resume_run, run_infer
-from clmassmod.lens_program import make_population
 from clmassmod.population import GalaxyData, LensData
+from clmassmod.runs.inference import resume_run, run_infer
+from clmassmod.runs.inference_config import load_infer_config
+from clmassmod.runs.inference_data import data_record, read_lenses, read_non_lenses
+from clmassmod.runs.mocks import make_population
 from clmassmod.stronglens import LensCatalogue, MockGenerator, SchechterCounts, SourcePopulation
 
 POPULATION = {"halo_mass": {"sigma": 0.18}, "inner_slope": {"sd": 0.4}}

@@ -6,16 +6,16 @@ import re
 
 import pytest
 
-from clmassmod._config_schema import Key
-from clmassmod._infer_schema import FORMS, INFER_SCHEMA
+from clmassmod.configuration.infer_schema import FORMS, INFER_SCHEMA
+from clmassmod.configuration.model_schema import Key
 from clmassmod.distributions import _DISTRIBUTIONS
 from clmassmod.errors import ConfigError, ParameterError
-from clmassmod.infer_config import InferInfo, describe_infer_config, load_infer_config
 from clmassmod.inference.priors import Normal, Uniform
 from clmassmod.population.count_families import SchechterFamily
 from clmassmod.population.kernels import DEFAULT_BOX
 from clmassmod.population.parameters import DEFAULT_FREE, PARAMETERS
 from clmassmod.population.selection import FORMS as SELECTION_FORMS
+from clmassmod.runs.inference_config import InferInfo, describe_infer_config, load_infer_config
 
 NEEDED = {"sim_id": "survey", "run_id": "one", "data": {"file": "lenses.ecsv"}}
 TOML = """

@@ -10,10 +10,10 @@ from astropy.table import Table
 
 from clmassmod.cosmology import angular_diameter_distance
 from clmassmod.errors import ConfigError, FormatError
-from clmassmod.infer_config import InferInfo
-from clmassmod.infer_data import data_record, found_data, read_lenses
-from clmassmod.infer_program import run_infer
 from clmassmod.population import LensData
+from clmassmod.runs.inference import run_infer
+from clmassmod.runs.inference_config import InferInfo
+from clmassmod.runs.inference_data import data_record, found_data, read_lenses
 from clmassmod.stronglens import LensCatalogue, MockGenerator
 
 COLUMNS = {

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from clmassmod.errors import ConfigError, FormatError, ParameterError
-from clmassmod.infer_config import InferInfo
-from clmassmod.infer_program import run_infer
 from clmassmod.population.data_files import load_einstein_radii
+from clmassmod.runs.inference import run_infer
+from clmassmod.runs.inference_config import InferInfo
 
 TABLE = """\
 # name ring Reff_kpc mass zd zs

@@ -9,8 +9,8 @@ import matplotlib
 import numpy as np
 import pytest
 
-from clmassmod import inference_plotting
 from clmassmod.errors import FitError, MissingExtraError, ParameterError
+from clmassmod.figures import inference as inference_plotting
 from clmassmod.inference.calibration import Calibration
 from clmassmod.inference.chain import Chain
 from clmassmod.inference.prior_set import PriorSet

@@ -13,9 +13,9 @@ import pytest
 from astropy.cosmology import FlatLambdaCDM
 
 import clmassmod as clm
-from clmassmod import lens_plotting as plotting
 from clmassmod.distributions import Uniform
 from clmassmod.errors import FitError, MissingExtraError, ParameterError
+from clmassmod.figures import lenses as plotting
 from clmassmod.stronglens import (
     LensModel,
     LensPopulation,
@@ -85,7 +85,7 @@ def test_drawing_leaves_no_trace_in_matplotlib(catalogue, tmp_path):
 
 
 def test_importing_does_not_import_matplotlib():
-    code = "import sys, clmassmod.lens_plotting; sys.exit('matplotlib' in sys.modules)"
+    code = "import sys, clmassmod.figures.lenses; sys.exit('matplotlib' in sys.modules)"
     environment = os.environ | {"PYTHONPATH": str(Path(clm.__file__).parents[1])}
     done = subprocess.run([sys.executable, "-c", code], env=environment, check=False)
     assert done.returncode == 0

@@ -16,11 +16,11 @@ import pytest
 
 import clmassmod as clm
 from clmassmod import cli
-from clmassmod.config import MockInfo
+from clmassmod.configuration.info import MockInfo
 from clmassmod.cosmology import resolve_cosmology
 from clmassmod.errors import ConfigError, FitError, FormatError, ParameterError
-from clmassmod.lens_program import make_generator, run_mock, summary_lines
 from clmassmod.provenance import exclusive_folder
+from clmassmod.runs.mocks import make_generator, run_mock, summary_lines
 from clmassmod.stronglens.catalogue import LensCatalogue, catalogue_totals
 from clmassmod.stronglens.mass_sampler import LensPopulation
 from clmassmod.stronglens.mock_generator import MockGenerator

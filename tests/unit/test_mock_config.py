@@ -10,17 +10,17 @@ import pytest
 import yaml
 from astropy.cosmology import FlatLambdaCDM
 
-from clmassmod._config_schema import SCHEMA, Key
-from clmassmod._mock_schema import MOCK_SCHEMA
-from clmassmod.config import (
+from clmassmod.configuration.info import (
     MockInfo,
     ModelInfo,
     describe_config,
     describe_mock_config,
     load_mock_config,
 )
+from clmassmod.configuration.mock_schema import MOCK_SCHEMA
+from clmassmod.configuration.model_schema import SCHEMA, Key
 from clmassmod.errors import ConfigError
-from clmassmod.lens_program import run_mock
+from clmassmod.runs.mocks import run_mock
 from clmassmod.sources import SourceDistribution
 
 CONTENT = {

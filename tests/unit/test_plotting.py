@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 import clmassmod as clm
-from clmassmod import plotting
 from clmassmod.cluster.density import mass_statistics
 from clmassmod.cluster.reference import Reference
 from clmassmod.cluster.simulation import simulate_sample
 from clmassmod.errors import FitError, MissingExtraError, ParameterError
+from clmassmod.figures import clusters as plotting
 
 BOTH = ["mass", "concentration"]
 SHORT_CHAIN = {"n_steps": 400, "n_burn": 100, "max_steps": 400, "n_walkers": 16}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from clmassmod.figures.populations import predictive_histograms
 from clmassmod.population.predictive import Predictive
-from clmassmod.population_plotting import predictive_histograms
 
 
 def test_bins_are_as_wide_as_the_data_ask_for():

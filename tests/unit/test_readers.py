@@ -9,7 +9,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from clmassmod.config import ModelInfo
+from clmassmod.configuration.info import ModelInfo
 from clmassmod.errors import ConfigError, FormatError, ParameterError
 from clmassmod.observables import DeltaSigma, GammaTheta
 from clmassmod.readers import (

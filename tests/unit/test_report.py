@@ -9,8 +9,9 @@ from html.parser import HTMLParser
 import pytest
 
 import clmassmod as clm
-from clmassmod import plotting, report
 from clmassmod.cluster.simulation import simulate_sample
+from clmassmod.figures import clusters as plotting
+from clmassmod.reports import clusters as report
 from clmassmod.rounding import rounded
 
 EVIL = '<script>alert("1")</script> & "quoted"'

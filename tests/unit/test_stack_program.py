@@ -15,12 +15,14 @@ import pytest
 from test_report import parsed
 
 import clmassmod as clm
-from clmassmod import cli, stack_plotting, stack_program
-from clmassmod.cluster.program import run_fit, write_sample
+from clmassmod import cli
 from clmassmod.cluster.simulation import simulate_sample
-from clmassmod.config import ModelInfo
+from clmassmod.configuration.info import ModelInfo
 from clmassmod.errors import ConfigError, FormatError
-from clmassmod.stack_program import run_stack, stack_lines
+from clmassmod.figures import stacks as stack_plotting
+from clmassmod.runs import stacks as stack_program
+from clmassmod.runs.clusters import run_fit, write_sample
+from clmassmod.runs.stacks import run_stack, stack_lines
 from clmassmod.stacks import Stack, StackSums, sum_profiles
 
 INFO = {

@@ -19,10 +19,10 @@ import clmassmod as clm
 from clmassmod import Table, cli
 from clmassmod.errors import ConfigError, FitError, ParameterError
 from clmassmod.provenance import exclusive_file
+from clmassmod.runs.table_config import TableInfo, describe_table_config, load_table_config
+from clmassmod.runs.tables import load_function, run_table
 from clmassmod.table.files import verify_table
 from clmassmod.table.store import read_content
-from clmassmod.table_config import TableInfo, describe_table_config, load_table_config
-from clmassmod.table_program import load_function, run_table
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(clm.__file__).parents[1])}
 COMMAND = [sys.executable, "-m", "clmassmod", "tables", "build"]

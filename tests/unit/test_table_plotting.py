@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from clmassmod import Table, cli
-from clmassmod import table_plotting as plotting
 from clmassmod.errors import MissingExtraError, ParameterError
+from clmassmod.figures import tables as plotting
 from clmassmod.table.maps import RatioMap
 from clmassmod.table.sample_errors import sample_errors
 

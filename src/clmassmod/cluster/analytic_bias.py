@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..config import ModelInfo
+from ..configuration.info import ModelInfo
 from ..errors import FitError, ParameterError
 from ..profiles.base import RadialMass
 from .expected_profile import expected_profile, mass_redshift_pairs

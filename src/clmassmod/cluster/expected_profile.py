@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..config import ModelInfo
+from ..configuration.info import ModelInfo
 from ..cosmology import angular_diameter_distance
 from ..errors import ConfigError, ParameterError
 from ..observables import GammaTheta

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..config import ModelInfo
+from ..configuration.info import ModelInfo
 from ..cosmology import resolve_cosmology
 from ..errors import ConfigError, ParameterError
 from ..galaxies.catalogue import GalaxyCatalogue

@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from .._config_schema import NEED_POWER
-from ..config import ModelInfo
+from ..configuration.info import ModelInfo
+from ..configuration.model_schema import NEED_POWER
 from ..errors import ConfigError
 from .effects import Effects
 from .likelihood import HaloModel

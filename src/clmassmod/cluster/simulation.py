@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..config import ModelInfo
+from ..configuration.info import ModelInfo
 from ..observables import GammaTheta
 from .expected_profile import shape_errors, survey_sources
 from .likelihood import HaloModel

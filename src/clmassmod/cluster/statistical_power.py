@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..config import ModelInfo
+from ..configuration.info import ModelInfo
 from ..errors import ParameterError
 from .expected_profile import expected_profile, mass_redshift_pairs
 from .likelihood import ClusterLikelihood, HaloModel

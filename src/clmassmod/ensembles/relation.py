@@ -50,6 +50,13 @@ _PRIORS: dict[str, Distribution] = {
     "selection_correlation": Uniform(-0.95, 0.95),
 }
 _SLOPE_PRIOR = Uniform(-5.0, 5.0)
+_WITH_WIDE_PRIORS = ("bias", "mean", "scatter")
+NATURAL_ENDS: dict[str, tuple[float | None, float | None]] = {
+    name: (prior.low, prior.high)
+    for name, prior in _PRIORS.items()
+    if name not in _WITH_WIDE_PRIORS
+} | {"scatter": (0.0, None)}
+"""Ends of priors that a posterior may well reach, as data seldom constrain a shape."""
 _CDF_POINTS = 2001
 
 

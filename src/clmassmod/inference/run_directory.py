@@ -254,6 +254,15 @@ def differences(old: Any, new: Any, where: str = "") -> list[str]:
     return [f"{where}: {_short(texts[0])} there, {_short(texts[1])} here"]
 
 
+def flat(content: Mapping[str, Any], place: str = "") -> list[tuple[str, Any]]:
+    """Return values of nested mappings by names such as ``population.halo_mass.mu``."""
+    rows: list[tuple[str, Any]] = []
+    for key, value in content.items():
+        name = f"{place}.{key}" if place else str(key)
+        rows += flat(value, name) if isinstance(value, Mapping) else [(name, value)]
+    return rows
+
+
 def _tables_of(likelihood: Likelihood) -> str:
     return str(likelihood.versions.get(TABLES, ""))
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
-from ..config import ModelInfo
+from ..configuration.info import ModelInfo
 from ..errors import ConfigError
 from ..maps.containers import KappaMap, MassMap
 from ..observables import DeltaSigma, GammaTheta

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..cluster.analytic_bias import BIAS_SURVEY, analytic_bias, true_profile
 from ..cluster.massmod import CLMassMod
-from ..config import ModelInfo
+from ..configuration.info import ModelInfo
 from ..galaxies.field_of_view import FieldOfView
 from ..galaxies.mock import MockGalaxies
 from ..galaxies.profile import build_profile

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .._figure_tools import BLUE, GREEN, GREY, VERMILLION, legend_above, log_ticks, new_figure
+from ..figures.tools import BLUE, GREEN, GREY, VERMILLION, legend_above, log_ticks, new_figure
 from .checks import BiasRow
 
 if TYPE_CHECKING:

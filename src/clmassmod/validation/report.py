@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .._figure_tools import save_figure
-from .._html import figure, page, pairs, section, table, text, write_page
-from ..report import machine_facts
+from ..figures.tools import save_figure
+from ..reports.clusters import machine_facts
+from ..reports.html import figure, page, pairs, section, table, text, write_page
 
 if TYPE_CHECKING:
     from .program import ValidationReport

@@ -24,6 +24,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "clmassmod/quadrature.hpp"
 #include "clmassmod/simd_math.hpp"
 
 namespace clmassmod {
@@ -76,34 +77,6 @@ struct RingNodes {
     }
 };
 
-// Gauss-Legendre of order 16: enough for 1e-7 in both integrals, at a quarter of the cost of the
-// rule of quadrature.hpp. Nodes and weights: tools/gauss_nodes.py.
-constexpr std::size_t kRingOrder = 16;
-constexpr double kRingHalf[kRingOrder / 2][2] = {
-    {0.095012509837637440185, 0.18945061045506849629},
-    {0.28160355077925891323, 0.18260341504492358887},
-    {0.45801677765722738634, 0.16915651939500253819},
-    {0.61787624440264374845, 0.14959598881657673208},
-    {0.7554044083550030339, 0.12462897125553387205},
-    {0.86563120238783174388, 0.09515851168249278481},
-    {0.94457502307323257608, 0.062253523938647892863},
-    {0.9894009349916499326, 0.027152459411754094852},
-};
-
-struct RingRule {
-    double node[kRingOrder];
-    double weight[kRingOrder];
-    constexpr RingRule() noexcept : node{}, weight{} {
-        constexpr std::size_t half = kRingOrder / 2;
-        for (std::size_t i = 0; i < half; ++i) {
-            node[half - 1 - i] = 0.5 - 0.5 * kRingHalf[i][0];
-            node[half + i] = 0.5 + 0.5 * kRingHalf[i][0];
-            weight[half - 1 - i] = weight[half + i] = 0.5 * kRingHalf[i][1];
-        }
-    }
-};
-constexpr RingRule kRing;
-
 constexpr double kWidest = 2.8;         // of a panel in a logarithm of the radius
 constexpr double kFarRatio = 0.25;      // circles this unequal: the integrand is a short series
 constexpr std::size_t kFarPoints = 24;  // of it: terms up to kFarRatio^48
@@ -136,17 +109,17 @@ void angle_nodes(double a, double b, double reach, const Use& use) {
     const int panels = static_cast<int>(std::ceil(last / kWidest));
     const double width = last / panels;
     for (int panel = 0; panel < panels; ++panel)
-        for (std::size_t j = 0; j < kRingOrder; ++j) {
-            const double u = (panel + kRing.node[j]) * width;
+        for (std::size_t j = 0; j < kShortNodes; ++j) {
+            const double u = (panel + kShortGauss.node[j]) * width;
             const double e = std::exp(u);
             const double s = 0.25 * gap / root * (e - 1.0 / e);
             const double rate = 0.5 * gap * (e + 1.0 / e) / (root * std::sqrt(1.0 - s * s));
-            use(s * s, rate * width * kRing.weight[j]);
+            use(s * s, rate * width * kShortGauss.weight[j]);
         }
     if (!all) return;
-    for (std::size_t j = 0; j < kRingOrder; ++j) {
-        const double s = std::sin(0.25 * kPi * (1.0 + kRing.node[j]));
-        use(s * s, 0.5 * kPi * kRing.weight[j]);
+    for (std::size_t j = 0; j < kShortNodes; ++j) {
+        const double s = std::sin(0.25 * kPi * (1.0 + kShortGauss.node[j]));
+        use(s * s, 0.5 * kPi * kShortGauss.weight[j]);
     }
 }
 
@@ -188,15 +161,16 @@ void logarithmic_nodes(double low, double high, const Use& use) {
     const double length = std::log(high / low);
     const int panels = static_cast<int>(std::ceil(length / kWidest));
     for (int panel = 0; panel < panels; ++panel)
-        for (std::size_t j = 0; j < kRingOrder; ++j) {
-            const double y = low * std::exp((panel + kRing.node[j]) * length / panels);
-            use(y, y * length / panels * kRing.weight[j]);
+        for (std::size_t j = 0; j < kShortNodes; ++j) {
+            const double y = low * std::exp((panel + kShortGauss.node[j]) * length / panels);
+            use(y, y * length / panels * kShortGauss.weight[j]);
         }
 }
 
 template <class Use>
 void linear_nodes(double high, const Use& use) {
-    for (std::size_t j = 0; j < kRingOrder; ++j) use(high * kRing.node[j], high * kRing.weight[j]);
+    for (std::size_t j = 0; j < kShortNodes; ++j)
+        use(high * kShortGauss.node[j], high * kShortGauss.weight[j]);
 }
 
 // The nodes of circles of radius R around centres drawn from the distribution.

@@ -1,6 +1,6 @@
 // Gauss-Legendre quadrature on panels, in fixed lanes: the same bits on every instruction set.
 //
-// Nodes and weights: tools/gauss_nodes.py. Rules of this order are long enough to hide the latency
+// Nodes and weights: tools/gauss_nodes.py. Rules of order 32 are long enough to hide the latency
 // of log and exp. A panel of width w integrates e^(-a t) to 1e-14 for a w <= 60, and a function
 // analytic in the strip |Im t| < d to about rho^-64, rho = 2d/w + sqrt(1 + 4 d^2/w^2), which is
 // 1e-14 for w = 3.8 d.
@@ -13,10 +13,22 @@
 
 namespace clmassmod {
 
-constexpr std::size_t kNodes = 32;
-
 // the positive nodes and their weights on [-1, 1]
-constexpr double kHalfRule[kNodes / 2][2] = {
+template <std::size_t order>
+constexpr double kHalfRule[order / 2][2] = {};
+template <>
+constexpr double kHalfRule<16>[8][2] = {
+    {0.095012509837637440185, 0.18945061045506849629},
+    {0.28160355077925891323, 0.18260341504492358887},
+    {0.45801677765722738634, 0.16915651939500253819},
+    {0.61787624440264374845, 0.14959598881657673208},
+    {0.7554044083550030339, 0.12462897125553387205},
+    {0.86563120238783174388, 0.09515851168249278481},
+    {0.94457502307323257608, 0.062253523938647892863},
+    {0.9894009349916499326, 0.027152459411754094852},
+};
+template <>
+constexpr double kHalfRule<32>[16][2] = {
     {0.048307665687738316235, 0.096540088514727800567},
     {0.14447196158279649349, 0.095638720079274859419},
     {0.23928736225213707454, 0.093844399080804565639},
@@ -36,19 +48,25 @@ constexpr double kHalfRule[kNodes / 2][2] = {
 };
 
 // The rule on [0, 1], nodes increasing.
+template <std::size_t order>
 struct GaussRule {
-    double node[kNodes];
-    double weight[kNodes];
+    static_assert(kHalfRule<order>[0][1] > 0.0, "no rule of this order is tabulated");
+    double node[order];
+    double weight[order];
     constexpr GaussRule() noexcept : node{}, weight{} {
-        constexpr std::size_t half = kNodes / 2;
+        constexpr std::size_t half = order / 2;
         for (std::size_t i = 0; i < half; ++i) {
-            node[half - 1 - i] = 0.5 - 0.5 * kHalfRule[i][0];
-            node[half + i] = 0.5 + 0.5 * kHalfRule[i][0];
-            weight[half - 1 - i] = weight[half + i] = 0.5 * kHalfRule[i][1];
+            node[half - 1 - i] = 0.5 - 0.5 * kHalfRule<order>[i][0];
+            node[half + i] = 0.5 + 0.5 * kHalfRule<order>[i][0];
+            weight[half - 1 - i] = weight[half + i] = 0.5 * kHalfRule<order>[i][1];
         }
     }
 };
-constexpr GaussRule kGauss;
+constexpr std::size_t kNodes = 32;
+constexpr GaussRule<kNodes> kGauss;
+// where 1e-7 is enough, at half the cost
+constexpr std::size_t kShortNodes = 16;
+constexpr GaussRule<kShortNodes> kShortGauss;
 
 // Sum over lanes in a fixed tree.
 CLMASSMOD_INLINE double lane_sum(const double* lane) noexcept {
