@@ -349,7 +349,7 @@ def test_a_cut_likelihood_is_told_of():
 
 
 def test_samples_hold_a_narrow_population_as_grids_do():
-    """ln L as the scatter goes to 0: smooth, finite at 0, and near that of the exact likelihoods."""
+    """ln L as the scatter goes to 0: smooth, finite at 0, near that of the exact likelihoods."""
     rng = np.random.default_rng(8)
     noise, log_mass = 0.15, 34.5 + 0.15 * rng.standard_normal(40)
     draws = [m + noise * rng.standard_normal(4000) for m in log_mass]
