@@ -112,14 +112,6 @@ class Effects:
         fixed = {name: np.full(n, value) for name, value in self.values.items()}
         return fixed | {name: column for name, column in given.items() if name in RANGES}
 
-    def inside(self, columns: Mapping[str, Array], n: int) -> npt.NDArray[np.bool_]:
-        """Return which of n vectors have all parameters within their ranges."""
-        good = np.ones(n, dtype=bool)
-        for name, values in columns.items():
-            low, high = RANGES[name]
-            good &= (values >= low) & (values <= high)
-        return good
-
 
 class SeenProfile:
     """One observable of a halo with its effects.

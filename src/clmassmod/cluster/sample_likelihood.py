@@ -105,7 +105,7 @@ class SampleLikelihood:
             return np.concatenate([one.concentration(own) for one, own in rows])
 
         c = columns.pop("concentration", relation)
-        halo, sign = likelihoods[0].model.halo_of(mass, redshift, c, **columns)
+        halo, sign = likelihoods[0].model.halo_of(mass, redshift, c, None, **columns)
         owner = np.repeat(np.arange(block.start, block.stop, dtype=np.int64), size)
         model = self._model(halo, sign, owner, n_threads)
         out = np.empty(mass.size)

@@ -300,4 +300,5 @@ def common_shape(**parameters: Array) -> tuple[int, ...]:
 
 def per_profile(array: Any, n: int) -> Array:
     """Return a parameter as a contiguous array of n values."""
-    return np.ascontiguousarray(np.broadcast_to(np.asarray(array, dtype=np.float64), (n,)))
+    values = np.asarray(array, dtype=np.float64)
+    return np.ascontiguousarray(values if values.shape == (n,) else np.broadcast_to(values, (n,)))
