@@ -439,6 +439,12 @@ def test_results_of_a_folder_come_in_the_order_of_their_numbers(small, tmp_path)
     assert any("by place, h_0 to h_29" in note for note in notes)
 
 
+def test_a_population_says_its_pivot(small):
+    posterior = small[1].ensemble_fit({"n_grid": 11, "n_samples": 200, "pivot_mass": 4e14})
+    assert posterior.pivot_mass == pytest.approx(4e14)
+    assert "M0 = 4e+14 Msun" in posterior.summary_lines()[-1]
+
+
 def test_a_posterior_against_its_prior_is_said():
     true, measured = simulated(60, 0.0, 0.2, 1e14, 3)
     massmod, truth = massmod_of(measured, 1e14), truths(true)

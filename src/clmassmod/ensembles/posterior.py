@@ -96,6 +96,8 @@ class PopulationPosterior:
     rank : (n,) ndarray
         Of every object, the probability of lower data than the measured at the posterior mean
         (`MassLikelihoods.rank_below`): uniform if the relation describes the data.
+    pivot_mass : float
+        M0 [Msun], which ``mean`` and dependences on mass refer to.
     notes : tuple of str
         What to know about the result, such as objects left out.
     diagnostics : dict
@@ -111,6 +113,7 @@ class PopulationPosterior:
     mean_ratio: Array
     ids: tuple[str, ...]
     rank: Array
+    pivot_mass: float
     notes: tuple[str, ...] = ()
     diagnostics: dict[str, Any] = field(default_factory=dict)
 
@@ -137,6 +140,10 @@ class PopulationPosterior:
         lines = [f"{'parameter':<{width}}" + "".join(f"{key:>11}" for key in keys)]
         for name, row in rows.items():
             lines.append(f"{name:<{width}}" + "".join(f"{row[key]:11.4f}" for key in keys))
+        if self.names[0] == "mean":
+            lines.append(
+                f"mean is of ln(M / M0), exp(mean) of M / M0, M0 = {self.pivot_mass:g} Msun"
+            )
         return lines
 
 
@@ -233,6 +240,7 @@ def sample_population(
         mean_ratio=likelihood.relation.mean_ratio(samples),
         ids=likelihood.objects.ids,
         rank=likelihood.objects.rank_below(likelihood.relation.cdf(centre)),
+        pivot_mass=likelihood.relation.pivot_mass,
         notes=(*notes, *_cut_note(likelihood), *_wall_notes(posterior, samples)),
         diagnostics=diagnostics,
     )

@@ -173,6 +173,13 @@ class MassRelation:
         return {name: _PRIORS.get(name, _SLOPE_PRIOR) for name in self.names}
 
     @property
+    def pivot_mass(self) -> float:
+        """M0 [Msun]; NaN where the relation has no pivot."""
+        if self.first == "mean":
+            return float(np.exp(self.offset[0]))
+        return math.nan if self.log_mass is None else float(np.exp(self.offset - self.log_mass)[0])
+
+    @property
     def core_shape(self) -> str:
         """The shape's name in the compiled core."""
         return "normal" if self.selection is None else "selected"
