@@ -227,16 +227,17 @@ def _at_edge(likelihood: HaloLikelihood, best: Array) -> list[str]:
     return names
 
 
-def _beyond_prior(likelihood: HaloLikelihood, profile: MassProfile) -> list[str]:
-    """Say whose intervals, which follow from the curvature at the best fit, leave the prior."""
+def _of_curvature(likelihood: HaloLikelihood, profile: MassProfile) -> list[str]:
+    """Say where intervals that follow from the curvature at the best fit are not to be trusted."""
+    doubts = likelihood.doubts(np.array([profile.mle[name] for name in profile.parameters]))
     beyond = []
     for p in likelihood.parameters.parameters:
         best, (down, up) = profile.mle[p.name], profile.errors[p.name]
         if best - down < p.prior.low or best + up > p.prior.high:
             beyond.append(p.name)
-    if not beyond:
-        return []
-    return [f"interval reaches beyond the prior: {', '.join(beyond)}; scan it (scanpdf)"]
+    if beyond:
+        doubts.append(f"interval reaches beyond the prior: {', '.join(beyond)}; scan it (scanpdf)")
+    return doubts
 
 
 def _warned(profile: MassProfile, messages: list[str]) -> MassProfile:
@@ -305,7 +306,7 @@ def _curvefit(
     covariance = _in_values(likelihood, found, covariance)
     errors = _symmetric_errors(free.names, covariance)
     profile = start._replace(covariance=covariance, errors=errors)
-    return _warned(profile, _beyond_prior(likelihood, profile))
+    return _warned(profile, _of_curvature(likelihood, profile))
 
 
 def _bounds(likelihood: HaloLikelihood) -> tuple[list[float], list[float]]:
@@ -385,7 +386,7 @@ def _minuit(
         errors.update(_minos(minuit, likelihood, found, messages))
     start.diagnostics["n_calls"] = int(minuit.nfcn)
     profile = start._replace(covariance=covariance, errors=errors)
-    return _warned(profile, [*messages, *_beyond_prior(likelihood, profile)])
+    return _warned(profile, [*messages, *_of_curvature(likelihood, profile)])
 
 
 def _minos(

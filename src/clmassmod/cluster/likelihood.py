@@ -182,6 +182,10 @@ class HaloLikelihood(ABC):
     def chi2(self, values: Any) -> Array:
         """Return chi squared, (B,), for parameter vectors (B, P)."""
 
+    def doubts(self, values: Array) -> list[str]:
+        """Return what is to be said of a best fit (P,)."""
+        return []
+
     @abstractmethod
     def whitened_residual(self, values: Any) -> Array:
         """Return the residuals of one parameter vector in standard deviations, (n_data,)."""

@@ -23,6 +23,8 @@ Array = npt.NDArray[np.float64]
 _ELLIPTICITY = QUANTITIES["tangential_ellipticity"]
 # points evaluated together, few enough for their arrays to stay in the cache
 _POINTS = 1 << 15
+# expected ellipticity of a galaxy so near to the centre that it alone makes a maximum there
+_STRONG = 0.5
 # nearer than this to the centre a galaxy has no direction [Mpc]; see pair_sums.hpp
 _NO_DIRECTION = 1e-12
 
@@ -50,6 +52,10 @@ class ShearFieldLikelihood(HaloLikelihood):
     1997, A&A 318, 687), g the reduced shear of the halo at the distance and direction phi from
     the centre that is tried, and the redshift of the galaxy or averaged over n(z). A galaxy at
     the very centre has no direction and E = 0.
+
+    With a free centre, ln L has narrow maxima, some kpc wide, where the centre that is tried is
+    so near to a galaxy that its shear is strong. A posterior gives them the little volume that
+    they have; a best fit may be one of them, which `doubts` says.
     """
 
     judges_fit = False
@@ -63,7 +69,7 @@ class ShearFieldLikelihood(HaloLikelihood):
         r_max: float,
     ) -> None:
         super().__init__(model, parameters, field.redshift)
-        if model.effects:
+        if model.effects or model.effects.bin_average:
             raise ParameterError(
                 "effects",
                 "miscentring, two-halo term, boost or average over bins",
@@ -109,6 +115,20 @@ class ShearFieldLikelihood(HaloLikelihood):
     def chi2(self, values: Any) -> Array:
         """Return chi squared, (B,), for parameter vectors (B, P)."""
         return np.maximum(-2.0 * (self.log_likelihood(values) + self._log_norm), 0.0)
+
+    def doubts(self, values: Array) -> list[str]:
+        """Say whether the best fit (P,) is a narrow maximum that one galaxy makes."""
+        if not any(name in CENTRE for name in self.parameters.names):
+            return []
+        table = np.atleast_2d(values)
+        _, _, radius = self._directions(table)
+        near = int(np.argmin(radius[0]))
+        if abs(self._expected(table, radius, 1)[0, near]) < _STRONG:
+            return []
+        return [
+            f"the centre is {1e3 * radius[0, near]:.0f} kpc from a galaxy, which alone may make "
+            "this maximum and its errors: take a posterior (emcee, nested)"
+        ]
 
     def _log_likelihood(self, values: Array, n_threads: int) -> Array:
         rows = max(1, _POINTS // self.galaxies.sigma.size)
