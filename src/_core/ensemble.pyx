@@ -32,12 +32,27 @@ cdef extern from "clmassmod/ensemble.hpp" namespace "clmassmod" nogil:
         const int64_t* first
         const double* log_mass
         const double* log_weight
-    Status population_of_grids(
-        const PopulationBatch& batch, const MassGrids& grids, int kind, int n_threads
+        const double* peak
+        const double* width
+    cdef struct CoreTables "clmassmod::MassTables":
+        MassGrids grids
+        MassSamples samples
+        const int64_t* row
+    Status population_integrals(
+        const PopulationBatch& batch, const CoreTables& tables, int kind, int n_threads
     )
-    Status population_of_samples(
-        const PopulationBatch& batch, const MassSamples& samples, int kind, int n_threads
-    )
+
+cdef extern from "clmassmod/ensemble_groups.hpp" namespace "clmassmod" nogil:
+    cdef struct GroupBatch:
+        size_t n_groups
+        size_t n_theta
+        const int64_t* first
+        const int64_t* members
+        const double* mean
+        const double* sd
+        const double* correlation
+        double* out
+    Status group_integrals(const GroupBatch& batch, const CoreTables& tables, int n_threads)
 
 
 SHAPES = {"normal": 0, "skew-normal": 1, "student-t": 2, "mixture": 3, "selected": 4}
@@ -88,75 +103,112 @@ cdef int _check_places(const int64_t[::1] first, Py_ssize_t n, Py_ssize_t total,
     return 0
 
 
-def of_grids(
-    int kind,
-    const int64_t[::1] first,
-    const double[:, ::1] nodes,
-    const double[::1] start,
-    const double[::1] step,
-    const double[:, ::1] low,
-    const double[:, ::1] high,
-    const double[::1] peak,
-    const double[::1] width,
-    const double[:, ::1] mean,
-    const double[:, ::1] sd,
-    const double[:, ::1] tilt,
-    const double[:, ::1] slope,
-    const double[:, ::1] parameters,
-    double[:, ::1] out,
-    int n_threads,
-):
-    """Fill `out` (n_objects, n_theta) with ln L; NaN where there is no such distribution."""
-    cdef PopulationBatch batch
-    cdef MassGrids grids
-    cdef Py_ssize_t n = mean.shape[0]
-    if n == 0 or mean.shape[1] == 0:
-        return
-    _set_batch(&batch, kind, mean, sd, tilt, slope, parameters, out)
-    _check_places(first, n, nodes.shape[0], 2)
-    if nodes.shape[1] != 2 or not (
-        start.shape[0] == n and step.shape[0] == n and low.shape[0] == n and high.shape[0] == n
-        and low.shape[1] == kDepths and high.shape[1] == kDepths and peak.shape[0] == n
-        and width.shape[0] == n
+cdef const double* _vector(const double[::1] values, Py_ssize_t n, str name) except? NULL:
+    if values.shape[0] != n:
+        raise ValueError(f"{name} must be ({n},)")
+    return &values[0] if n else NULL
+
+
+cdef const double* _table(
+    const double[:, ::1] values, Py_ssize_t n, Py_ssize_t m, str name
+) except? NULL:
+    if values.shape[0] != n or values.shape[1] != m:
+        raise ValueError(f"{name} must be ({n}, {m})")
+    return &values[0, 0] if n and m else NULL
+
+
+cdef class MassTables:
+    """Likelihoods of the masses of n objects: grids and samples, which are kept."""
+
+    cdef CoreTables tables
+    cdef Py_ssize_t n
+    cdef object kept
+
+    def __init__(self, grids, samples, const int64_t[::1] row):
+        """Take the arrays that are attributes of `grids` and `samples`.
+
+        `row` (n,) tells the number of an object among the grids, or -1 - that among the samples.
+        """
+        cdef const int64_t[::1] first = grids.first
+        cdef const int64_t[::1] first_sample = samples.first
+        cdef Py_ssize_t n_grids = first.shape[0] - 1
+        cdef Py_ssize_t n_samples = first_sample.shape[0] - 1
+        cdef Py_ssize_t i
+        self.n = row.shape[0]
+        if self.n == 0:
+            raise ValueError("row is empty")
+        for i in range(self.n):
+            if not -n_samples <= row[i] < n_grids:
+                raise ValueError(f"row {row[i]} is not from {-n_samples} to {n_grids - 1}")
+        self.kept = (row, vars(grids).copy(), vars(samples).copy())
+        cdef Py_ssize_t total = len(grids.nodes)
+        _check_places(first, n_grids, total, 2)
+        self.tables.row = &row[0]
+        self.tables.grids.first = &first[0]
+        self.tables.grids.nodes = _table(grids.nodes, total, 2, "nodes")
+        self.tables.grids.start = _vector(grids.start, n_grids, "start")
+        self.tables.grids.step = _vector(grids.step, n_grids, "step")
+        self.tables.grids.low = _table(grids.low, n_grids, kDepths, "low")
+        self.tables.grids.high = _table(grids.high, n_grids, kDepths, "high")
+        self.tables.grids.peak = _vector(grids.peak, n_grids, "peak")
+        self.tables.grids.width = _vector(grids.width, n_grids, "width")
+        total = len(samples.log_mass)
+        _check_places(first_sample, n_samples, total, 1)
+        self.tables.samples.first = &first_sample[0]
+        self.tables.samples.log_mass = _vector(samples.log_mass, total, "log_mass")
+        self.tables.samples.log_weight = _vector(samples.log_weight, total, "log_weight")
+        self.tables.samples.peak = _vector(samples.peak, n_samples, "peak")
+        self.tables.samples.width = _vector(samples.width, n_samples, "width")
+
+    def integrate(
+        self,
+        int kind,
+        const double[:, ::1] mean,
+        const double[:, ::1] sd,
+        const double[:, ::1] tilt,
+        const double[:, ::1] slope,
+        const double[:, ::1] parameters,
+        double[:, ::1] out,
+        int n_threads,
     ):
-        raise ValueError("shapes of nodes, start, step, low, high, width do not fit")
-    grids.first = &first[0]
-    grids.nodes = &nodes[0, 0]
-    grids.start = &start[0]
-    grids.step = &step[0]
-    grids.low = &low[0, 0]
-    grids.high = &high[0, 0]
-    grids.peak = &peak[0]
-    grids.width = &width[0]
-    with nogil:
-        population_of_grids(batch, grids, kind, n_threads)
+        """Fill `out` (n, n_theta) with ln L; -inf where there is no such distribution."""
+        cdef PopulationBatch batch
+        if mean.shape[0] != self.n:
+            raise ValueError(f"mean must have {self.n} rows")
+        if mean.shape[1] == 0:
+            return
+        _set_batch(&batch, kind, mean, sd, tilt, slope, parameters, out)
+        with nogil:
+            population_integrals(batch, self.tables, kind, n_threads)
 
-
-def of_samples(
-    int kind,
-    const int64_t[::1] first,
-    const double[::1] log_mass,
-    const double[::1] log_weight,
-    const double[:, ::1] mean,
-    const double[:, ::1] sd,
-    const double[:, ::1] tilt,
-    const double[:, ::1] slope,
-    const double[:, ::1] parameters,
-    double[:, ::1] out,
-    int n_threads,
-):
-    """Fill `out` (n_objects, n_theta) with ln L; NaN where there is no such distribution."""
-    cdef PopulationBatch batch
-    cdef MassSamples samples
-    cdef Py_ssize_t n = mean.shape[0]
-    if n == 0 or mean.shape[1] == 0:
-        return
-    _set_batch(&batch, kind, mean, sd, tilt, slope, parameters, out)
-    _check_places(first, n, log_mass.shape[0], 1)
-    if log_weight.shape[0] != log_mass.shape[0]:
-        raise ValueError("log_mass and log_weight must have one shape")
-    samples.first = &first[0]
-    samples.log_mass = &log_mass[0]
-    samples.log_weight = &log_weight[0]
-    with nogil:
-        population_of_samples(batch, samples, kind, n_threads)
+    def of_groups(
+        self,
+        const int64_t[::1] first,
+        const int64_t[::1] members,
+        const double[:, ::1] mean,
+        const double[:, ::1] sd,
+        const double[::1] correlation,
+        double[:, ::1] out,
+        int n_threads,
+    ):
+        """Fill `out` (n_groups, n_theta) with ln L of groups of objects with scatter in common."""
+        cdef GroupBatch batch
+        cdef Py_ssize_t i, m = mean.shape[1], n_groups = first.shape[0] - 1
+        _check_places(first, n_groups, members.shape[0], 1)
+        for i in range(members.shape[0]):
+            if not 0 <= members[i] < self.n:
+                raise ValueError(f"member {members[i]} is no object")
+        batch.n_groups = n_groups
+        batch.n_theta = m
+        batch.mean = _table(mean, self.n, m, "mean")
+        batch.sd = _table(sd, self.n, m, "sd")
+        batch.correlation = _vector(correlation, m, "correlation")
+        if n_groups == 0 or m == 0:
+            return
+        if out.shape[0] != n_groups or out.shape[1] != m:
+            raise ValueError(f"out must be ({n_groups}, {m})")
+        batch.first = &first[0]
+        batch.members = &members[0]
+        batch.out = &out[0, 0]
+        with nogil:
+            group_integrals(batch, self.tables, n_threads)

@@ -132,7 +132,10 @@ def mixed(
         and batch.n_terms > 0,
         "coefficient: (terms, bins, nodes), place: (n,), value: (n, nodes), out: (n, bins)",
     )
-    if batch.n_rows == 0 or batch.n_bins == 0 or batch.n_nodes == 0:
+    if batch.n_rows == 0 or batch.n_bins == 0:
+        return
+    if batch.n_nodes == 0:
+        out[:, :] = 0.0  # sums of nothing; there is no first element to point at
         return
     batch.coefficient = &coefficient[0, 0, 0]
     batch.place = &place[0]

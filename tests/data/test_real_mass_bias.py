@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from astropy.cosmology import FlatLambdaCDM
+from astropy.table import Table
 
 import clmassmod as clm
+from clmassmod.configuration.info import load_config
 
 pytestmark = pytest.mark.data
 
@@ -74,3 +78,42 @@ def test_true_masses_of_correlation_functions(data_dir):
     assert np.abs(ratio - 1.0).max() < 0.1
     assert -0.06 < comparison.mass_dist_bias_samps.mean() < -0.01
     assert comparison.mass_dist_scatter_samps.mean() < 0.06
+
+
+def test_true_masses_of_stacks_in_number_density(data_dir):
+    """Four stacks of MDPL2 (Huang et al. 2022), each one object with its mean true mass.
+
+    Haloes one by one are not in the data: the width of the masses within a bin is no scatter here.
+    """
+    folder = data_dir / "mdpl2"
+    table = Table.read(folder / "true_logmvir_histogram_scatter0.fits")
+    log_mass = 0.5 * (table["edge"][:, 1:] + table["edge"][:, :-1])
+    share = table["hist"] / table["hist"].sum(axis=1, keepdims=True)
+    names = [str(one) for one in table["number_density_bin"]]
+    truth = dict(zip(names, (share * 10**log_mass).sum(axis=1), strict=True))
+    middle = dict(zip(names, 10 ** (share * log_mass).sum(axis=1), strict=True))
+    info = load_config(Path(__file__).parents[2] / "examples" / "mdpl2.toml")
+    info.folder = str(folder)
+    massmod = clm.CLMassMod(info)
+    massmod.obs_delta_sigma = clm.utils.load_delta_sigma(
+        folder / "stacked_dsigma_scatter0.fits",
+        redshift=0.36,
+        units={"values": "Msun/pc2"},
+        columns={"id": "bin"},
+    )
+    massmod.fit_mass_profiles("scanpdf", {"n_grid": 200})
+    shift = {p.halo_id: np.log(p.mass / truth[p.halo_id]) for p in massmod.out_data_profiles}
+    print("ln (M fitted / <M>):", {name: f"{value:.3f}" for name, value in shift.items()})
+    # a plain NFW fit: log10 is off by -.003 to .041
+    assert all(-0.02 < value < 0.1 for value in shift.values())
+    found = []
+    for masses in (truth, middle):
+        comparison = massmod.compare(masses)
+        print("\n".join(comparison.posteriors.summary_lines()))
+        found.append(comparison.mass_dist_bias_samps)
+    # the errors of the simulation are below 1 %: b is the mean of four numbers
+    assert found[0].mean() == pytest.approx(np.mean(list(shift.values())), abs=0.01)
+    assert abs(found[0].mean()) < found[0].std()
+    # <M> of a bin is above exp <ln M>, by what the bins are wide
+    wider = np.mean([np.log(truth[name] / middle[name]) for name in names])
+    assert found[1].mean() - found[0].mean() == pytest.approx(wider, abs=0.01)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from ensemble_mocks import grid_profile, massmod_of, simulated
+from scipy import integrate
 
 import clmassmod as clm
 from clmassmod.cluster.mass_bias import Comparison
@@ -197,19 +198,20 @@ def test_a_proxy_must_be_given_for_every_result(small):
 # -- importance sampling: the trap --------------------------------------------------------------
 
 
-def sampled_massmod(measured, noise, rng):
-    """Results that are samples under a prior uniform in ln M, as chains of positive masses."""
+def samples_of_a_log_prior(measured, noise, rng, least=1e13, size=2000):
+    """Results that are samples of a posterior with a prior uniform in ln M above `least`."""
     massmod = massmod_of(measured, noise)
     profiles = []
-    for i, (m, s) in enumerate(zip(measured, noise, strict=True)):
-        trial = m + s * rng.standard_normal(60_000)
-        trial = trial[trial > 1e13]
-        mass = trial[rng.random(trial.size) < 1e13 / trial * 8.0][:2000]
+    for profile, m, s in zip(massmod.out_data_profiles, measured, noise, strict=True):
+        grid = np.geomspace(least, max(m, 0.0) + 8.0 * s, 20_001)
+        density = np.exp(-0.5 * ((grid - m) / s) ** 2)  # of ln M
+        below = integrate.cumulative_trapezoid(density, initial=0.0)
+        mass = np.exp(np.interp(rng.random(size) * below[-1], below, np.log(grid)))
         profiles.append(
-            empty_profile(f"h{i:05d}", "emcee", 0.4, "200c")._replace(
+            empty_profile(profile.halo_id, "emcee", 0.4, "200c")._replace(
                 parameters=("mass",),
-                mle={"mass": float(m)},
-                errors={"mass": (float(s), float(s))},
+                mle=profile.mle,
+                errors=profile.errors,
                 samples=mass[:, None],
                 sample_log_prior=-np.log(mass),
                 sample_log_weight=np.zeros(mass.size),
@@ -220,28 +222,40 @@ def sampled_massmod(measured, noise, rng):
 
 
 def test_the_stored_interim_prior_is_divided_out():
-    rng = np.random.default_rng(8)
-    n = 250
+    rng = np.random.default_rng(9)
+    n, bias, scatter = 250, -0.1, 0.22
     true = np.exp(rng.uniform(np.log(3e14), np.log(2e15), n))
-    noise = 0.45 * true
-    measured = true * np.exp(-0.1 + 0.22 * rng.standard_normal(n)) + noise * rng.standard_normal(n)
-    keep = measured > 0.3 * noise  # chains of ln M know no other
-    massmod = sampled_massmod(measured[keep], noise[keep], rng)
-    truth = truths(true[keep])
-    exact = massmod_of(measured[keep], noise[keep]).compare(truth, QUICK)
-    with pytest.warns(clm.errors.AccuracyWarning):
-        right = massmod.compare(truth, QUICK)
-    # as scans of the same likelihoods have it, within the noise of the samples
-    for ours, scan in zip(right[2:], exact[2:], strict=True):
+    noise = true * rng.uniform(0.1, 0.8, n)
+    lensing = true * np.exp(bias + scatter * rng.standard_normal(n))
+    measured = lensing + noise * rng.standard_normal(n)
+    truth = truths(true)
+    uniform = {"distribution": "uniform", "low": 0.0, "high": 0.8}
+    settings = QUICK | {"priors": {"scatter": uniform}}
+    scanned = massmod_of(measured, noise)
+    grid = np.linspace(-1.5e15, 1.2e16, 700)
+    scanned.out_data_profiles = [
+        grid_profile(p.halo_id, m, s, grid=grid)
+        for p, m, s in zip(scanned.out_data_profiles, measured, noise, strict=True)
+    ]
+    exact = scanned.compare(truth, settings)
+    massmod = samples_of_a_log_prior(measured, noise, rng)
+    with pytest.warns(clm.errors.AccuracyWarning):  # 3 of 250
+        right = massmod.compare(truth, settings)
+    for ours, scan, value in zip(right[2:], exact[2:], (bias, scatter), strict=True):
+        # as scans of the same likelihoods have it, within the noise of the samples
         assert abs(ours.mean() - scan.mean()) < 0.5 * scan.std()
+        assert abs(ours.mean() - value) < 3.0 * ours.std()
     # the trap: samples of a prior uniform in ln M taken as those of a flat one
     massmod.out_data_profiles = [
         p._replace(sample_log_prior=np.zeros(len(p.samples))) for p in massmod.out_data_profiles
     ]
-    with pytest.warns(clm.errors.AccuracyWarning):
-        wrong = massmod.compare(truth, QUICK)
-    assert wrong.mass_dist_scatter_samps.mean() > 1.5 * exact.mass_dist_scatter_samps.mean()
-    assert wrong.mass_dist_bias_samps.mean() < -0.1 - 5.0 * wrong.mass_dist_bias_samps.std()
+    wrong = massmod.compare(truth, settings)  # and nothing warns of it
+    for name, result in (("scan", exact), ("right", right), ("wrong", wrong)):
+        b, s = result[2:]
+        print(f"{name}: b = {b.mean():.3f} +- {b.std():.3f}, s = {s.mean():.3f} +- {s.std():.3f}")
+    # the scatter is at the end of its prior
+    assert wrong.mass_dist_scatter_samps.mean() > 0.75
+    assert wrong.mass_dist_bias_samps.mean() < bias - 5.0 * wrong.mass_dist_bias_samps.std()
 
 
 # -- forms of the truth -------------------------------------------------------------------------
@@ -423,3 +437,25 @@ def test_results_of_a_folder_come_in_the_order_of_their_numbers(small, tmp_path)
     assert [p.halo_id for p in again.read(tmp_path)] == [f"h_{i}" for i in range(len(true))]
     notes = bias_of(again, true).posteriors.notes
     assert any("by place, h_0 to h_29" in note for note in notes)
+
+
+def test_a_population_says_its_pivot(small):
+    posterior = small[1].ensemble_fit({"n_grid": 11, "n_samples": 200, "pivot_mass": 4e14})
+    assert posterior.pivot_mass == pytest.approx(4e14)
+    assert "M0 = 4e+14 Msun" in posterior.summary_lines()[-1]
+
+
+def test_a_posterior_against_its_prior_is_said():
+    true, measured = simulated(60, 0.0, 0.2, 1e14, 3)
+    massmod, truth = massmod_of(measured, 1e14), truths(true)
+
+    def notes(**priors):
+        result = massmod.compare(truth, {"n_grid": 15, "n_samples": 500, "priors": priors})
+        return [note for note in result.posteriors.notes if "lies against" in note]
+
+    assert notes() == []
+    assert notes(scatter={"distribution": "uniform", "low": 0.0, "high": 0.5}) == []
+    (found,) = notes(bias={"distribution": "uniform", "low": -1.0, "high": 0.01})
+    assert "bias lies against the end of its prior at 0.01" in found
+    (found,) = notes(scatter={"distribution": "uniform", "low": 0.19, "high": 1.0})
+    assert "scatter lies against the end of its prior at 0.19" in found

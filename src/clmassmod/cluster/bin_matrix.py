@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from .._core import miscentring as core
 from ..profiles.offsets import GammaOffset, Offset, RayleighOffset
+from .bin_points import BinPoints, bin_points
 
 Array = npt.NDArray[np.float64]
 
@@ -36,7 +37,6 @@ _PANEL = 0.7
 _INNERMOST = 1e-3
 _REACH = 40.0
 """Offsets, in scales, that the grid goes on for beyond the outermost bin."""
-_POINTS_OF_BIN = 6
 
 
 class RadialGrid:
@@ -76,34 +76,32 @@ class BinMatrix:
 
     Notes
     -----
-    Bins by Gauss-Legendre with 6 points, exact to 1e-7 for bins of a factor 2; the whole
-    within 1e-6 of `Miscentred` averaged by quadrature (tested), for profiles as smooth as
-    those of haloes.
+    Bins by `bin_points`, with as many points as their width asks for; the whole within 1e-6
+    of `Miscentred` averaged by quadrature (tested for bins of 0.1 to 2 dex between 0.01 and 30
+    Mpc), for profiles as smooth as those of haloes.
     """
 
     def __init__(self, radius: Array, edges: Array | None, offsets: str | None) -> None:
         self._offsets = None if offsets is None else OFFSETS[offsets]
-        self._at, self._weight = _bin_points(radius, edges)
-        m, k = self._at.shape
-        self._row = np.repeat(np.arange(m), k)
-        at, weight = self._at.ravel(), self._weight.ravel()
+        self.averages = not (offsets is None and edges is None)
+        """Whether a value is an average, and not the profile at one radius."""
+        self._n_bins = radius.size
+        if edges is None:
+            self._at = BinPoints(radius, np.ones(radius.size), np.arange(radius.size))
+        else:
+            self._at = bin_points(*edges)
         self._grid: RadialGrid | None = None
         if self._offsets is None:
-            self.nodes = np.ascontiguousarray(at)[None, :]
-            centred = np.zeros((m, at.size))
-            centred[self._row, np.arange(at.size)] = weight
+            self.nodes = np.ascontiguousarray(self._at.radius)[None, :]
+            centred = np.zeros((self._n_bins, self.nodes.size))
+            centred[self._at.bin, np.arange(self.nodes.size)] = self._at.weight
         else:
-            high = at.max() + _REACH * SCALE_RANGE[1]
-            self._grid = RadialGrid(_INNERMOST * at.min(), high)
+            high = self._at.radius.max() + _REACH * SCALE_RANGE[1]
+            self._grid = RadialGrid(_INNERMOST * self._at.radius.min(), high)
             self.nodes = np.ascontiguousarray(self._grid.nodes)[None, :]
-            centred = self._grid.matrix(at, weight, self._row, m)
+            centred = self._grid.matrix(*self._at, self._n_bins)
         self._centred = np.ascontiguousarray(centred)[None]
         self._octaves: dict[int, Array] = {}
-
-    @property
-    def averages(self) -> bool:
-        """Whether a value is an average, and not the profile at one radius."""
-        return self._offsets is not None or self._at.shape[1] > 1
 
     def seen(
         self, values: Array, fraction: Array | None, scale: Array | None, n_threads: int
@@ -113,7 +111,7 @@ class BinMatrix:
         `fraction` and `scale` (B,) are those of the offsets, None without them.
         """
         values = np.ascontiguousarray(values)
-        shape = (values.shape[0], self._at.shape[0])
+        shape = (values.shape[0], self._n_bins)
         centred = np.empty(shape)
         core.mixed(self._centred, np.zeros(shape[0]), values, centred, n_threads)
         if fraction is None or scale is None:
@@ -122,7 +120,10 @@ class BinMatrix:
         exponent = np.log2(scale)
         octave = np.floor(exponent)
         place = 2.0 * (exponent - octave) - 1.0
-        for one in set(octave.tolist()):
+        octaves = set(octave.tolist())
+        if len(octaves) == 1:
+            core.mixed(self._displaced(int(octaves.pop())), place, values, displaced, n_threads)
+        for one in octaves:
             rows = np.flatnonzero(octave == one)
             out = np.empty((rows.size, shape[1]))
             core.mixed(self._displaced(int(one)), place[rows], values[rows], out, n_threads)
@@ -141,19 +142,7 @@ class BinMatrix:
     def _matrix_of(self, scale: float) -> Array:
         assert self._offsets is not None
         assert self._grid is not None
-        nodes = self._offsets(scale).nodes(np.ascontiguousarray(self._at.ravel()))
-        weight = nodes.weight[1] * np.repeat(self._weight.ravel(), nodes.counts)
-        row = np.repeat(self._row, nodes.counts)
-        return self._grid.matrix(nodes.radius, weight, row, self._at.shape[0])
-
-
-def _bin_points(radius: Array, edges: Array | None) -> tuple[Array, Array]:
-    """Return radii and weights of the points of each bin, (m, k) each."""
-    if edges is None:
-        return radius[:, None], np.ones((radius.size, 1))
-    low, high = edges[0][:, None], edges[1][:, None]
-    node, weight = np.polynomial.legendre.leggauss(_POINTS_OF_BIN)
-    at = 0.5 * (low + high) + 0.5 * (high - low) * node
-    # int R dR over half (high^2 - low^2)
-    share = weight * (high - low) * at / (high**2 - low**2)
-    return at, share
+        nodes = self._offsets(scale).nodes(np.ascontiguousarray(self._at.radius))
+        weight = nodes.weight[1] * np.repeat(self._at.weight, nodes.counts)
+        row = np.repeat(self._at.bin, nodes.counts)
+        return self._grid.matrix(nodes.radius, weight, row, self._n_bins)

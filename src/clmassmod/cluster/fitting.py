@@ -200,6 +200,18 @@ def _at_edge(likelihood: ClusterLikelihood, best: Array) -> list[str]:
     return names
 
 
+def _beyond_prior(likelihood: ClusterLikelihood, profile: MassProfile) -> list[str]:
+    """Say whose intervals, which follow from the curvature at the best fit, leave the prior."""
+    beyond = []
+    for p in likelihood.parameters.parameters:
+        best, (down, up) = profile.mle[p.name], profile.errors[p.name]
+        if best - down < p.prior.low or best + up > p.prior.high:
+            beyond.append(p.name)
+    if not beyond:
+        return []
+    return [f"interval reaches beyond the prior: {', '.join(beyond)}; scan it (scanpdf)"]
+
+
 def _warned(profile: MassProfile, messages: list[str]) -> MassProfile:
     if profile.diagnostics.get("edge"):
         edge = ", ".join(profile.diagnostics["edge"])
@@ -264,9 +276,9 @@ def _curvefit(
     covariance = _covariance_over_errors(residuals, found, covariance, low, high)
     start = _with_best(start, likelihood, found)
     covariance = _in_values(likelihood, found, covariance)
-    return _warned(
-        start._replace(covariance=covariance, errors=_symmetric_errors(free.names, covariance)), []
-    )
+    errors = _symmetric_errors(free.names, covariance)
+    profile = start._replace(covariance=covariance, errors=errors)
+    return _warned(profile, _beyond_prior(likelihood, profile))
 
 
 def _bounds(likelihood: ClusterLikelihood) -> tuple[list[float], list[float]]:
@@ -345,7 +357,8 @@ def _minuit(
     if minuit.valid:
         errors.update(_minos(minuit, likelihood, found, messages))
     start.diagnostics["n_calls"] = int(minuit.nfcn)
-    return _warned(start._replace(covariance=covariance, errors=errors), messages)
+    profile = start._replace(covariance=covariance, errors=errors)
+    return _warned(profile, [*messages, *_beyond_prior(likelihood, profile)])
 
 
 def _minos(

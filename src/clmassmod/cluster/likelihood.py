@@ -16,6 +16,7 @@ from .._core.profile import QUANTITIES
 from ..cosmology import resolve_cosmology
 from ..errors import ClmassmodError, ParameterError
 from ..observables import DeltaSigma, GammaTheta
+from ..profiles.halos import COMPILED_HALOS
 from ..profiles.lensing import SourceArrays, resolve_sources
 from ..sources import SourceDistribution
 from .effects import RANGES, Effects, SeenProfile, signed_sources
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from astropy.cosmology import FLRW
 
     from ..profiles.base import RadialMass
+    from ..profiles.compiled import SphericalOverdensityHalo
 
 Array = npt.NDArray[np.float64]
 Observable = GammaTheta | DeltaSigma
@@ -53,7 +55,8 @@ class HaloModel:
     source_averaging : {"exact", "moments"}
         How the reduced shear is averaged over n(z): exactly, or with two moments of beta.
     effects : Effects
-        Miscentring, two-halo term, boost factor, bin averaging; none by default.
+        Miscentring, two-halo term, boost factor, averages over bins; by default the last alone,
+        where the data know their bins.
     """
 
     profile: Callable[..., RadialMass]
@@ -98,18 +101,27 @@ class HaloModel:
         return lambda mass: np.exp(spline(np.clip(np.log(mass), *_LN_MASS_RANGE)))
 
     def halo_of(
-        self, mass: Array, redshift: Any, concentration: Any, **others: Array
+        self,
+        mass: Array,
+        redshift: Any,
+        concentration: Any,
+        like: SphericalOverdensityHalo | None = None,
+        **others: Array,
     ) -> tuple[RadialMass, Array]:
         """Return the haloes of signed masses (B,), and the signs.
 
-        `concentration` is an array, or a function of the size of the mass; `others` are
-        further free parameters of the profile.
+        `concentration` is an array, or a function of the size of the mass; `like` a halo of the
+        same redshift that they are otherwise like; `others` are further free parameters of the
+        profile.
         """
         sign = np.sign(mass)
         size = np.where(sign == 0.0, 1.0, np.abs(mass))
+        c = concentration(size) if callable(concentration) else concentration
+        if like is not None:
+            return like._of_masses(size, c), sign
         halo = self.profile(
             size,
-            concentration(size) if callable(concentration) else concentration,
+            c,
             redshift=redshift,
             mass_def=self.mass_def,
             cosmology=self.cosmology,
@@ -222,13 +234,30 @@ class ClusterLikelihood:
 
     def halo(self, values: Any) -> tuple[RadialMass, Array, Array]:
         """Return the haloes of parameter vectors (B, P), their signs and amplitudes (B,)."""
-        columns = self._columns(values)
-        columns = {name: column for name, column in columns.items() if name not in RANGES}
-        mass = columns.pop("mass")
-        amplitude = 1.0 + columns.pop("shear_calibration", np.zeros_like(mass))
-        c = columns.pop("concentration", self.concentration)
-        halo, sign = self.model.halo_of(mass, self.redshift, c, **columns)
+        return self._halo(self._columns(np.atleast_2d(values)))
+
+    def _halo(self, columns: dict[str, Array]) -> tuple[RadialMass, Array, Array]:
+        mass = columns["mass"]
+        calibration = columns.get("shear_calibration")
+        amplitude = np.ones(mass.size) if calibration is None else 1.0 + calibration
+        c = columns.get("concentration", self.concentration)
+        others = {name: columns[name] for name in self._others}
+        halo, sign = self.model.halo_of(mass, self.redshift, c, self._like, **others)
         return halo, sign, amplitude
+
+    @cached_property
+    def _others(self) -> tuple[str, ...]:
+        """Free parameters of the profile beside mass and concentration."""
+        known = {"mass", "concentration", "shear_calibration", *RANGES}
+        return tuple(name for name in self.parameters.names if name not in known)
+
+    @cached_property
+    def _like(self) -> SphericalOverdensityHalo | None:
+        """A halo that all others are like but for mass and concentration, where there is one."""
+        if self._others or self.model.profile not in COMPILED_HALOS:
+            return None
+        one: Any = self.model.halo_of(np.array([1e14]), self.redshift, np.array([4.0]))[0]
+        return one  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return (
@@ -237,12 +266,14 @@ class ClusterLikelihood:
         )
 
     def _columns(self, values: Any) -> dict[str, Array]:
-        return dict(zip(self.parameters.names, np.asarray(values).T, strict=True))
+        table = np.asarray(values, dtype=np.float64)
+        return dict(zip(self.parameters.names, table.T, strict=True))
 
-    def _models(self, values: Array, n_threads: int, data: Sequence[ProfileData]) -> list[Array]:
-        """Return what is observed for parameter vectors (B, P) at the radii of `data`."""
-        halo, sign, amplitude = self.halo(values)
-        columns = self._columns(values)
+    def _models(
+        self, columns: dict[str, Array], n_threads: int, data: Sequence[ProfileData]
+    ) -> list[Array]:
+        """Return what is observed for parameters (B,) each at the radii of `data`."""
+        halo, sign, amplitude = self._halo(columns)
         mass = np.abs(columns["mass"])
         size = np.where(mass == 0.0, 1.0, mass)
         effects = self.model.effects.columns(columns, sign.size)
@@ -259,7 +290,8 @@ class ClusterLikelihood:
 
     def predict(self, values: Any, *, n_threads: int = 1) -> list[Array]:
         """Return the model of each observable, (B, m) each, for parameter vectors (B, P)."""
-        amplitude, *models = self._models(np.atleast_2d(values), n_threads, self.data)
+        columns = self._columns(np.atleast_2d(values))
+        amplitude, *models = self._models(columns, n_threads, self.data)
         return [amplitude[:, None] * model for model in models]
 
     def predict_at(self, values: Any, radius: Any, index: int = 0) -> Array:
@@ -283,7 +315,7 @@ class ClusterLikelihood:
             boost,
             seen,
         )
-        amplitude, model = self._models(np.atleast_2d(values), 1, (other,))
+        amplitude, model = self._models(self._columns(np.atleast_2d(values)), 1, (other,))
         return np.asarray(amplitude[:, None] * model)
 
     def log_likelihood(self, values: Any, *, n_threads: int = 1) -> Array:
@@ -294,22 +326,31 @@ class ClusterLikelihood:
         supercritical centre makes the mean of the reduced shear meaningless.
         """
         table = np.atleast_2d(np.asarray(values, dtype=np.float64))
-        mass = table[:, self.parameters.names.index("mass")]
-        inside = np.abs(mass) <= self.greatest_mass
-        inside &= self.model.effects.inside(
-            {name: c for name, c in self._columns(table).items() if name in RANGES}, mass.size
-        )
-        total = np.full(mass.size, -np.inf)
-        if inside.any():
-            total[inside] = self._log_likelihood(table[inside], n_threads)
-        return np.where(np.isnan(total), -np.inf, total)
+        place, low, high = self._limits
+        limited = table[:, place]
+        inside = ((limited >= low) & (limited <= high)).all(axis=1)
+        if inside.all():
+            total = self._log_likelihood(table, n_threads)
+        else:
+            total = np.full(inside.size, -np.inf)
+            if inside.any():
+                total[inside] = self._log_likelihood(table[inside], n_threads)
+        total[np.isnan(total)] = -np.inf
+        return total
+
+    @cached_property
+    def _limits(self) -> tuple[list[int], Array, Array]:
+        """Places of the parameters that are limited, the lowest and greatest values allowed."""
+        ends = {"mass": (-self.greatest_mass, self.greatest_mass), **RANGES}
+        names = [name for name in self.parameters.names if name in ends]
+        low, high = np.array([ends[name] for name in names]).T
+        return [self.parameters.names.index(name) for name in names], low, high
 
     def _log_likelihood(self, values: Array, n_threads: int) -> Array:
-        amplitude, *models = self._models(values, n_threads, self.data)
+        amplitude, *models = self._models(self._columns(values), n_threads, self.data)
         n = amplitude.size
         total, part = np.zeros(n), np.empty(n)
         owner = np.zeros(n, dtype=np.int64)
-        amplitude = np.ascontiguousarray(amplitude)
         for data, model in zip(self.data, models, strict=True):
             core.gaussian(
                 np.ascontiguousarray(model),
@@ -379,8 +420,8 @@ def _prepare(observable: Observable, model: HaloModel) -> ProfileData:
             "Leave out [boost], or the boost of the data.",
         )
     seen = None
-    if model.effects:
-        edges = _edges(observable) if model.effects.bin_average else None
+    edges = _edges(observable, model.effects.bin_average)
+    if model.effects or edges is not None:
         seen = _seen(observable, model, QUANTITIES[quantity], radius[0], edges)
     return ProfileData(
         QUANTITIES[quantity],
@@ -394,8 +435,13 @@ def _prepare(observable: Observable, model: HaloModel) -> ProfileData:
     )
 
 
-def _edges(observable: Observable) -> Array:
+def _edges(observable: Observable, average: bool | None) -> Array | None:
+    """Return the edges of the bins to average over, (2, m); None to take single radii."""
+    if average is False:
+        return None
     if observable.radius_min is None or observable.radius_max is None:
+        if average is None:
+            return None
         raise ParameterError(
             "radius_min, radius_max",
             None,
@@ -410,7 +456,7 @@ def _seen(
 ) -> SeenProfile:
     inverse = sources = two_halo = None
     if isinstance(observable, DeltaSigma):
-        inverse = observable.inverse_critical_surface_density
+        inverse = observable.inverse_critical_surface_density or None
     else:
         _, sources = _quantity_and_sources(observable, model, radius.size)
     if model.effects.two_halo:
@@ -437,7 +483,7 @@ def _quantity_and_sources(
 ) -> tuple[str, SourceArrays | None]:
     if isinstance(observable, DeltaSigma):
         inverse = observable.inverse_critical_surface_density
-        if inverse is None:
+        if not inverse:
             return "excess_surface_density", None
         # g_t Sigma_crit = Delta Sigma / (1 - Sigma / Sigma_crit)
         return "reduced_tangential_shear", SourceArrays(

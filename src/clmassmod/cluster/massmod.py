@@ -480,7 +480,7 @@ class CLMassMod:
         Parameters
         ----------
         calc_params : mapping, optional
-            As `clmassmod.cluster.mass_bias.EnsembleSettings` has them: shape, proxy,
+            As `clmassmod.cluster.ensemble_settings.EnsembleSettings` has them: shape, proxy,
             redshift_dependence, selection, priors, seed, ...
         save_loc : path, optional
             Folder of the chain, if there are more than two parameters: a run that was killed
@@ -505,7 +505,8 @@ class CLMassMod:
         ``L_i(theta) = int dlnM L_i(M) p(ln M | theta)``: the noise of each result is divided
         out, and so is the interim prior of those that are samples.
         """
-        from .mass_bias import EnsembleSettings, fit_ensemble, settings_from
+        from .ensemble_settings import EnsembleSettings, settings_from
+        from .mass_bias import fit_ensemble
 
         self._need_results()
         settings = settings_from(EnsembleSettings, calc_params)
@@ -529,8 +530,8 @@ class CLMassMod:
             are left out; masses of another definition are converted with the concentrations of
             this model; ``posteriors.notes`` tells of both.
         calc_params : mapping, optional
-            As `clmassmod.cluster.mass_bias.CompareSettings` has them: shape, mass_dependence,
-            redshift_dependence, mass_def, groups, selection, priors, seed, ...
+            As `clmassmod.cluster.ensemble_settings.CompareSettings` has them: shape,
+            mass_dependence, redshift_dependence, mass_def, groups, selection, priors, seed, ...
         save_loc : path, optional
             As in `ensemble_fit`.
         progress : bool, optional
@@ -557,7 +558,8 @@ class CLMassMod:
         ``<ln M_WL> = ln M + bias + mass_slope ln (M / M0) + redshift_slope ln ((1 + z) /
         (1 + z0))`` (Grandis et al. 2021, Bocquet et al. 2023).
         """
-        from .mass_bias import CompareSettings, compare_masses, settings_from
+        from .ensemble_settings import CompareSettings, settings_from
+        from .mass_bias import compare_masses
 
         self._need_results()
         settings = settings_from(CompareSettings, calc_params)

@@ -68,6 +68,8 @@ class ParameterSet:
         if "mass" not in names:
             raise ParameterError("parameters", names, "a set that contains 'mass'")
         self.parameters = tuple(parameters)
+        self.names = tuple(names)
+        """Names, in order."""
 
     @classmethod
     def from_priors(cls, priors: Mapping[str, Any]) -> ParameterSet:
@@ -78,11 +80,6 @@ class ParameterSet:
                 for name, prior in priors.items()
             ]
         )
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names, in order."""
-        return tuple(p.name for p in self.parameters)
 
     def __len__(self) -> int:
         return len(self.parameters)

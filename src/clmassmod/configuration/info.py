@@ -271,6 +271,7 @@ def _check_together(result: dict[str, Any], place: Place) -> None:
     edges = binning["edges"]
     if edges is not None and (len(edges) < 2 or any(a >= b for a, b in pairwise(edges))):
         place.inside("binning").fail(f"edges = {edges!r}: two or more, strictly increasing")
+    _check_effects(result, place)
     _check_sources(result["sources"], place.inside("sources"))
     _check_stack(result["stack"], place.inside("stack"))
     data = result["data"]
@@ -285,6 +286,20 @@ def _check_together(result: dict[str, Any], place: Place) -> None:
         place.inside("concentration").fail("value is missing: relation = 'constant' needs it")
     if concentration["relation"] != "constant" and concentration["value"] is not None:
         place.inside("concentration").fail("value is given, but relation is not 'constant'")
+
+
+_EFFECTS = {
+    "miscentring_fraction": ("miscentring", "distribution"),
+    "miscentring_scale": ("miscentring", "distribution"),
+    "two_halo_bias": ("two_halo", "combine"),
+}
+
+
+def _check_effects(result: Mapping[str, Any], place: Place) -> None:
+    for name in result["parameters"]:
+        section, key = _EFFECTS.get(name, ("", ""))
+        if section and result[section][key] is None:
+            place.inside(section).fail(f"{key} is missing: {name} is one of parameters")
 
 
 def _check_sources(sources: Mapping[str, Any], place: Place) -> None:

@@ -284,7 +284,9 @@ SCHEMA: dict[str, Key | dict[str, Key]] = {
             ("exact", "moments"),
         ),
         "bin_average": Key(
-            ("boolean",), False, "Whether to average the model over the area of each bin."
+            ("boolean",),
+            None,
+            "Average the model over the area of each bin; by default where the data have bins.",
         ),
         "n_grid": count_key(1000, "scanpdf: number of grid points per parameter.", low=8),
         "n_walkers": count_key(32, "emcee: number of walkers.", low=4),

@@ -17,12 +17,14 @@ _PUBLIC = {
     "PopulationPosterior": ".posterior",
     "GridLikelihood": ".posterior",
     "sample_population": ".posterior",
+    "bootstrap_maxima": ".bootstrap",
     "pareto_k": ".importance",
 }
 
 __all__ = list(_PUBLIC)
 
 if TYPE_CHECKING:
+    from .bootstrap import bootstrap_maxima
     from .importance import pareto_k
     from .likelihood_tables import MassGrid, MassSamples
     from .mass_likelihoods import MassLikelihoods

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import CubicSpline
-from scipy.special import logsumexp
+from scipy.special import logsumexp, ndtr
 
 from .._core import ensemble as core
 from ..errors import ParameterError
@@ -55,26 +55,8 @@ class MassSamples:
     log_weight: Array | None = None
 
 
-def with_far_values(values: Array, part: GridTables | SampleTables, rows: Rows) -> Array:
-    """Return ln L with what is told of distributions too far from the measured mass."""
-    d2 = (rows.mean - part.peak[:, None]) ** 2 / (rows.sd**2 + part.width[:, None] ** 2)
-    far = np.maximum(values, -part.far - np.log1p(d2))
-    return np.where(np.isnan(values), -np.inf, far)
-
-
-class Rows(NamedTuple):
-    """Distributions of ln M, (objects, B) each."""
-
-    mean: Array
-    sd: Array
-    tilt: Array
-    slope: Array
-
-
 class GridTables:
     """Cubics through ln L on equal steps of M."""
-
-    far = 40.5
 
     def __init__(self, objects: list[tuple[str, Any]]) -> None:
         rows = [_on_equal_steps(name, one) for name, one in objects]
@@ -142,39 +124,35 @@ class GridTables:
     def arrays(self) -> tuple[Array, ...]:
         return self.nodes, self.start, self.step, self.shift
 
-    def integrate(self, shape: int, rows: Rows, parameters: Array, n_threads: int) -> Array:
-        out = np.empty_like(rows.mean)
-        core.of_grids(
-            shape,
-            self.first,
-            self.nodes,
-            self.start,
-            self.step,
-            self.low,
-            self.high,
-            self.peak,
-            self.width,
-            rows.mean,
-            rows.sd,
-            rows.tilt,
-            rows.slope,
-            parameters,
-            out,
-            n_threads,
-        )
-        return out
-
     def mass_and_weight(self, i: int) -> tuple[Array, Array]:
         values = self.nodes[int(self.first[i]) : int(self.first[i + 1]), 0]
         weight = np.exp(values - values.max())
         weight[[0, -1]] *= 0.5
         return self.start[i] + self.step[i] * np.arange(values.size), weight
 
+    def mass_and_confidence(self, i: int) -> tuple[Array, Array]:
+        """Return masses, and how much more probable lower data are at each than at the next.
+
+        Data below what was measured have the probability Phi(r) at a mass M, r the signed root of
+        twice the fall of ln L from its maximum to M, positive below it: exact where the data, or
+        any function of them, are normal with one width about a monotonic function of M.
+        """
+        nodes = self.nodes[int(self.first[i]) : int(self.first[i + 1])]
+        values, slopes = nodes.T
+        mass = self.start[i] + self.step[i] * np.arange(values.size)
+        between = 0.5 * (values[1:] + values[:-1]) + 0.125 * (slopes[:-1] - slopes[1:])
+        top = int(np.argmax(values))
+        bend = slopes[min(top + 1, values.size - 1)] - slopes[max(top - 1, 0)]
+        inside = 0 < top < values.size - 1 and bend < 0.0
+        shift = float(np.clip(-2.0 * slopes[top] / bend, -0.5, 0.5)) if inside else 0.0
+        highest = max(values[top] + 0.5 * slopes[top] * shift, float(between.max()))
+        sign = np.where(np.arange(between.size) + 0.5 >= top + shift, 1.0, -1.0)
+        below = ndtr(sign * np.sqrt(2.0 * (highest - between)))
+        return mass, np.diff(np.maximum.accumulate(below), prepend=0.0, append=1.0)
+
 
 class SampleTables:
     """ln M of samples, and ln of their weights over the interim prior."""
-
-    far = 700.0
 
     def __init__(self, objects: list[tuple[str, Any]]) -> None:
         self._all = [_weights(name, one) for name, one in objects]
@@ -209,26 +187,14 @@ class SampleTables:
         """Return the number of all samples of one object."""
         return int(self._all[i][0].size)
 
-    def integrate(self, shape: int, rows: Rows, parameters: Array, n_threads: int) -> Array:
-        out = np.empty_like(rows.mean)
-        core.of_samples(
-            shape,
-            self.first,
-            self.log_mass,
-            self.log_weight,
-            rows.mean,
-            rows.sd,
-            rows.tilt,
-            rows.slope,
-            parameters,
-            out,
-            n_threads,
-        )
-        return out
-
     def mass_and_weight(self, i: int) -> tuple[Array, Array]:
         mass, log_weight = self._all[i]
         return mass, np.exp(log_weight - log_weight.max())
+
+    def mass_and_confidence(self, i: int) -> tuple[Array, Array]:
+        """Return the samples and their weights over the interim prior, which add up to one."""
+        mass, weight = self.mass_and_weight(i)
+        return mass, weight / weight.sum()
 
 
 def _on_equal_steps(name: str, grid: MassGrid) -> tuple[float, float, Array]:

@@ -16,8 +16,6 @@ from .relation import MassRelation
 Array = npt.NDArray[np.float64]
 
 _VALUES = 2_000_000
-# nodes of the common part of the scatter of projections, in its standard deviations
-_COMMON = np.linspace(-6.0, 6.0, 41)
 
 
 class PopulationLikelihood:
@@ -34,8 +32,7 @@ class PopulationLikelihood:
     Notes
     -----
     With groups the integral is over the masses of all projections of a halo and what their
-    scatter has in common: ``ln M_ij = mean + sd (sqrt(rho) h_i + sqrt(1 - rho) e_ij)``, h by the
-    trapezoidal rule with steps of 0.3, which resolves halos whose h is known to 0.2.
+    scatter has in common: ``ln M_ij = mean + sd (sqrt(rho) h_i + sqrt(1 - rho) e_ij)``.
 
     It is a `clmassmod.inference.Likelihood`.
     """
@@ -59,15 +56,14 @@ class PopulationLikelihood:
         """Hash of data and relation."""
         relation = self.relation
         terms = [*relation.mean_terms.values(), *relation.scatter_terms.values()]
-        groups = () if relation.groups is None else (relation.groups,)
+        given = [a for a in (relation.groups, relation.log_mass) if a is not None]
         return digest(
             self.objects.identity,
             self.names,
             relation.shape,
             relation.selection,
             np.asarray(relation.offset),
-            *map(np.asarray, terms),
-            *groups,
+            *map(np.asarray, (*terms, *given)),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -96,39 +92,22 @@ class PopulationLikelihood:
     def _of_few(self, theta: Array) -> Array:
         mean, sd = self.relation.mean_and_sd(theta)
         if self.relation.groups is not None:
-            return self._of_groups(theta, mean, sd)
+            rho = theta[:, self.names.index("group_correlation")]
+            return self.objects.integrate_groups(
+                self.relation.groups, mean, sd, rho, n_threads=self._n_threads
+            )
         if self.relation.selection is not None:
             tilt, slope = self.relation.tilt_and_slope(theta, mean, sd)
-            return self._integrals("selected", mean, sd, None, tilt, slope)
-        parameters = self.relation.shape_parameters(theta)
-        return self._integrals(self.relation.shape, mean, sd, parameters)
-
-    def _integrals(
-        self,
-        shape: str,
-        mean: Array,
-        sd: Array,
-        parameters: Array | None = None,
-        tilt: Array | None = None,
-        slope: Array | None = None,
-    ) -> Array:
+            return self.objects.integrate(
+                "selected", mean, sd, tilt=tilt, slope=slope, n_threads=self._n_threads
+            )
         return self.objects.integrate(
-            shape, mean, sd, parameters, tilt=tilt, slope=slope, n_threads=self._n_threads
+            self.relation.shape,
+            mean,
+            sd,
+            self.relation.shape_parameters(theta),
+            n_threads=self._n_threads,
         )
-
-    def _of_groups(self, theta: Array, mean: Array, sd: Array) -> Array:
-        rho = theta[:, self.names.index("group_correlation")]
-        groups = np.asarray(self.relation.groups)
-        order = np.argsort(groups, kind="stable")
-        starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
-        own, common = sd * np.sqrt(1.0 - rho), sd * np.sqrt(rho)
-        log_step = np.log((_COMMON[1] - _COMMON[0]) / np.sqrt(2.0 * np.pi))
-        total = np.full((starts.size, len(theta)), -np.inf)
-        for h in _COMMON:
-            each = self._integrals("normal", mean + h * common, own)
-            together = np.add.reduceat(each[order], starts, axis=0)
-            total = np.logaddexp(total, together - 0.5 * h**2 + log_step)
-        return total
 
     def pareto_k(self, eta: Any) -> dict[str, float]:
         """Return id -> k-hat of the objects given by samples, at parameters (P,).

@@ -55,10 +55,7 @@ class Chain:
 
     def __getitem__(self, name: str) -> Array:
         """Return the samples of one parameter, (n - n_burn) * w of them."""
-        if name not in self.names:
-            hint = nearest(str(name), self.names)
-            raise ParameterError("name", name, f"one of {', '.join(self.names)}", hint)
-        return np.asarray(self.samples[:, self.names.index(name)])
+        return named_column(self.samples, self.names, name)
 
     @property
     def posterior(self) -> Array:
@@ -128,9 +125,7 @@ class Chain:
         for i, name in enumerate(self.names):
             x = self.samples[:, i]
             result[name] = {
-                "mean": float(x.mean()),
-                "sd": float(x.std(ddof=1)),
-                **{key: float(np.quantile(x, q)) for key, q in _QUANTILES.items()},
+                **sample_numbers(x),
                 "ess": float(size / tau[i]),
                 "r_hat": float(split[i]),
                 "tau": float(tau[i]),
@@ -149,3 +144,27 @@ class Chain:
         for name, row in rows.items():
             lines.append(f"{name:<{width}}" + "".join(f"{row[key]:11.5g}" for key in keys))
         return lines + self.evidence_lines
+
+
+def named_column(samples: Array, names: tuple[str, ...], name: str) -> Array:
+    """Return the samples (n,) of one parameter out of (n, d).
+
+    Raises
+    ------
+    ParameterError
+        No parameter has this name.
+    """
+    if name not in names:
+        hint = nearest(str(name), names)
+        raise ParameterError("name", name, f"one of {', '.join(names)}", hint)
+    return np.asarray(samples[:, names.index(name)])
+
+
+def sample_numbers(samples: Array) -> dict[str, float]:
+    """Return mean, sd and the quantiles q16, median and q84 of samples (n,)."""
+    quantiles = np.quantile(samples, list(_QUANTILES.values()))
+    return {
+        "mean": float(samples.mean()),
+        "sd": float(samples.std(ddof=1)),
+        **dict(zip(_QUANTILES, quantiles.tolist(), strict=True)),
+    }

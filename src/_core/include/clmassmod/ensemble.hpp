@@ -27,24 +27,33 @@ struct PopulationBatch {
     const double* tilt = nullptr;        // (n_objects, n_theta), of `selected` alone
     const double* slope = nullptr;       // (n_objects, n_theta), of `selected` alone
     const double* parameters = nullptr;  // (n_theta, kShapeParameters)
-    double* out = nullptr;  // (n_objects, n_theta) ln L; NaN where there is no such distribution
+    double* out = nullptr;  // (n_objects, n_theta) ln L; -inf where there is no such distribution
 };
 
 struct MassGrids {
-    const std::int64_t* first = nullptr;  // (n_objects + 1,) places in `nodes`
+    const std::int64_t* first = nullptr;  // (n + 1,) places in `nodes`
     const double* nodes = nullptr;        // (total, 2): ln L, its slope per step
-    const double* start = nullptr;        // (n_objects,) mass of the first node
-    const double* step = nullptr;         // (n_objects,)
-    const double* low = nullptr;          // (n_objects, kDepths) ln M where L starts and ends
+    const double* start = nullptr;        // (n,) mass of the first node
+    const double* step = nullptr;         // (n,)
+    const double* low = nullptr;          // (n, kDepths) ln M where L starts and ends
     const double* high = nullptr;
-    const double* peak = nullptr;   // (n_objects,) ln M of its maximum
-    const double* width = nullptr;  // (n_objects,) narrowest scale of L in ln M
+    const double* peak = nullptr;   // (n,) ln M of its maximum
+    const double* width = nullptr;  // (n,) narrowest scale of L in ln M
 };
 
 struct MassSamples {
-    const std::int64_t* first = nullptr;  // (n_objects + 1,) places in the samples
+    const std::int64_t* first = nullptr;  // (n + 1,) places in the samples
     const double* log_mass = nullptr;     // (total,)
     const double* log_weight = nullptr;   // (total,)
+    const double* peak = nullptr;         // (n,) mean of ln M
+    const double* width = nullptr;        // (n,) its standard deviation, > 0
+};
+
+struct MassTables {
+    MassGrids grids;
+    MassSamples samples;
+    // (n_objects,) its number among the grids, or -1 - that among the samples
+    const std::int64_t* row = nullptr;
 };
 
 // A panel of the Gauss rule is kPanel times as wide as the narrowest scale of the integrand, which
@@ -56,6 +65,9 @@ constexpr double kNegligible = 20.0;
 // A distribution this much narrower than L has all masses at its mean, to 1e-7 even where its own
 // mean is off (`selected`); ln M of its nodes would be lost to rounding.
 constexpr double kNarrowest = 1e-7;
+// A distribution with an integral below e^-kFar of the maximum of L is given that over 1 + d^2, d
+// its distance in standard deviations: an outlier counts as nine, and a sampler finds its way.
+constexpr double kFarFromGrid = 40.5, kFarFromSamples = 700.0;
 constexpr int kDepths = 12;  // ends of L are known at ln L = -kDepthStep, -2 kDepthStep, ...
 constexpr double kDepthStep = 5.0;
 
@@ -147,56 +159,80 @@ inline double log_or_nothing(double value, double log_norm) noexcept {
 }
 
 template <PopulationShape kind>
-CLMASSMOD_TARGETS void grid_row(const PopulationBatch& b, const MassGrids& g,
-                                std::size_t object) noexcept {
-    const std::int64_t size = g.first[object + 1] - g.first[object];
-    const LogLikelihoodCubic likelihood{g.nodes + 2 * g.first[object], g.start[object],
-                                        1.0 / g.step[object], static_cast<double>(size - 2)};
-    const double* low = g.low + object * kDepths;
-    const double* high = g.high + object * kDepths;
-    for (std::size_t theta = 0; theta < b.n_theta; ++theta) {
-        const std::size_t at = object * b.n_theta + theta;
-        const double mean = b.mean[at], sd = b.sd[at];
-        if (sd <= kNarrowest * g.width[object]) {  // all masses are the mean
-            const bool inside = mean >= low[kDepths - 1] && mean <= high[kDepths - 1];
-            b.out[at] = inside ? likelihood(exp_flushed(mean)) : -kInfinity;
-            continue;
-        }
-        const ShapeDensity shape = shape_of<kind>(b, object, theta);
-        b.out[at] = kNaN;
-        if (!shape.exists) continue;
-        const Interval range = integrand_range<kind>(likelihood, low, high, g.peak[object],
-                                                     g.width[object], mean, sd, shape);
-        const double value =
-            grid_integral<kind>(likelihood, range, g.width[object], mean, sd, shape);
-        b.out[at] = log_or_nothing(value, shape.log_norm);
+CLMASSMOD_INLINE double grid_value(const MassGrids& g, std::size_t i, double mean, double sd,
+                                   const ShapeDensity& shape) noexcept {
+    const std::int64_t size = g.first[i + 1] - g.first[i];
+    const LogLikelihoodCubic likelihood{g.nodes + 2 * g.first[i], g.start[i], 1.0 / g.step[i],
+                                        static_cast<double>(size - 2)};
+    const double* low = g.low + i * kDepths;
+    const double* high = g.high + i * kDepths;
+    if (!shape.exists) return kNaN;
+    if (sd <= kNarrowest * g.width[i]) {  // all masses are the mean
+        const bool inside = mean >= low[kDepths - 1] && mean <= high[kDepths - 1];
+        return inside ? likelihood(exp_flushed(mean)) : -kInfinity;
     }
+    const Interval range =
+        integrand_range<kind>(likelihood, low, high, g.peak[i], g.width[i], mean, sd, shape);
+    const double value = grid_integral<kind>(likelihood, range, g.width[i], mean, sd, shape);
+    return log_or_nothing(value, shape.log_norm);
+}
+
+// Distributions narrower than this, in standard deviations of an object's samples, are taken as of
+// this width: fewer samples are inside, whose number is noise. The likelihood changes over it by
+// half its square times its curvature.
+constexpr double kFinestOfSamples = 0.03;
+
+template <PopulationShape kind>
+CLMASSMOD_INLINE double sample_value(const MassSamples& s, std::size_t row, double mean, double sd,
+                                     const ShapeDensity& shape) noexcept {
+    if (!shape.exists) return kNaN;
+    const std::int64_t first = s.first[row], last = s.first[row + 1];
+    const double inverse_sd = 1.0 / std::max(sd, kFinestOfSamples * s.width[row]);
+    double partial[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+    std::int64_t i = first;
+    for (; i + 8 <= last; i += 8)
+        for (std::int64_t k = 0; k < 8; ++k)
+            partial[k] += weighted_density<kind>(shape, s.log_weight[i + k],
+                                                 (s.log_mass[i + k] - mean) * inverse_sd);
+    for (; i < last; ++i)
+        partial[0] +=
+            weighted_density<kind>(shape, s.log_weight[i], (s.log_mass[i] - mean) * inverse_sd);
+    const double total = ((partial[0] + partial[1]) + (partial[2] + partial[3])) +
+                         ((partial[4] + partial[5]) + (partial[6] + partial[7]));
+    return log_or_nothing(total * inverse_sd, shape.log_norm);
+}
+
+CLMASSMOD_INLINE double with_far_value(double value, double far, double distance,
+                                       double variance) noexcept {
+    if (value >= -far) return value;
+    if (std::isnan(value)) return -kInfinity;
+    return std::max(value, -far - std::log1p(distance * distance / variance));
+}
+
+// ln of the integral over the masses of one object.
+template <PopulationShape kind>
+CLMASSMOD_INLINE double object_value(const MassTables& t, std::size_t object, double mean,
+                                     double sd, const ShapeDensity& shape) noexcept {
+    const std::int64_t row = t.row[object];
+    if (row >= 0) {
+        const auto i = static_cast<std::size_t>(row);
+        return with_far_value(grid_value<kind>(t.grids, i, mean, sd, shape), kFarFromGrid,
+                              mean - t.grids.peak[i],
+                              sd * sd + t.grids.width[i] * t.grids.width[i]);
+    }
+    const auto i = static_cast<std::size_t>(-1 - row);
+    return with_far_value(sample_value<kind>(t.samples, i, mean, sd, shape), kFarFromSamples,
+                          mean - t.samples.peak[i],
+                          sd * sd + t.samples.width[i] * t.samples.width[i]);
 }
 
 template <PopulationShape kind>
-CLMASSMOD_TARGETS void sample_row(const PopulationBatch& b, const MassSamples& s,
+CLMASSMOD_TARGETS void object_row(const PopulationBatch& b, const MassTables& tables,
                                   std::size_t object) noexcept {
-    const std::int64_t first = s.first[object], last = s.first[object + 1];
     for (std::size_t theta = 0; theta < b.n_theta; ++theta) {
         const std::size_t at = object * b.n_theta + theta;
         const ShapeDensity shape = shape_of<kind>(b, object, theta);
-        if (!(b.sd[at] > 0.0) || !shape.exists) {
-            b.out[at] = shape.exists ? -kInfinity : kNaN;
-            continue;
-        }
-        const double mean = b.mean[at], inverse_sd = 1.0 / b.sd[at];
-        double partial[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-        std::int64_t i = first;
-        for (; i + 8 <= last; i += 8)
-            for (std::int64_t k = 0; k < 8; ++k)
-                partial[k] += weighted_density<kind>(shape, s.log_weight[i + k],
-                                                     (s.log_mass[i + k] - mean) * inverse_sd);
-        for (; i < last; ++i)
-            partial[0] +=
-                weighted_density<kind>(shape, s.log_weight[i], (s.log_mass[i] - mean) * inverse_sd);
-        const double total = ((partial[0] + partial[1]) + (partial[2] + partial[3])) +
-                             ((partial[4] + partial[5]) + (partial[6] + partial[7]));
-        b.out[at] = log_or_nothing(total * inverse_sd, shape.log_norm);
+        b.out[at] = object_value<kind>(tables, object, b.mean[at], b.sd[at], shape);
     }
 }
 
@@ -224,18 +260,11 @@ Status for_each_object(PopulationShape kind, std::size_t n, int n_threads, const
     return {StatusCode::unknown_kind, 0};
 }
 
-inline Status population_of_grids(const PopulationBatch& batch, const MassGrids& grids, int kind,
-                                  int n_threads) noexcept {
+inline Status population_integrals(const PopulationBatch& batch, const MassTables& tables, int kind,
+                                   int n_threads) noexcept {
     return for_each_object(
         static_cast<PopulationShape>(kind), batch.n_objects, n_threads,
-        [&]<PopulationShape k>(std::size_t object) { grid_row<k>(batch, grids, object); });
-}
-
-inline Status population_of_samples(const PopulationBatch& batch, const MassSamples& samples,
-                                    int kind, int n_threads) noexcept {
-    return for_each_object(
-        static_cast<PopulationShape>(kind), batch.n_objects, n_threads,
-        [&]<PopulationShape k>(std::size_t object) { sample_row<k>(batch, samples, object); });
+        [&]<PopulationShape k>(std::size_t object) { object_row<k>(batch, tables, object); });
 }
 
 }  // namespace clmassmod
