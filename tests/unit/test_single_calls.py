@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import clmassmod as clm
-from clmassmod.cluster.likelihood import ClusterLikelihood, HaloModel
+from clmassmod.cluster.halo_model import HaloModel
+from clmassmod.cluster.likelihood import ClusterLikelihood
 from clmassmod.cluster.parameters import ParameterSet
 from clmassmod.errors import ParameterError
 

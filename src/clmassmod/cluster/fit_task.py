@@ -13,7 +13,8 @@ from ..galaxies.shear_field import ShearField
 from ..maps.containers import KappaMap, MassMap
 from ..provenance import digest, provenance
 from .fitting import fit_cluster
-from .likelihood import ClusterLikelihood, HaloLikelihood, HaloModel, Observable
+from .halo_model import HaloModel
+from .likelihood import ClusterLikelihood, HaloLikelihood, Observable
 from .parameters import ParameterSet
 from .results import MassProfile, empty_profile, read_profile, write_profile
 from .shear_field_likelihood import ShearFieldLikelihood

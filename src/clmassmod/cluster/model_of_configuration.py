@@ -10,7 +10,7 @@ from ..configuration.info import ModelInfo
 from ..configuration.model_schema import NEED_POWER
 from ..errors import ConfigError
 from .effects import Effects
-from .likelihood import HaloModel
+from .halo_model import HaloModel
 
 
 def halo_model(info: ModelInfo) -> HaloModel:

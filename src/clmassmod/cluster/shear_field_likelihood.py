@@ -15,7 +15,8 @@ from ..galaxies.shear_field import ShearField
 from ..profiles.lensing import SourceArrays, resolve_sources
 from ..sources import SourceDistribution
 from .effects import signed_sources
-from .likelihood import HaloLikelihood, HaloModel
+from .halo_model import HaloModel
+from .likelihood import HaloLikelihood
 from .parameters import CENTRE, ParameterSet
 
 Array = npt.NDArray[np.float64]

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ..configuration.info import ModelInfo
 from ..observables import GammaTheta
 from .expected_profile import shape_errors, survey_sources
-from .likelihood import HaloModel
+from .halo_model import HaloModel
 from .model_of_configuration import halo_model
 
 if TYPE_CHECKING:
