@@ -100,10 +100,9 @@ def run(options: Options) -> list[Row]:
     )
     seconds[STEPS[-1]] = whole_time - chain
     rows = [Row(f"{step}, {size} haloes", "s", _once(taken)) for step, taken in seconds.items()]
-    # the model is taken at the mean radius of a bin: 2 % of the mass beside the noise
     off = abs(found["bias"])
     whole = Row(f"all, {size} haloes", "s", _once(whole_time))
-    whole.error, whole.tolerance = off, 0.02 + 4.0 * found["bias sd"]
+    whole.error, whole.tolerance = off, 4.0 * found["bias sd"]
     whole.target = 60.0 * size / 10_000
     whole.note = (
         f"b = {found['bias']:.4f} +- {found['bias sd']:.4f} (truth 0), "

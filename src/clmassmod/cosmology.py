@@ -105,8 +105,9 @@ def checked_redshift(redshift: Any, name: str = "redshift") -> Array:
         z = np.asarray(redshift, dtype=np.float64)
     except (TypeError, ValueError):
         raise ParameterError(name, redshift, "a number or an array of numbers, >= 0") from None
-    if not np.all(np.isfinite(z) & (z >= 0.0)):
-        bad = z[~(np.isfinite(z) & (z >= 0.0))].flat[0]
+    inside = (z >= 0.0) & (z < np.inf)
+    if not inside.all():
+        bad = z[~inside].flat[0]
         raise ParameterError(name, float(bad), "finite and >= 0")
     return z
 

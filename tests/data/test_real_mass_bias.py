@@ -10,7 +10,7 @@ from astropy.cosmology import FlatLambdaCDM
 from astropy.table import Table
 
 import clmassmod as clm
-from clmassmod.config import load_config
+from clmassmod.configuration.info import load_config
 
 pytestmark = pytest.mark.data
 

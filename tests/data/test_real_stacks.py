@@ -66,7 +66,7 @@ def stack(folder, bin_):
         "miscentring": {"distribution": "gamma"},
         "two_halo": {"combine": "max"},
         "boost": {"b0": float(b0), "r_s": float(r_s)},
-        "fit": {"r_min": 0.2, "r_max": 30.0, "bin_average": True},
+        "fit": {"r_min": 0.2, "r_max": 30.0},
     }
     return data, model
 

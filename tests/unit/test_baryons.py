@@ -9,7 +9,8 @@ from astropy.cosmology import FlatLambdaCDM
 from scipy import integrate, optimize, special
 
 import clmassmod as clm
-from clmassmod.cluster.likelihood import ClusterLikelihood, HaloModel
+from clmassmod.cluster.halo_model import HaloModel
+from clmassmod.cluster.likelihood import ClusterLikelihood
 from clmassmod.cluster.parameters import ParameterSet
 from clmassmod.errors import ParameterError
 from clmassmod.profiles.baryonified import BaryonifiedHalo, BaryonifiedKind

@@ -234,6 +234,21 @@ def test_sources_of_a_configuration(tmp_path):
         ({"parameters": []}, "parameters = .*at least one"),
         ({"parameters": ["mass", "mass"]}, "parameters = .*each once"),
         ({"parameters": ["mas"]}, r"parameters = 'mas': .* Did you mean 'mass'\?"),
+        (
+            {
+                "parameters": ["mass", "miscentring_scale"],
+                "miscentring": {"fraction": 0.2},
+                "priors": {"miscentring_scale": {"distribution": "uniform", "low": 0.1, "high": 1}},
+            },
+            r"\[miscentring\] distribution is missing: miscentring_scale is one of parameters",
+        ),
+        (
+            {
+                "parameters": ["mass", "two_halo_bias"],
+                "priors": {"two_halo_bias": {"distribution": "uniform", "low": 0.1, "high": 9}},
+            },
+            r"\[two_halo\] combine is missing",
+        ),
         ({"parameters": "mass"}, "parameters = 'mass': it must be of type list of text"),
         ({"parameters": ["shear_calibration"]}, r"\[priors\] shear_calibration is free and needs"),
         ({"priors": {"mas": {}}}, r"\[priors\] unknown key 'mas'. Did you mean 'mass'\?"),

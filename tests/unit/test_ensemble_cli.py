@@ -115,8 +115,8 @@ def test_the_demonstration_is_compared_with_its_truth(tmp_path, monkeypatch):
     ("command", "change", "words"),
     [
         ("compare", ('file = "truth.csv"', ""), "file is missing"),
-        ("compare", ('unit = "1e14 Msun"', ""), "states no unit"),
-        ("compare", ('"second"', '"third"'), "no result file"),
+        ("compare", ('unit = "1e14 Msun"', ""), "[truth] unit"),
+        ("compare", ('"second"', '"third"'), "run `clmassmod fit`"),
         ("compare", ("n_grid", 'shape = "mixtures"\n        n_grid'), "mixture"),
         ("compare", ("n_grid", "selection = {scatter = 0.1}\n        n_grid"), "log_threshold"),
         ("ensemble", ("n_grid", "mass_dependence = true\n        n_grid"), "of compare alone"),

@@ -215,6 +215,40 @@ def test_selection_is_normalised_for_every_object(first):
     np.testing.assert_allclose(below, np.interp([-1.0, 0.7], u, cumulative), atol=1e-5)
 
 
+# -- ranks --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("power", [1.0, 0.5, 0.25])
+@pytest.mark.parametrize("n_grid", [60, 301])
+def test_ranks_are_probabilities_of_lower_data_whatever_function_of_mass_they_are(power, n_grid):
+    # data normal about (M / 5e14)^power; a likelihood flat in M is wrong by up to .07
+    width, scatter = 0.3 * power, 0.2
+    data = np.array([0.6, 0.95, 1.4]) ** power
+    grid = np.linspace(1e13, 3e15, n_grid)
+    objects = {
+        str(i): MassGrid(grid, -0.5 * (((grid / 5e14) ** power - x) / width) ** 2)
+        for i, x in enumerate(data)
+    }
+    found = MassLikelihoods(objects).rank_below(
+        lambda i, y: stats.norm.cdf((y - np.log(5e14)) / scatter)
+    )
+    u = np.linspace(-8.0, 8.0, 2001)
+    lower = stats.norm.cdf((data[:, None] - np.exp(power * scatter * u)) / width)
+    expected = np.trapezoid(lower * stats.norm.pdf(u), u, axis=1)
+    # steps of a sixth and a thirtieth of the error, and what a grid from 1e13 on leaves out
+    np.testing.assert_allclose(found, expected, atol=2e-4 if n_grid > 100 else 5e-3)
+
+
+def test_the_rank_of_a_likelihood_greatest_at_an_end_of_its_grid():
+    grid = np.linspace(2e14, 2e15, 100)
+    objects = MassLikelihoods(
+        {"a": MassGrid(grid, -(grid / 1e14)), "b": MassGrid(grid, grid / 1e14)}
+    )
+    found = objects.rank_below(lambda i, y: np.where(y < np.log(1e14), 0.0, 1.0))
+    # all masses of the grids are above those of the population
+    np.testing.assert_allclose(found, 1.0)
+
+
 # -- importance sampling ------------------------------------------------------------------------
 
 
@@ -315,7 +349,7 @@ def test_a_cut_likelihood_is_told_of():
 
 
 def test_samples_hold_a_narrow_population_as_grids_do():
-    """ln L as the scatter goes to 0: smooth, finite at 0, and near that of the exact likelihoods."""
+    """ln L as the scatter goes to 0: finite, and near that of the exact likelihoods."""
     rng = np.random.default_rng(8)
     noise, log_mass = 0.15, 34.5 + 0.15 * rng.standard_normal(40)
     draws = [m + noise * rng.standard_normal(4000) for m in log_mass]

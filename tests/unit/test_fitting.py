@@ -473,3 +473,12 @@ def test_a_poor_fit_is_a_warning():
     profile = fit(shear_profile(2.0 - model_shear()), "curvefit")
     assert profile.status == "warning"
     assert "poor fit" in profile.message
+
+
+def test_an_interval_beyond_the_prior_is_said():
+    narrow = {"mass": {"distribution": "uniform", "low": 0.0, "high": 1.02 * MASS}}
+    for method in ("curvefit", "scanpdf"):
+        profile = fit(shear_profile(), method, priors=narrow)
+        assert ("interval reaches beyond the prior: mass" in profile.message) == (
+            method == "curvefit"
+        )

@@ -387,7 +387,7 @@ def test_an_exchanged_table_is_refused(root):
     run(root, other)
     new, old = sorted((root / TABLES).glob("selection-*.h5"), key=lambda p: p.stat().st_mtime)[::-1]
     shutil.copy(new, old)
-    with pytest.raises(FormatError, match="made for another population or survey"):
+    with pytest.raises(FormatError, match="made for other data or settings"):
         resume_run(root / FOLDER, figures=False)
 
 

@@ -437,3 +437,25 @@ def test_results_of_a_folder_come_in_the_order_of_their_numbers(small, tmp_path)
     assert [p.halo_id for p in again.read(tmp_path)] == [f"h_{i}" for i in range(len(true))]
     notes = bias_of(again, true).posteriors.notes
     assert any("by place, h_0 to h_29" in note for note in notes)
+
+
+def test_a_population_says_its_pivot(small):
+    posterior = small[1].ensemble_fit({"n_grid": 11, "n_samples": 200, "pivot_mass": 4e14})
+    assert posterior.pivot_mass == pytest.approx(4e14)
+    assert "M0 = 4e+14 Msun" in posterior.summary_lines()[-1]
+
+
+def test_a_posterior_against_its_prior_is_said():
+    true, measured = simulated(60, 0.0, 0.2, 1e14, 3)
+    massmod, truth = massmod_of(measured, 1e14), truths(true)
+
+    def notes(**priors):
+        result = massmod.compare(truth, {"n_grid": 15, "n_samples": 500, "priors": priors})
+        return [note for note in result.posteriors.notes if "lies against" in note]
+
+    assert notes() == []
+    assert notes(scatter={"distribution": "uniform", "low": 0.0, "high": 0.5}) == []
+    (found,) = notes(bias={"distribution": "uniform", "low": -1.0, "high": 0.01})
+    assert "bias lies against the end of its prior at 0.01" in found
+    (found,) = notes(scatter={"distribution": "uniform", "low": 0.19, "high": 1.0})
+    assert "scatter lies against the end of its prior at 0.19" in found

@@ -85,7 +85,7 @@ def log_likelihoods(rows, density):
         lens = ProfileField(clm.NFW(lensing[k], 4.0, redshift=redshift[k]))
         catalogue = mock.generate(lens, seed=1, halo_id=k)
         profiles.append(build_profile(catalogue, redshift[k], bins=bins).to_gamma_theta())
-    massmod = clm.CLMassMod({"concentration": 4.0, "fit": {"bin_average": True}})
+    massmod = clm.CLMassMod({"concentration": 4.0})
     massmod.obs_gamma_theta = profiles
     return massmod.sample_likelihood().log_likelihood(MASSES[:, None])
 

@@ -82,7 +82,7 @@ def test_drawing_leaves_no_trace_in_matplotlib(chained, tmp_path):
 
 
 def test_importing_does_not_import_matplotlib():
-    code = "import sys, clmassmod.plotting; sys.exit('matplotlib' in sys.modules)"
+    code = "import sys, clmassmod.figures.clusters; sys.exit('matplotlib' in sys.modules)"
     environment = os.environ | {"PYTHONPATH": str(Path(clm.__file__).parents[1])}
     assert (
         subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0

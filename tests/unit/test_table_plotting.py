@@ -62,7 +62,7 @@ def test_drawing_leaves_no_trace_in_matplotlib(table):
     plotting.error_map(table)
     plotting.knots(table)
     assert dict(mpl.rcParams) == before
-    code = "import clmassmod.table_plotting, sys; assert 'matplotlib' not in sys.modules"
+    code = "import clmassmod.figures.tables, sys; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

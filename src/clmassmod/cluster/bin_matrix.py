@@ -120,7 +120,10 @@ class BinMatrix:
         exponent = np.log2(scale)
         octave = np.floor(exponent)
         place = 2.0 * (exponent - octave) - 1.0
-        for one in set(octave.tolist()):
+        octaves = set(octave.tolist())
+        if len(octaves) == 1:
+            core.mixed(self._displaced(int(octaves.pop())), place, values, displaced, n_threads)
+        for one in octaves:
             rows = np.flatnonzero(octave == one)
             out = np.empty((rows.size, shape[1]))
             core.mixed(self._displaced(int(one)), place[rows], values[rows], out, n_threads)

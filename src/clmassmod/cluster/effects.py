@@ -54,8 +54,9 @@ class Effects:
         bias is that of the mass (Tinker et al. 2010) unless ``two_halo_bias`` is given or free.
     boost : bool
         Divide by the boost factor of members: ``boost_b0`` and ``boost_rs`` [Mpc].
-    bin_average : bool
-        Average over the area of each bin, between its ``radius_min`` and ``radius_max``.
+    bin_average : bool, optional
+        Average over the area of each bin, between its ``radius_min`` and ``radius_max``; None
+        where the data have them.
     values : mapping
         Name to fixed value.
     """
@@ -63,7 +64,7 @@ class Effects:
     offsets: str | None = None
     two_halo: str | None = None
     boost: bool = False
-    bin_average: bool = False
+    bin_average: bool | None = None
     values: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -79,7 +80,8 @@ class Effects:
                 raise ParameterError(name, value, f"between {low:g} and {high:g}")
 
     def __bool__(self) -> bool:
-        return any((self.offsets, self.two_halo, self.boost, self.bin_average))
+        """Whether there are any, averages over bins aside."""
+        return any((self.offsets, self.two_halo, self.boost))
 
     def check(self, parameters: ParameterSet) -> None:
         """Raise unless every parameter is fixed or free, within its range, and belongs here."""
@@ -109,14 +111,6 @@ class Effects:
         """Return the value of every parameter for n vectors: those given, else the fixed."""
         fixed = {name: np.full(n, value) for name, value in self.values.items()}
         return fixed | {name: column for name, column in given.items() if name in RANGES}
-
-    def inside(self, columns: Mapping[str, Array], n: int) -> npt.NDArray[np.bool_]:
-        """Return which of n vectors have all parameters within their ranges."""
-        good = np.ones(n, dtype=bool)
-        for name, values in columns.items():
-            low, high = RANGES[name]
-            good &= (values >= low) & (values <= high)
-        return good
 
 
 class SeenProfile:
@@ -150,13 +144,14 @@ class SeenProfile:
         self._effects = effects
         self._matrix = BinMatrix(radius, edges, effects.offsets)
         self._radius = np.ascontiguousarray(radius)[None, :]
-        self._sources, self._inverse = sources, inverse
+        self.sources, self.inverse = sources, inverse
         if inverse is not None:
             # the ellipticity itself, whose inverse counts where it exceeds 1
-            self._sources = SourceArrays(*(np.full((1, 1), inverse),) * 2)
-        self._quantity = quantity
+            self.sources = SourceArrays(*(np.full((1, 1), inverse),) * 2)
+        self.quantity = quantity
+        """What is averaged, of `QUANTITIES`."""
         if quantity == _REDUCED and self._matrix.averages:
-            self._quantity = _ELLIPTICITY
+            self.quantity = _ELLIPTICITY
         self._term: tuple[Array, Array] | None = None
         if effects.two_halo:
             assert two_halo is not None
@@ -168,6 +163,16 @@ class SeenProfile:
                 unit.excess_surface_density(self._matrix.nodes),
             )
             self._bias = _bias_of_mass(redshift, power, mass_def)
+
+    @property
+    def nodes(self) -> Array:
+        """The radii that the profile is taken at, (1, nodes) [Mpc]."""
+        return self._matrix.nodes
+
+    def bin_averages(self, values: Array, n_threads: int) -> Array:
+        """Return the means over bins, (B, m), of what is seen without effects, (B, nodes)."""
+        means = self._matrix.seen(values, None, None, n_threads)
+        return means if self.inverse is None else means / self.inverse
 
     def __call__(
         self,
@@ -184,7 +189,7 @@ class SeenProfile:
         )
         if self._effects.boost:
             seen = seen / boost_factors(self._radius, columns["boost_b0"], columns["boost_rs"])
-        return seen if self._inverse is None else seen / self._inverse
+        return seen if self.inverse is None else seen / self.inverse
 
     def _values(
         self,
@@ -207,23 +212,21 @@ class SeenProfile:
         bias = bias[:, None]
         excess = halo._evaluate(QUANTITIES["excess_surface_density"], nodes, None, n_threads)
         excess = excess + bias * self._term[1]
-        if self._sources is None:
+        if self.sources is None:
             return column * excess
         surface = halo._evaluate(QUANTITIES["surface_density"], nodes, None, n_threads)
         surface = surface + bias * self._term[0]
-        shear, convergence, planes, weights, _ = _signed(self._sources, sign)
+        shear, convergence, planes, weights, _ = _signed(self.sources, sign)
         out = np.empty_like(surface)
-        lensing(
-            self._quantity, surface, excess, shear, convergence, planes, weights, out, n_threads
-        )
+        lensing(self.quantity, surface, excess, shear, convergence, planes, weights, out, n_threads)
         return out
 
     def _of_profile(self, profile: RadialMass, sign: Array, n_threads: int) -> Array:
         nodes = self._matrix.nodes
-        if self._sources is None:
-            return sign[:, None] * profile._evaluate(self._quantity, nodes, None, n_threads)
-        sources = _signed(self._sources, sign)
-        return profile._evaluate(self._quantity, nodes, sources, n_threads)
+        if self.sources is None:
+            return sign[:, None] * profile._evaluate(self.quantity, nodes, None, n_threads)
+        sources = _signed(self.sources, sign)
+        return profile._evaluate(self.quantity, nodes, sources, n_threads)
 
 
 def _signed(sources: SourceArrays, sign: Array) -> SourceArrays:

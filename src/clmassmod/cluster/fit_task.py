@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import ClmassmodError
+from ..errors import ClmassmodError, ParameterError
+from ..galaxies.shear_field import ShearField
 from ..maps.containers import KappaMap, MassMap
 from ..provenance import digest, provenance
 from .fitting import fit_cluster
-from .likelihood import ClusterLikelihood, HaloModel, Observable
+from .halo_model import HaloModel
+from .likelihood import ClusterLikelihood, HaloLikelihood, Observable
 from .parameters import ParameterSet
 from .results import MassProfile, empty_profile, read_profile, write_profile
+from .shear_field_likelihood import ShearFieldLikelihood
 
 
 class FitTask(NamedTuple):
     """One halo to fit, with all it needs; picklable."""
 
     halo_id: str
-    observables: tuple[Observable, ...]
+    observables: tuple[Observable | ShearField, ...]
     model: HaloModel
     parameters: ParameterSet
     method: str
@@ -34,13 +38,17 @@ class FitTask(NamedTuple):
     """Whether to hand the sampler object back; it does not cross processes."""
 
 
-def content_digest(observable: Observable | MassMap | KappaMap) -> str:
+def content_digest(observable: Observable | ShearField | MassMap | KappaMap) -> str:
     """Return a digest of what a fit sees of an observable."""
     parts = [
         getattr(observable, name)
         for name in observable._fields
-        if name not in ("file", "metadata", "id")
+        if name not in ("file", "metadata", "id", "catalogue")
     ]
+    if isinstance(observable, ShearField):
+        catalogue = observable.catalogue
+        parts += [catalogue.coordinate_system, *catalogue.names]
+        parts += [catalogue[name] for name in catalogue.names]
     return digest(type(observable).__name__, *parts)
 
 
@@ -59,11 +67,28 @@ def resumable(task: FitTask) -> MassProfile | None:
 def cut_likelihood(
     model: HaloModel,
     parameters: ParameterSet,
-    observables: Sequence[Observable],
+    observables: Sequence[Observable | ShearField],
     limits: tuple[float | None, float | None],
-) -> ClusterLikelihood:
-    """Return the likelihood of the points of an object between two radii [Mpc]."""
-    cut = [observable.select(*limits, model.cosmology) for observable in observables]
+) -> HaloLikelihood:
+    """Return the likelihood of the points, or galaxies, of an object between two radii [Mpc]."""
+    fields = [one for one in observables if isinstance(one, ShearField)]
+    if fields:
+        if len(observables) > 1:
+            raise ParameterError(
+                "obs_galaxies",
+                fields[0].id,
+                "the only data of an object: its profile or another catalogue counts them twice",
+                "Clear one of them.",
+            )
+        low, high = limits
+        return ShearFieldLikelihood(
+            model, parameters, fields[0], low or 0.0, math.inf if high is None else high
+        )
+    cut = [
+        one.select(*limits, model.cosmology)
+        for one in observables
+        if not isinstance(one, ShearField)
+    ]
     return ClusterLikelihood(model, parameters, cut)
 
 

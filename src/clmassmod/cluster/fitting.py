@@ -21,7 +21,8 @@ import numpy.typing as npt
 from ..errors import FitError, MissingExtraError, ParameterError, nearest
 from ..inference.diagnostics import r_hat
 from .density import weighted_quantile
-from .likelihood import ClusterLikelihood
+from .likelihood import HaloLikelihood
+from .parameters import CENTRE
 from .results import MassProfile
 from .scan import scan
 
@@ -48,6 +49,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 
 _LEVEL_68 = (0.158655, 0.841345)
 _EDGE = 1e-3
+# of a scan over centres, those that a maximum is looked for from
+_N_CENTRES = 12
 # for the 68 % interval to 5 % of its width
 _LEAST_ESS = 400
 # chance of a chi2 this large from a right model, below which a fit is called poor
@@ -83,17 +86,18 @@ def method_parameters(method: str, calc_params: Mapping[str, Any] | None) -> dic
 
 
 def fit_cluster(
-    likelihood: ClusterLikelihood, method: str, parameters: Mapping[str, Any], start: MassProfile
+    likelihood: HaloLikelihood, method: str, parameters: Mapping[str, Any], start: MassProfile
 ) -> MassProfile:
     """Return `start` filled with the fit of one cluster."""
     if method in ("curvefit", "minuit"):
         _check_determined(likelihood)
     best = find_maximum(likelihood)
     start = _with_best(start, likelihood, best)
-    return _with_quality(_METHODS[method](likelihood, dict(parameters), start, best))
+    fitted = _METHODS[method](likelihood, dict(parameters), start, best)
+    return _with_quality(fitted) if likelihood.judges_fit else fitted
 
 
-def _check_determined(likelihood: ClusterLikelihood) -> None:
+def _check_determined(likelihood: HaloLikelihood) -> None:
     informative = sum(p.prior.informative for p in likelihood.parameters.parameters)
     if likelihood.n_data + informative < len(likelihood.parameters):
         raise FitError(
@@ -121,7 +125,7 @@ def _with_quality(profile: MassProfile) -> MassProfile:
 # -- the best fit --------------------------------------------------------------------------------
 
 
-def objective(likelihood: ClusterLikelihood, coordinates: Any) -> Array:
+def objective(likelihood: HaloLikelihood, coordinates: Any) -> Array:
     """Return ln L plus the informative priors at coordinates (B, P), -inf outside the support."""
     u = np.atleast_2d(np.asarray(coordinates, dtype=np.float64))
     values = likelihood.parameters.to_values(u)
@@ -133,15 +137,38 @@ def objective(likelihood: ClusterLikelihood, coordinates: Any) -> Array:
     return np.where(np.isnan(result), -np.inf, result)
 
 
-def find_maximum(likelihood: ClusterLikelihood) -> Array:
-    """Return the coordinates (P,) of the best fit: a scan over the support, then Nelder-Mead."""
-    from scipy.optimize import minimize
+def find_maximum(likelihood: HaloLikelihood) -> Array:
+    """Return the coordinates (P,) of the best fit: a scan over the support, then Nelder-Mead.
 
+    With a free centre the likelihood has several maxima, for galaxies near a centre that is
+    tried; the best of those found from several starts is taken.
+    """
     grid = _scan_points(likelihood)
     values = objective(likelihood, grid)
     if not np.isfinite(values).any():
         raise FitError("the likelihood is not finite anywhere on the support of the priors")
-    first = grid[int(np.argmax(values))]
+    starts = grid[_starts(likelihood, grid, values)]
+    if len(starts) > 1:
+        starts = np.array([_climbed(likelihood, one, 1e-3, 1e-2) for one in starts])
+    best = starts[int(np.argmax(objective(likelihood, starts)))]
+    return _climbed(likelihood, best, 1e-8, 1e-10)
+
+
+def _starts(likelihood: HaloLikelihood, grid: Array, values: Array) -> npt.NDArray[np.int64]:
+    """Return which points to climb from: the best, or the best of each of the best centres."""
+    order = np.argsort(-values, kind="stable")
+    columns = [i for i, name in enumerate(likelihood.parameters.names) if name in CENTRE]
+    if not columns:
+        return order[:1]
+    _, first = np.unique(grid[order][:, columns], axis=0, return_index=True)
+    starts = order[np.sort(first)[:_N_CENTRES]]
+    return np.asarray(starts[np.isfinite(values[starts])])
+
+
+def _climbed(likelihood: HaloLikelihood, first: Array, x_error: float, f_error: float) -> Array:
+    """Return the maximum that Nelder-Mead finds from a point, to errors in both."""
+    from scipy.optimize import minimize
+
     bounds = [p.bounds for p in likelihood.parameters.parameters]
     scale = np.array([0.02 * (b - a) if math.isfinite(b - a) else 0.1 for a, b in bounds])
     simplex = np.vstack([first, first + np.diag(scale)])
@@ -154,18 +181,18 @@ def find_maximum(likelihood: ClusterLikelihood) -> Array:
         first,
         method="Nelder-Mead",
         bounds=bounds,
-        options={"initial_simplex": simplex, "xatol": 1e-8, "fatol": 1e-10, "maxiter": 4000},
+        options={"initial_simplex": simplex, "xatol": x_error, "fatol": f_error, "maxiter": 4000},
     )
     return np.asarray(fit.x)
 
 
-def _cost(likelihood: ClusterLikelihood, coordinates: Array) -> float:
+def _cost(likelihood: HaloLikelihood, coordinates: Array) -> float:
     """Minus `objective` at one point, large but finite outside the support."""
     value = float(objective(likelihood, coordinates)[0])
     return -value if math.isfinite(value) else 1e300
 
 
-def _scan_points(likelihood: ClusterLikelihood) -> Array:
+def _scan_points(likelihood: HaloLikelihood) -> Array:
     """Quantiles of the priors: fine in the mass, a few in the others."""
     axes = []
     for p in likelihood.parameters.parameters:
@@ -176,7 +203,7 @@ def _scan_points(likelihood: ClusterLikelihood) -> Array:
     return np.stack([m.ravel() for m in mesh], axis=-1)
 
 
-def _with_best(start: MassProfile, likelihood: ClusterLikelihood, best: Array) -> MassProfile:
+def _with_best(start: MassProfile, likelihood: HaloLikelihood, best: Array) -> MassProfile:
     values = likelihood.parameters.to_values(best)
     names = likelihood.parameters.names
     return start._replace(
@@ -189,7 +216,7 @@ def _with_best(start: MassProfile, likelihood: ClusterLikelihood, best: Array) -
     )
 
 
-def _at_edge(likelihood: ClusterLikelihood, best: Array) -> list[str]:
+def _at_edge(likelihood: HaloLikelihood, best: Array) -> list[str]:
     """Names of the parameters whose best fit lies at an end of their support."""
     names = []
     for p, u in zip(likelihood.parameters.parameters, best, strict=True):
@@ -198,6 +225,19 @@ def _at_edge(likelihood: ClusterLikelihood, best: Array) -> list[str]:
         if u <= low + margin or u >= high - margin:
             names.append(p.name)
     return names
+
+
+def _of_curvature(likelihood: HaloLikelihood, profile: MassProfile) -> list[str]:
+    """Say where intervals that follow from the curvature at the best fit are not to be trusted."""
+    doubts = likelihood.doubts(np.array([profile.mle[name] for name in profile.parameters]))
+    beyond = []
+    for p in likelihood.parameters.parameters:
+        best, (down, up) = profile.mle[p.name], profile.errors[p.name]
+        if best - down < p.prior.low or best + up > p.prior.high:
+            beyond.append(p.name)
+    if beyond:
+        doubts.append(f"interval reaches beyond the prior: {', '.join(beyond)}; scan it (scanpdf)")
+    return doubts
 
 
 def _warned(profile: MassProfile, messages: list[str]) -> MassProfile:
@@ -209,7 +249,7 @@ def _warned(profile: MassProfile, messages: list[str]) -> MassProfile:
     return profile._replace(status="warning", message="; ".join(messages))
 
 
-def _in_values(likelihood: ClusterLikelihood, at: Array, covariance: Array) -> Array:
+def _in_values(likelihood: HaloLikelihood, at: Array, covariance: Array) -> Array:
     """Return the covariance of the values of one of the coordinates."""
     scale = [
         math.exp(float(p.log_jacobian(u)))
@@ -227,7 +267,7 @@ def _symmetric_errors(names: tuple[str, ...], covariance: Array) -> dict[str, tu
 
 
 def _curvefit(
-    likelihood: ClusterLikelihood, parameters: dict[str, Any], start: MassProfile, best: Array
+    likelihood: HaloLikelihood, parameters: dict[str, Any], start: MassProfile, best: Array
 ) -> MassProfile:
     from scipy.optimize import OptimizeWarning, curve_fit
 
@@ -264,12 +304,12 @@ def _curvefit(
     covariance = _covariance_over_errors(residuals, found, covariance, low, high)
     start = _with_best(start, likelihood, found)
     covariance = _in_values(likelihood, found, covariance)
-    return _warned(
-        start._replace(covariance=covariance, errors=_symmetric_errors(free.names, covariance)), []
-    )
+    errors = _symmetric_errors(free.names, covariance)
+    profile = start._replace(covariance=covariance, errors=errors)
+    return _warned(profile, _of_curvature(likelihood, profile))
 
 
-def _bounds(likelihood: ClusterLikelihood) -> tuple[list[float], list[float]]:
+def _bounds(likelihood: HaloLikelihood) -> tuple[list[float], list[float]]:
     """Ends of the supports, coordinates; that of the mass ends where the profile does."""
     low, high = [], []
     for p in likelihood.parameters.parameters:
@@ -318,7 +358,7 @@ def _covariance_over_errors(
 
 
 def _minuit(
-    likelihood: ClusterLikelihood, parameters: dict[str, Any], start: MassProfile, best: Array
+    likelihood: HaloLikelihood, parameters: dict[str, Any], start: MassProfile, best: Array
 ) -> MassProfile:
     try:
         from iminuit import Minuit
@@ -345,11 +385,12 @@ def _minuit(
     if minuit.valid:
         errors.update(_minos(minuit, likelihood, found, messages))
     start.diagnostics["n_calls"] = int(minuit.nfcn)
-    return _warned(start._replace(covariance=covariance, errors=errors), messages)
+    profile = start._replace(covariance=covariance, errors=errors)
+    return _warned(profile, [*messages, *_of_curvature(likelihood, profile)])
 
 
 def _minos(
-    minuit: Any, likelihood: ClusterLikelihood, found: Array, messages: list[str]
+    minuit: Any, likelihood: HaloLikelihood, found: Array, messages: list[str]
 ) -> dict[str, tuple[float, float]]:
     minuit.minos()
     errors = {}
@@ -366,14 +407,14 @@ def _minos(
 
 
 def _scanpdf(
-    likelihood: ClusterLikelihood, parameters: dict[str, Any], start: MassProfile, best: Array
+    likelihood: HaloLikelihood, parameters: dict[str, Any], start: MassProfile, best: Array
 ) -> MassProfile:
     profile = scan(likelihood, parameters, start, best)
     return _warned(profile, [profile.message] if profile.message else [])
 
 
 def _walker_start(
-    likelihood: ClusterLikelihood, best: Array, n_walkers: int, random: np.random.Generator
+    likelihood: HaloLikelihood, best: Array, n_walkers: int, random: np.random.Generator
 ) -> Array:
     """Starting points inside the support with a finite posterior, spread around the best fit."""
     bounds = np.array([p.bounds for p in likelihood.parameters.parameters])
@@ -392,7 +433,7 @@ def _walker_start(
 
 
 def _emcee(
-    likelihood: ClusterLikelihood, parameters: dict[str, Any], start: MassProfile, best: Array
+    likelihood: HaloLikelihood, parameters: dict[str, Any], start: MassProfile, best: Array
 ) -> MassProfile:
     import emcee
 
@@ -429,7 +470,7 @@ def _emcee(
 
 
 def _from_chain(
-    likelihood: ClusterLikelihood, sampler: Any, thin: int, tau: float, start: MassProfile
+    likelihood: HaloLikelihood, sampler: Any, thin: int, tau: float, start: MassProfile
 ) -> MassProfile:
     free = likelihood.parameters
     u = sampler.get_chain(thin=thin, flat=True)
@@ -466,7 +507,7 @@ def _interval_errors(
 
 
 def _nested(
-    likelihood: ClusterLikelihood, parameters: dict[str, Any], start: MassProfile, best: Array
+    likelihood: HaloLikelihood, parameters: dict[str, Any], start: MassProfile, best: Array
 ) -> MassProfile:
     try:
         from nautilus import Sampler

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,115 +17,19 @@ from .._core.profile import QUANTITIES
 from ..cosmology import resolve_cosmology
 from ..errors import ClmassmodError, ParameterError
 from ..observables import DeltaSigma, GammaTheta
-from ..profiles.baryonified import BaryonifiedKind
+from ..profiles.halos import COMPILED_HALOS
 from ..profiles.lensing import SourceArrays, resolve_sources
 from ..sources import SourceDistribution
-from .effects import RANGES, Effects, SeenProfile, signed_sources
-from .parameters import ParameterSet
+from .effects import RANGES, SeenProfile, signed_sources
+from .halo_model import HaloModel
+from .parameters import CENTRE, ParameterSet
 
 if TYPE_CHECKING:
-    from astropy.cosmology import FLRW
-
     from ..profiles.base import RadialMass
+    from ..profiles.compiled import SphericalOverdensityHalo
 
 Array = npt.NDArray[np.float64]
 Observable = GammaTheta | DeltaSigma
-
-_CONCENTRATION_NODES = 160
-_LN_MASS_RANGE = (math.log(1e8), math.log(1e18))
-
-
-@dataclass(frozen=True)
-class HaloModel:
-    """What is assumed of every halo of a fit.
-
-    Parameters
-    ----------
-    profile : class of a halo profile
-        Class of the profile: mass, concentration, redshift, mass_def, cosmology, and more.
-    mass_def : str
-    concentration : float, str or callable
-        A number, the name of a c(M, z) relation, or a function of (mass, redshift); not
-        used when the concentration is a free parameter.
-    cosmology : astropy cosmology or None
-    profile_parameters : mapping
-        Further arguments of the profile, such as ``alpha`` of Einasto.
-    power : LinearPower or None
-        For relations that rest on the peak height.
-    source_averaging : {"exact", "moments"}
-        How the reduced shear is averaged over n(z): exactly, or with two moments of beta.
-    effects : Effects
-        Miscentring, two-halo term, boost factor, bin averaging; none by default.
-    """
-
-    profile: Callable[..., RadialMass]
-    mass_def: str = "200c"
-    concentration: Any = "duffy08"
-    cosmology: FLRW | None = None
-    profile_parameters: dict[str, Any] = field(default_factory=dict)
-    power: Any = None
-    source_averaging: str = "exact"
-    effects: Effects = field(default_factory=Effects)
-
-    def __post_init__(self) -> None:
-        if self.source_averaging not in ("exact", "moments"):
-            raise ParameterError("source_averaging", self.source_averaging, "'exact' or 'moments'")
-        if self.effects.two_halo and self.power is None:
-            raise ParameterError("power", None, "a clm.LinearPower, for the two-halo term")
-
-    def concentration_of(self, redshift: float) -> Any:
-        """Return a function c(mass) at `redshift`.
-
-        A relation is put on a cubic spline of ln c against ln M from 1e8 to 1e18 Msun,
-        160 nodes (relative error below 1e-6), once per cluster. A fit that passes through
-        mass zero meets smaller masses, which have no signal: c is that of 1e8 Msun there.
-        """
-        if isinstance(self.concentration, int | float):
-            value = float(self.concentration)
-            return lambda mass: np.full(np.shape(mass), value)
-        from scipy.interpolate import CubicSpline
-
-        from ..profiles.concentration import concentration
-
-        ln_mass = np.linspace(*_LN_MASS_RANGE, _CONCENTRATION_NODES)
-        c = concentration(
-            np.exp(ln_mass),
-            redshift,
-            mass_def=self.mass_def,
-            relation=self.concentration,
-            cosmology=self.cosmology,
-            power=self.power,
-        )
-        spline = CubicSpline(ln_mass, np.log(c))
-        return lambda mass: np.exp(spline(np.clip(np.log(mass), *_LN_MASS_RANGE)))
-
-    def halo_of(
-        self, mass: Array, redshift: Any, concentration: Any, **others: Array
-    ) -> tuple[RadialMass, Array]:
-        """Return the haloes of signed masses (B,), and what their signals are to be multiplied by.
-
-        That is the sign of the mass. Masses below the least that the profile is defined for, such
-        as a fit with baryons passes on its way through zero, have no signal to speak of: they are
-        the halo of the least mass times their share of it.
-
-        `concentration` is an array, or a function of the size of the mass; `others` are
-        further free parameters of the profile.
-        """
-        sign = np.sign(mass)
-        size = np.where(sign == 0.0, 1.0, np.abs(mass))
-        if isinstance(self.profile, BaryonifiedKind):
-            least = self.profile.least_mass(resolve_cosmology(self.cosmology))
-            sign = np.where(size < least, mass / least, sign)
-            size = np.maximum(size, least)
-        halo = self.profile(
-            size,
-            concentration(size) if callable(concentration) else concentration,
-            redshift=redshift,
-            mass_def=self.mass_def,
-            cosmology=self.cosmology,
-            **{**self.profile_parameters, **others},
-        )
-        return halo, sign
 
 
 @dataclass(frozen=True)
@@ -146,53 +51,54 @@ class ProfileData:
         return bool(self.whitening.shape[1] == self.values.size)
 
 
-class ClusterLikelihood:
-    """Gaussian log likelihood of one cluster, for many parameter vectors in one call.
+class HaloLikelihood(ABC):
+    """What likelihoods of one cluster share: the haloes of parameter vectors.
 
     Parameters
     ----------
     model : HaloModel
     parameters : ParameterSet
-    observables : GammaTheta or DeltaSigma, or a sequence of them
-        All of one object; independent, so their log likelihoods add.
-
-    Notes
-    -----
-    ``ln L = -1/2 (d - (1 + m) f)^T C^-1 (d - (1 + m) f) - 1/2 ln det(2 pi C)`` with f the
-    model and m the shear calibration, one for all observables. A negative mass means a
-    surface density of the opposite sign, ``Sigma(-M) = -Sigma(M)``, with the concentration
-    of |M|.
+    redshift : float
+        Of the cluster.
     """
 
-    def __init__(
-        self,
-        model: HaloModel,
-        parameters: ParameterSet,
-        observables: Observable | Sequence[Observable],
-    ) -> None:
-        if isinstance(observables, GammaTheta | DeltaSigma):
-            observables = (observables,)
-        self.observables = tuple(observables)
-        redshifts = {o.redshift for o in self.observables}
-        if len(redshifts) != 1:
-            raise ParameterError(
-                "redshift", sorted(redshifts), "the same in all observables of one object"
-            )
-        self.redshift = redshifts.pop()
+    judges_fit = True
+    """Whether chi squared says if the model describes the data: of single galaxies it says
+    rather whether their shape noise is right."""
+    observables: tuple[Any, ...]
+    """What it is the likelihood of."""
+
+    def __init__(self, model: HaloModel, parameters: ParameterSet, redshift: float) -> None:
+        self.redshift = redshift
         self.model = model
         self.parameters = parameters
         model.effects.check(parameters)
-        self.data = tuple(_prepare(o, model) for o in self.observables)
+
+    @property
+    @abstractmethod
+    def n_data(self) -> int:
+        """Number of data."""
+
+    @abstractmethod
+    def chi2(self, values: Any) -> Array:
+        """Return chi squared, (B,), for parameter vectors (B, P)."""
+
+    def doubts(self, values: Array) -> list[str]:
+        """Return what is to be said of a best fit (P,)."""
+        return []
+
+    @abstractmethod
+    def whitened_residual(self, values: Any) -> Array:
+        """Return the residuals of one parameter vector in standard deviations, (n_data,)."""
+
+    @abstractmethod
+    def _log_likelihood(self, values: Array, n_threads: int) -> Array:
+        """Return ln L, (B,), for parameter vectors (B, P) that the model is defined for."""
 
     @cached_property
     def concentration(self) -> Any:
         """The function c(mass) used where the concentration is not free."""
         return self.model.concentration_of(self.redshift)
-
-    @property
-    def n_data(self) -> int:
-        """Number of data points."""
-        return sum(d.values.size for d in self.data)
 
     @cached_property
     def greatest_mass(self) -> float:
@@ -231,13 +137,121 @@ class ClusterLikelihood:
 
     def halo(self, values: Any) -> tuple[RadialMass, Array, Array]:
         """Return the haloes of parameter vectors (B, P), their signs and amplitudes (B,)."""
-        columns = self._columns(values)
-        columns = {name: column for name, column in columns.items() if name not in RANGES}
-        mass = columns.pop("mass")
-        amplitude = 1.0 + columns.pop("shear_calibration", np.zeros_like(mass))
-        c = columns.pop("concentration", self.concentration)
-        halo, sign = self.model.halo_of(mass, self.redshift, c, **columns)
+        return self._halo(self._columns(np.atleast_2d(values)))
+
+    def _halo(self, columns: dict[str, Array]) -> tuple[RadialMass, Array, Array]:
+        mass = columns["mass"]
+        calibration = columns.get("shear_calibration")
+        amplitude = np.ones(mass.size) if calibration is None else 1.0 + calibration
+        c = columns.get("concentration", self.concentration)
+        others = {name: columns[name] for name in self._others}
+        halo, sign = self.model.halo_of(mass, self.redshift, c, self._like, **others)
         return halo, sign, amplitude
+
+    @cached_property
+    def _others(self) -> tuple[str, ...]:
+        """Free parameters of the profile beside mass and concentration."""
+        known = {"mass", "concentration", "shear_calibration", *RANGES, *CENTRE}
+        return tuple(name for name in self.parameters.names if name not in known)
+
+    @cached_property
+    def _like(self) -> SphericalOverdensityHalo | None:
+        """A halo that all others are like but for mass and concentration, where there is one."""
+        if self._others or self.model.profile not in COMPILED_HALOS:
+            return None
+        one: Any = self.model.halo_of(np.array([1e14]), self.redshift, np.array([4.0]))[0]
+        return one  # type: ignore[no-any-return]
+
+    def _columns(self, values: Any) -> dict[str, Array]:
+        table = np.asarray(values, dtype=np.float64)
+        return dict(zip(self.parameters.names, table.T, strict=True))
+
+    def log_likelihood(self, values: Any, *, n_threads: int = 1) -> Array:
+        """Return ln L, (B,), for parameter vectors (B, P).
+
+        -inf for a mass that the profile is not defined for, for parameters of an effect out of
+        their ranges, and where the model is not a number: where part of the sources behind a
+        supercritical centre makes the mean of the reduced shear meaningless.
+        """
+        table = np.atleast_2d(np.asarray(values, dtype=np.float64))
+        place, low, high = self._limits
+        limited = table[:, place]
+        inside = ((limited >= low) & (limited <= high)).all(axis=1)
+        if inside.all():
+            total = self._log_likelihood(table, n_threads)
+        else:
+            total = np.full(inside.size, -np.inf)
+            if inside.any():
+                total[inside] = self._log_likelihood(table[inside], n_threads)
+        total[np.isnan(total)] = -np.inf
+        return total
+
+    @cached_property
+    def _limits(self) -> tuple[list[int], Array, Array]:
+        """Places of the parameters that are limited, the lowest and greatest values allowed."""
+        ends = {"mass": (-self.greatest_mass, self.greatest_mass), **RANGES}
+        names = [name for name in self.parameters.names if name in ends]
+        low, high = np.array([ends[name] for name in names]).T
+        return [self.parameters.names.index(name) for name in names], low, high
+
+    def log_posterior(self, coordinates: Any) -> Array:
+        """Return ln (likelihood x prior) as a density of the coordinates, (B,)."""
+        u = np.atleast_2d(coordinates)
+        result = np.full(u.shape[0], -np.inf)
+        values = self.parameters.to_values(u)
+        prior = self.parameters.log_prior(values) + self.parameters.log_jacobian(u)
+        inside = np.isfinite(prior)
+        if inside.any():
+            result[inside] = prior[inside] + self.log_likelihood(values[inside])
+        return result
+
+
+class ClusterLikelihood(HaloLikelihood):
+    """Gaussian log likelihood of one cluster, for many parameter vectors in one call.
+
+    Parameters
+    ----------
+    model : HaloModel
+    parameters : ParameterSet
+    observables : GammaTheta or DeltaSigma, or a sequence of them
+        All of one object; independent, so their log likelihoods add.
+
+    Notes
+    -----
+    ``ln L = -1/2 (d - (1 + m) f)^T C^-1 (d - (1 + m) f) - 1/2 ln det(2 pi C)`` with f the
+    model and m the shear calibration, one for all observables. A negative mass means a
+    surface density of the opposite sign, ``Sigma(-M) = -Sigma(M)``, with the concentration
+    of |M|.
+    """
+
+    def __init__(
+        self,
+        model: HaloModel,
+        parameters: ParameterSet,
+        observables: Observable | Sequence[Observable],
+    ) -> None:
+        if isinstance(observables, GammaTheta | DeltaSigma):
+            observables = (observables,)
+        self.observables = tuple(observables)
+        redshifts = {o.redshift for o in self.observables}
+        if len(redshifts) != 1:
+            raise ParameterError(
+                "redshift", sorted(redshifts), "the same in all observables of one object"
+            )
+        super().__init__(model, parameters, redshifts.pop())
+        if any(name in CENTRE for name in parameters.names):
+            raise ParameterError(
+                "parameters",
+                ", ".join(parameters.names),
+                "without a centre for a profile, which does not know where its centre is",
+                "Give galaxies (massmod.obs_galaxies) or maps in its place, or fix the centre.",
+            )
+        self.data = tuple(_prepare(o, model) for o in self.observables)
+
+    @property
+    def n_data(self) -> int:
+        """Number of data points."""
+        return sum(d.values.size for d in self.data)
 
     def __repr__(self) -> str:
         return (
@@ -245,13 +259,11 @@ class ClusterLikelihood:
             f"{', '.join(self.parameters.names)}>"
         )
 
-    def _columns(self, values: Any) -> dict[str, Array]:
-        return dict(zip(self.parameters.names, np.asarray(values).T, strict=True))
-
-    def _models(self, values: Array, n_threads: int, data: Sequence[ProfileData]) -> list[Array]:
-        """Return what is observed for parameter vectors (B, P) at the radii of `data`."""
-        halo, sign, amplitude = self.halo(values)
-        columns = self._columns(values)
+    def _models(
+        self, columns: dict[str, Array], n_threads: int, data: Sequence[ProfileData]
+    ) -> list[Array]:
+        """Return what is observed for parameters (B,) each at the radii of `data`."""
+        halo, sign, amplitude = self._halo(columns)
         mass = np.abs(columns["mass"])
         size = np.where(mass == 0.0, 1.0, mass)
         effects = self.model.effects.columns(columns, sign.size)
@@ -268,7 +280,8 @@ class ClusterLikelihood:
 
     def predict(self, values: Any, *, n_threads: int = 1) -> list[Array]:
         """Return the model of each observable, (B, m) each, for parameter vectors (B, P)."""
-        amplitude, *models = self._models(np.atleast_2d(values), n_threads, self.data)
+        columns = self._columns(np.atleast_2d(values))
+        amplitude, *models = self._models(columns, n_threads, self.data)
         return [amplitude[:, None] * model for model in models]
 
     def predict_at(self, values: Any, radius: Any, index: int = 0) -> Array:
@@ -292,33 +305,14 @@ class ClusterLikelihood:
             boost,
             seen,
         )
-        amplitude, model = self._models(np.atleast_2d(values), 1, (other,))
+        amplitude, model = self._models(self._columns(np.atleast_2d(values)), 1, (other,))
         return np.asarray(amplitude[:, None] * model)
 
-    def log_likelihood(self, values: Any, *, n_threads: int = 1) -> Array:
-        """Return ln L, (B,), for parameter vectors (B, P).
-
-        -inf for a mass that the profile is not defined for, for parameters of an effect out of
-        their ranges, and where the model is not a number: where part of the sources behind a
-        supercritical centre makes the mean of the reduced shear meaningless.
-        """
-        table = np.atleast_2d(np.asarray(values, dtype=np.float64))
-        mass = table[:, self.parameters.names.index("mass")]
-        inside = np.abs(mass) <= self.greatest_mass
-        inside &= self.model.effects.inside(
-            {name: c for name, c in self._columns(table).items() if name in RANGES}, mass.size
-        )
-        total = np.full(mass.size, -np.inf)
-        if inside.any():
-            total[inside] = self._log_likelihood(table[inside], n_threads)
-        return np.where(np.isnan(total), -np.inf, total)
-
     def _log_likelihood(self, values: Array, n_threads: int) -> Array:
-        amplitude, *models = self._models(values, n_threads, self.data)
+        amplitude, *models = self._models(self._columns(values), n_threads, self.data)
         n = amplitude.size
         total, part = np.zeros(n), np.empty(n)
         owner = np.zeros(n, dtype=np.int64)
-        amplitude = np.ascontiguousarray(amplitude)
         for data, model in zip(self.data, models, strict=True):
             core.gaussian(
                 np.ascontiguousarray(model),
@@ -351,17 +345,6 @@ class ClusterLikelihood:
                 parts.append(data.whitening.reshape(residual.size, -1) @ residual)
         return np.concatenate(parts)
 
-    def log_posterior(self, coordinates: Any) -> Array:
-        """Return ln (likelihood x prior) as a density of the coordinates, (B,)."""
-        u = np.atleast_2d(coordinates)
-        result = np.full(u.shape[0], -np.inf)
-        values = self.parameters.to_values(u)
-        prior = self.parameters.log_prior(values) + self.parameters.log_jacobian(u)
-        inside = np.isfinite(prior)
-        if inside.any():
-            result[inside] = prior[inside] + self.log_likelihood(values[inside])
-        return result
-
 
 def _model(halo: RadialMass, sign: Array, data: ProfileData, n_threads: int) -> Array:
     """Return what is observed of haloes of signed mass at the radii of `data`, (B, m)."""
@@ -388,8 +371,8 @@ def _prepare(observable: Observable, model: HaloModel) -> ProfileData:
             "Leave out [boost], or the boost of the data.",
         )
     seen = None
-    if model.effects:
-        edges = _edges(observable) if model.effects.bin_average else None
+    edges = _edges(observable, model.effects.bin_average)
+    if model.effects or edges is not None:
         seen = _seen(observable, model, QUANTITIES[quantity], radius[0], edges)
     return ProfileData(
         QUANTITIES[quantity],
@@ -403,8 +386,13 @@ def _prepare(observable: Observable, model: HaloModel) -> ProfileData:
     )
 
 
-def _edges(observable: Observable) -> Array:
+def _edges(observable: Observable, average: bool | None) -> Array | None:
+    """Return the edges of the bins to average over, (2, m); None to take single radii."""
+    if average is False:
+        return None
     if observable.radius_min is None or observable.radius_max is None:
+        if average is None:
+            return None
         raise ParameterError(
             "radius_min, radius_max",
             None,
@@ -419,7 +407,7 @@ def _seen(
 ) -> SeenProfile:
     inverse = sources = two_halo = None
     if isinstance(observable, DeltaSigma):
-        inverse = observable.inverse_critical_surface_density
+        inverse = observable.inverse_critical_surface_density or None
     else:
         _, sources = _quantity_and_sources(observable, model, radius.size)
     if model.effects.two_halo:
@@ -446,7 +434,7 @@ def _quantity_and_sources(
 ) -> tuple[str, SourceArrays | None]:
     if isinstance(observable, DeltaSigma):
         inverse = observable.inverse_critical_surface_density
-        if inverse is None:
+        if not inverse:
             return "excess_surface_density", None
         # g_t Sigma_crit = Delta Sigma / (1 - Sigma / Sigma_crit)
         return "reduced_tangential_shear", SourceArrays(

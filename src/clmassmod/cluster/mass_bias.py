@@ -18,7 +18,7 @@ from ..ensembles.relation import MassRelation
 from ..errors import FitError, ParameterError
 from ..inference.priors import prior_from_dict
 from .ensemble_settings import CompareSettings, EnsembleSettings
-from .likelihood import HaloModel
+from .halo_model import HaloModel
 from .results import MassProfile
 from .truth import match_truth, read_truth
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from ..errors import ParameterError
+from ..errors import AccuracyWarning, ParameterError
 from .results import MassProfile
 
 
@@ -38,6 +39,11 @@ def make_bins(out_data_profiles: Sequence[MassProfile], bin_all_func: Any) -> li
         A profile is not saved; edges are not increasing; a name is unknown; the function
         returns something else.
 
+    Warns
+    -----
+    AccuracyWarning
+        No profile is within the edges.
+
     Examples
     --------
     >>> make_bins([], [1e14, 5e14, 1e15])
@@ -60,7 +66,15 @@ def make_bins(out_data_profiles: Sequence[MassProfile], bin_all_func: Any) -> li
         if isinstance(first, str):
             name, edges = first, second
     limits = _edges(edges)
-    values = [_value(profile, name, profiles) for profile in profiles]
+    values = np.array([_value(profile, name, profiles) for profile in profiles])
+    if np.isfinite(values).any() and not np.any((values >= limits[0]) & (values < limits[-1])):
+        warnings.warn(
+            f"all bins are empty: {name} is between {np.nanmin(values):.4g} and "
+            f"{np.nanmax(values):.4g}, edges are {limits[0]:.4g} to {limits[-1]:.4g} "
+            "(those of masses in Msun, not log10)",
+            AccuracyWarning,
+            stacklevel=2,
+        )
     return [
         [p.loc for p, value in zip(profiles, values, strict=True) if low <= value < high]
         for low, high in pairwise(limits)

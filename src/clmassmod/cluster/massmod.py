@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..configuration.info import ModelInfo
 from ..errors import FitError, ParameterError
-from ..maps.containers import KappaMap, MassMap
-from ..observables import DeltaSigma, GammaTheta
+from ..galaxies.shear_field import ShearField
 from ..parallel import map_tasks
 from ..provenance import digest, exclusive_folder
+from .cluster_data import ClusterData
 from .density import mass_statistics
 from .fit_task import FitTask, content_digest, cut_likelihood, resumable, run_task
 from .fitting import method_name, method_parameters
-from .likelihood import ClusterLikelihood, Observable
+from .likelihood import HaloLikelihood, Observable
 from .model_of_configuration import halo_model
-from .objects import checked_observables, joined_by_id, observables_by_id
-from .parameters import ParameterSet
 from .results import (
     MassProfile,
     file_name,
@@ -31,13 +29,11 @@ from .results import (
     write_profile,
 )
 from .sample_likelihood import SampleLikelihood
+from .simulation import bin_edges
 from .stack_attributes import StackArray
 
 if TYPE_CHECKING:
     from ..ensembles.posterior import PopulationPosterior
-    from ..galaxies.catalogue import GalaxyCatalogue
-    from ..galaxies.mock import MockGalaxies
-    from ..stacks.stack import Stack
     from .mass_bias import Comparison
     from .stack_tools import StackTools
 
@@ -74,7 +70,7 @@ class FitInfo(dict[str, dict[str, Any]]):
         )
 
 
-class CLMassMod:
+class CLMassMod(ClusterData):
     """A mass model and the clusters it is applied to.
 
     Parameters
@@ -97,101 +93,10 @@ class CLMassMod:
     """
 
     def __init__(self, model_info: Mapping[str, Any] | None = None) -> None:
-        self.model_info = ModelInfo.from_dict(model_info if model_info is not None else {})
+        super().__init__(ModelInfo.from_dict(model_info if model_info is not None else {}))
         self.model = halo_model(self.model_info)
-        self.parameters = ParameterSet.from_priors(self.model_info["priors"])
-        self._gamma_theta: tuple[GammaTheta, ...] = ()
-        self._delta_sigma: tuple[DeltaSigma, ...] = ()
-        self._mass_map: tuple[MassMap, ...] = ()
-        self._kappa_map: tuple[KappaMap, ...] = ()
-        self.allow_same_data = False
-        """Whether mass map and convergence map of one halo may count as independent data."""
-        self._catalogs: dict[str, tuple[GalaxyCatalogue, ...]] = {}
-        self._map_profiles: dict[str, tuple[GammaTheta, ...]] = {}
-        self._catalog_noise = math.nan
-        self.stacks: dict[str, Stack] = {}
-        """The last stack of each method; one without scaling is what a fit fits."""
         self.out_data_profiles: list[MassProfile] = []
         self.fit_info: FitInfo | None = None
-
-    # -- data ------------------------------------------------------------------------------------
-
-    @property
-    def obs_gamma_theta(self) -> tuple[GammaTheta, ...]:
-        """Observed shear profiles; assign one or a sequence. Assigning clears the results."""
-        return self._gamma_theta
-
-    @obs_gamma_theta.setter
-    def obs_gamma_theta(self, value: GammaTheta | Iterable[GammaTheta] | None) -> None:
-        self._gamma_theta = checked_observables("obs_gamma_theta", value, GammaTheta)
-        self._clear()
-
-    @property
-    def obs_delta_sigma(self) -> tuple[DeltaSigma, ...]:
-        """Observed excess surface densities; assign one or a sequence, clears the results."""
-        return self._delta_sigma
-
-    @obs_delta_sigma.setter
-    def obs_delta_sigma(self, value: DeltaSigma | Iterable[DeltaSigma] | None) -> None:
-        self._delta_sigma = checked_observables("obs_delta_sigma", value, DeltaSigma)
-        self._clear()
-
-    @property
-    def obs_mass_map(self) -> tuple[MassMap, ...]:
-        """Maps of projected mass; assign one or a sequence, which clears the results."""
-        return self._mass_map
-
-    @obs_mass_map.setter
-    def obs_mass_map(self, value: MassMap | Iterable[MassMap] | None) -> None:
-        self._mass_map = checked_observables("obs_mass_map", value, MassMap)
-        self._clear()
-
-    @property
-    def obs_kappa_map(self) -> tuple[KappaMap, ...]:
-        """Convergence maps; assign one or a sequence, which clears the results."""
-        return self._kappa_map
-
-    @obs_kappa_map.setter
-    def obs_kappa_map(self, value: KappaMap | Iterable[KappaMap] | None) -> None:
-        self._kappa_map = checked_observables("obs_kappa_map", value, KappaMap)
-        self._clear()
-
-    def _clear(self) -> None:
-        self.out_data_profiles = []
-        self.fit_info = None
-        self._catalogs = {}
-        self._map_profiles = {}
-        self.stacks = {}
-
-    def objects(self) -> dict[str, tuple[Observable, ...]]:
-        """Return what a fit fits, by id: the stack, where there is one, or else `members`."""
-        stack = self.stacks.get("woScaling")
-        return self.members() if stack is None else {stack.id: (stack.to_delta_sigma(),)}
-
-    def members(self) -> dict[str, tuple[Observable, ...]]:
-        """Return the observables of each object by id, as they were assigned.
-
-        Several observables of one object join by its id and are fitted together, as
-        independent data. An observable without an id is called by its place. Of maps the
-        observables are the shear profiles of mock galaxies behind them, those of
-        `make_catalog`.
-        """
-        self._make_missing_catalogs()
-        return joined_by_id(
-            observables_by_id((self._gamma_theta, self._delta_sigma)), self._map_profiles
-        )
-
-    def catalogues(self) -> dict[str, tuple[GalaxyCatalogue, ...]]:
-        """Return the mock galaxies behind maps, by id; none where there are other data."""
-        if self._gamma_theta or self._delta_sigma:
-            return {}
-        self._make_missing_catalogs()
-        return dict(self._catalogs)
-
-    def _make_missing_catalogs(self) -> None:
-        if (self._mass_map or self._kappa_map) and not self._catalogs:
-            made = self._made_catalogs(self.model_info["seed"], None)
-            self._catalogs, self._map_profiles, self._catalog_noise = made
 
     @property
     def stackTools(self) -> StackTools:
@@ -207,100 +112,12 @@ class CLMassMod:
     errF = StackArray("wScaling", "errors")
     avgX = StackArray("wScaling", "radius")
 
-    def make_catalog(
-        self, seed: int | None = None, *, mock: MockGalaxies | None = None
-    ) -> dict[str, tuple[GalaxyCatalogue, ...]]:
-        """Make mock galaxies behind the maps of every object; clears the results.
+    def _clear(self) -> None:
+        super()._clear()
+        self.out_data_profiles = []
+        self.fit_info = None
 
-        A fit of maps alone calls it; call it first for another seed or another mock.
-
-        Parameters
-        ----------
-        seed : int, optional
-            That of the configuration by default. The galaxies of an object are keyed by it and
-            by the id of the object.
-        mock : MockGalaxies, optional
-            How galaxies are made; by default as the sections noise, sources, binning and
-            cosmology of the configuration say, out to the outermost edge of the bins. The
-            sources may be left to convergence maps that name theirs.
-
-        Returns
-        -------
-        dict
-            Id -> catalogues, one for each map of the object.
-
-        Raises
-        ------
-        FitError
-            There are no maps.
-        ConfigError
-            There are no source redshifts to draw from.
-        ParameterError
-            A map is smaller than the field of view.
-        """
-        made = self._made_catalogs(self.model_info["seed"] if seed is None else seed, mock)
-        self._clear()
-        self._catalogs, self._map_profiles, self._catalog_noise = made
-        return dict(self._catalogs)
-
-    def _made_catalogs(
-        self, seed: int, mock: MockGalaxies | None
-    ) -> tuple[dict[str, tuple[GalaxyCatalogue, ...]], dict[str, tuple[GammaTheta, ...]], float]:
-        """Return catalogues behind maps, their profiles, and the noise these are weighted by."""
-        from .map_catalogues import (
-            catalogue_noise,
-            catalogue_profile,
-            checked_mock,
-            map_catalogue,
-            mock_of_configuration,
-        )
-
-        maps = self.maps()
-        if not maps:
-            raise FitError("there are no maps: assign obs_mass_map or obs_kappa_map")
-        info = self.model_info
-        made = mock_of_configuration(info, maps) if mock is None else checked_mock(mock)
-        catalogs = {
-            name: tuple(map_catalogue(one, name, made, seed) for one in parts)
-            for name, parts in maps.items()
-        }
-        profiles = {
-            name: tuple(catalogue_profile(one, info, made) for one in parts)
-            for name, parts in catalogs.items()
-        }
-        return catalogs, profiles, catalogue_noise(made, info)
-
-    def maps(self) -> dict[str, tuple[MassMap | KappaMap, ...]]:
-        """Return the maps of each object by id, named as the observables of `objects` are.
-
-        Raises
-        ------
-        ParameterError
-            A mass map and a convergence map of one object, or a map and a profile: two views
-            of the same data, which would count twice. Clear one of them
-            (``massmod.obs_kappa_map = None``), or set `allow_same_data`.
-        """
-        joined: dict[str, tuple[MassMap | KappaMap, ...]]
-        joined = observables_by_id((self._mass_map, self._kappa_map))
-        if self.allow_same_data:
-            return joined
-        profiles = observables_by_id((self._gamma_theta, self._delta_sigma))
-        for map_name in ("obs_kappa_map", "obs_mass_map"):
-            others = observables_by_id((self._mass_map,)) if map_name == "obs_kappa_map" else {}
-            there = {*profiles, *others}
-            twice = [
-                name for name in observables_by_id((getattr(self, map_name),)) if name in there
-            ]
-            if twice:
-                raise ParameterError(
-                    map_name,
-                    ", ".join(twice),
-                    "of haloes without other data: two views of the same data count twice",
-                    "Clear one of them, or set massmod.allow_same_data = True.",
-                )
-        return joined
-
-    def likelihood(self, halo_id: str | None = None) -> ClusterLikelihood:
+    def likelihood(self, halo_id: str | None = None) -> HaloLikelihood:
         """Return the likelihood of one object (the only one if `halo_id` is None)."""
         objects = self.objects()
         if halo_id is None and len(objects) == 1:
@@ -315,10 +132,22 @@ class CLMassMod:
             [self._likelihood_of(observables) for observables in self.objects().values()]
         )
 
-    def _likelihood_of(self, observables: Sequence[Observable]) -> ClusterLikelihood:
+    def _likelihood_of(self, observables: Sequence[Observable | ShearField]) -> HaloLikelihood:
+        return cut_likelihood(self.model, self.parameters, observables, self._limits(observables))
+
+    def _limits(
+        self, observables: Sequence[Observable | ShearField]
+    ) -> tuple[float | None, float | None]:
+        """Return the radii of the fit; of galaxies, where not given, those of the bins."""
         fit = self.model_info["fit"]
-        return cut_likelihood(
-            self.model, self.parameters, observables, (fit["r_min"], fit["r_max"])
+        limits = (fit["r_min"], fit["r_max"])
+        if not any(isinstance(one, ShearField) for one in observables):
+            return limits
+        edges = bin_edges(self.model_info["binning"])
+        low, high = limits
+        return (
+            float(edges[0]) if low is None else low,
+            float(edges[-1]) if high is None else high,
         )
 
     # -- fits ------------------------------------------------------------------------------------
@@ -371,8 +200,8 @@ class CLMassMod:
         tasks = list(self._tasks(method, settings, save_loc, executor is None))
         if not tasks:
             raise FitError(
-                "there is nothing to fit: assign obs_gamma_theta, obs_delta_sigma, obs_mass_map or "
-                "obs_kappa_map"
+                "there is nothing to fit: assign obs_gamma_theta, obs_delta_sigma, obs_galaxies, "
+                "obs_mass_map or obs_kappa_map"
             )
         info = FitInfo(method)
         done = {task.halo_id: result for task in tasks if (result := resumable(task))}
@@ -421,6 +250,7 @@ class CLMassMod:
                 method,
                 sorted(settings.items()),
                 *map(content_digest, observables),
+                *(self._limits(observables) if isinstance(observables[0], ShearField) else ()),
             )
             yield FitTask(
                 halo_id=halo_id,
@@ -429,7 +259,7 @@ class CLMassMod:
                 parameters=self.parameters,
                 method=method,
                 calc_params=settings,
-                limits=(self.model_info["fit"]["r_min"], self.model_info["fit"]["r_max"]),
+                limits=self._limits(observables),
                 key=key,
                 path=path,
                 keep_sampler=keep_sampler,
@@ -608,6 +438,7 @@ class CLMassMod:
             f"<CLMassMod {name} "
             f"{self.model.mass_def}, free {', '.join(self.parameters.names)}: "
             f"{len(self._gamma_theta)} gamma_theta, {len(self._delta_sigma)} delta_sigma, "
+            f"{f'{len(self._galaxies)} galaxies, ' if self._galaxies else ''}"
             f"{len(self._mass_map)} mass_map, {len(self._kappa_map)} kappa_map, "
             f"{''.join(f'stack {name}, ' for name in self.stacks)}"
             f"{len(self.out_data_profiles)} results>"

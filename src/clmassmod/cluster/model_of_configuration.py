@@ -11,7 +11,7 @@ from ..configuration.info import ModelInfo
 from ..configuration.model_schema import NEED_POWER
 from ..errors import ConfigError, ParameterError
 from .effects import Effects
-from .likelihood import HaloModel
+from .halo_model import HaloModel
 
 if TYPE_CHECKING:
     from ..profiles.baryons import BaryonModel

@@ -14,6 +14,8 @@ from ..inference.priors import LogUniform, Prior, prior_from_dict
 
 Array = npt.NDArray[np.float64]
 
+CENTRE = ("centre_x", "centre_y")
+"""Offsets of the centre from the nominal one [Mpc], in the axes of the galaxies."""
 MASS_UNIT = 1e14
 """Coordinates of a linear mass are in units of this [Msun]."""
 
@@ -68,6 +70,8 @@ class ParameterSet:
         if "mass" not in names:
             raise ParameterError("parameters", names, "a set that contains 'mass'")
         self.parameters = tuple(parameters)
+        self.names = tuple(names)
+        """Names, in order."""
 
     @classmethod
     def from_priors(cls, priors: Mapping[str, Any]) -> ParameterSet:
@@ -78,11 +82,6 @@ class ParameterSet:
                 for name, prior in priors.items()
             ]
         )
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names, in order."""
-        return tuple(p.name for p in self.parameters)
 
     def __len__(self) -> int:
         return len(self.parameters)

@@ -122,7 +122,12 @@ def masses_of(path: Any, table: Any, name: str, unit: str | None) -> list[float]
     values = column_of(path, table, name)
     stated = unit or values.unit
     if stated is None:
-        raise FormatError(path, name, "states no unit; give it: unit='Msun', or '1e14 Msun'")
+        raise FormatError(
+            path,
+            name,
+            "states no unit; give unit = 'Msun' or '1e14 Msun' (in a configuration [truth] unit, "
+            "on the command line --reference-unit)",
+        )
     try:
         factor = units.Unit(stated).to("Msun")
     except (ValueError, TypeError, units.UnitConversionError) as error:

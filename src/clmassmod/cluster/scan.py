@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ..errors import ParameterError
 from .density import distribution_function, mass_density, weighted_quantile
-from .likelihood import ClusterLikelihood
+from .likelihood import HaloLikelihood
 from .results import MassProfile
 
 Array = npt.NDArray[np.float64]
@@ -40,7 +40,7 @@ class Marginal(NamedTuple):
 
 
 def scan(
-    likelihood: ClusterLikelihood, parameters: dict[str, Any], start: MassProfile, best: Array
+    likelihood: HaloLikelihood, parameters: dict[str, Any], start: MassProfile, best: Array
 ) -> MassProfile:
     """Return `start` with the likelihood on a grid of masses that holds all of it."""
     mass_parameter = _mass_parameter(likelihood)
@@ -56,7 +56,7 @@ def scan(
     return _summarised(profile, marginal)
 
 
-def scan_range(likelihood: ClusterLikelihood, best: Array, n: int) -> tuple[float, float]:
+def scan_range(likelihood: HaloLikelihood, best: Array, n: int) -> tuple[float, float]:
     """Return the coordinates of mass outside which the marginal likelihood is negligible."""
     p = _mass_parameter(likelihood)
     low, high = p.bounds
@@ -77,7 +77,7 @@ def scan_range(likelihood: ClusterLikelihood, best: Array, n: int) -> tuple[floa
     return low, high
 
 
-def marginal_likelihood(likelihood: ClusterLikelihood, mass: Array, n: int) -> Marginal:
+def marginal_likelihood(likelihood: HaloLikelihood, mass: Array, n: int) -> Marginal:
     """Return the likelihood at `mass` (G,), marginalised over n nodes a parameter."""
     d = len(likelihood.parameters) - 1
     if d == 0:
@@ -88,7 +88,7 @@ def marginal_likelihood(likelihood: ClusterLikelihood, mass: Array, n: int) -> M
     return Marginal(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def _marginal_of_few(likelihood: ClusterLikelihood, mass: Array, n: int) -> Marginal:
+def _marginal_of_few(likelihood: HaloLikelihood, mass: Array, n: int) -> Marginal:
     others = [p for p in likelihood.parameters.parameters if p.name != "mass"]
     d = len(others)
     # a normal prior without limits is given those that hold all but 2e-12 of it
@@ -112,7 +112,7 @@ def _marginal_of_few(likelihood: ClusterLikelihood, mass: Array, n: int) -> Marg
 
 
 def _evaluated(
-    likelihood: ClusterLikelihood,
+    likelihood: HaloLikelihood,
     others: list[Any],
     mass: Array,
     low: Array,
@@ -189,5 +189,5 @@ def _distances(centre: float, low: Any, high: Any) -> tuple[float, float]:
     return max(centre - float(low), 0.0), max(float(high) - centre, 0.0)
 
 
-def _mass_parameter(likelihood: ClusterLikelihood) -> Any:
+def _mass_parameter(likelihood: HaloLikelihood) -> Any:
     return likelihood.parameters.parameters[likelihood.parameters.names.index("mass")]

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ..configuration.info import ModelInfo
 from ..observables import GammaTheta
 from .expected_profile import shape_errors, survey_sources
-from .likelihood import HaloModel
+from .halo_model import HaloModel
 from .model_of_configuration import halo_model
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ def simulate_sample(model_info: Mapping[str, Any]) -> SimulatedSample:
     ``sigma = shape_noise / sqrt(n)``, n the expected number of galaxies: density times the
     area of the bin. The radius of a bin is its area-weighted mean radius.
 
-    A model taken at that radius, as a fit does, differs from the average over the bin by
-    less than 1 % for the default bins.
+    A fit averages over the same bins. A model taken at the mean radius differs by less than
+    1 % for the default ones.
 
     Random numbers come from a Philox counter keyed by (seed, id, purpose): a cluster stays
     the same however many others there are.

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import FitError, FormatError, ParameterError
 from ..stacks.scaling import Scaling
-from .likelihood import HaloModel
+from .halo_model import HaloModel
 from .reference import ID_NAMES, column_of, masses_of, table_of
 from .results import MassProfile
 

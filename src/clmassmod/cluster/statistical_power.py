@@ -11,7 +11,8 @@ import numpy.typing as npt
 from ..configuration.info import ModelInfo
 from ..errors import ParameterError
 from .expected_profile import expected_profile, mass_redshift_pairs
-from .likelihood import ClusterLikelihood, HaloModel
+from .halo_model import HaloModel
+from .likelihood import ClusterLikelihood
 from .model_of_configuration import halo_model
 from .parameters import ParameterSet
 from .scan import marginal_likelihood, scan_range

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ..cosmology import MassDef
 from ..errors import FormatError, NumericalError, ParameterError
 from ..profiles.conversion import convert_mass
-from .likelihood import HaloModel
+from .halo_model import HaloModel
 from .reference import ID_NAMES, Reference, masses_of
 from .results import MassProfile
 

@@ -54,7 +54,8 @@ class ModelInfo(Configuration):
         cls, result: dict[str, Any], given: Mapping[str, Any], place: Place
     ) -> dict[str, Any]:
         _check_cosmology(result["cosmology"], place.inside("cosmology"))
-        result["priors"] = _checked_priors(result, given.get("priors"), place.inside("priors"))
+        priors = _with_both_components(result, given.get("priors"), place.inside("priors"))
+        result["priors"] = _checked_priors(result, priors, place.inside("priors"))
         _check_together(result, place)
         return result
 
@@ -200,6 +201,30 @@ def _check_cosmology(given: Mapping[str, Any], place: Place) -> None:
 # -- checks of a model and a fit -----------------------------------------------------------------
 
 
+def _with_both_components(result: dict[str, Any], given: Any, place: Place) -> Any:
+    """Replace the parameter centre by centre_x and centre_y, and likewise its prior."""
+    components = ("centre_x", "centre_y")
+    free = result["parameters"]
+    if "centre" not in free:
+        return given
+    twice = [name for name in components if name in free]
+    if twice:
+        place.fail(f"centre is one of parameters, and {twice[0]} too: choose one")
+    at = free.index("centre")
+    result["parameters"] = [*free[:at], *components, *free[at + 1 :]]
+    if not isinstance(given, Mapping):
+        given = {} if given is None else given
+    if not isinstance(given, Mapping) or not {"centre", *components} & set(given):
+        place.fail("centre is free and needs a prior [Mpc]: [priors.centre], of each component")
+    if "centre" not in given:
+        return given
+    twice = [name for name in components if name in given]
+    if twice:
+        place.fail(f"centre has a prior, and {twice[0]} too: choose one")
+    others = {name: prior for name, prior in given.items() if name != "centre"}
+    return others | dict.fromkeys(components, given["centre"])
+
+
 def _checked_priors(result: dict[str, Any], given: Any, place: Place) -> dict[str, Any]:
     free = result["parameters"]
     if given is None:
@@ -271,6 +296,7 @@ def _check_together(result: dict[str, Any], place: Place) -> None:
     edges = binning["edges"]
     if edges is not None and (len(edges) < 2 or any(a >= b for a, b in pairwise(edges))):
         place.inside("binning").fail(f"edges = {edges!r}: two or more, strictly increasing")
+    _check_effects(result, place)
     _check_sources(result["sources"], place.inside("sources"))
     _check_stack(result["stack"], place.inside("stack"))
     data = result["data"]
@@ -285,6 +311,20 @@ def _check_together(result: dict[str, Any], place: Place) -> None:
         place.inside("concentration").fail("value is missing: relation = 'constant' needs it")
     if concentration["relation"] != "constant" and concentration["value"] is not None:
         place.inside("concentration").fail("value is given, but relation is not 'constant'")
+
+
+_EFFECTS = {
+    "miscentring_fraction": ("miscentring", "distribution"),
+    "miscentring_scale": ("miscentring", "distribution"),
+    "two_halo_bias": ("two_halo", "combine"),
+}
+
+
+def _check_effects(result: Mapping[str, Any], place: Place) -> None:
+    for name in result["parameters"]:
+        section, key = _EFFECTS.get(name, ("", ""))
+        if section and result[section][key] is None:
+            place.inside(section).fail(f"{key} is missing: {name} is one of parameters")
 
 
 def _check_sources(sources: Mapping[str, Any], place: Place) -> None:

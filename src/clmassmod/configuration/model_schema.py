@@ -24,9 +24,10 @@ STACK_METHODS = ("woScaling", "wScaling")
 """Ways to stack."""
 PARAMETERS = (
     *("mass", "concentration", "shear_calibration"),
+    *("centre", "centre_x", "centre_y"),
     *("miscentring_fraction", "miscentring_scale", "boost_b0", "boost_rs", "two_halo_bias"),
 )
-"""Parameters that can be free."""
+"""Parameters that can be free; centre stands for both of its components."""
 POPULATION_SHAPES = ("normal", "skew-normal", "student-t", "mixture")
 """Shapes of the distribution of ln M in a population."""
 PRIORS: dict[str, tuple[str, ...]] = {
@@ -336,7 +337,9 @@ SCHEMA: dict[str, Key | dict[str, Key]] = {
             ("exact", "moments"),
         ),
         "bin_average": Key(
-            ("boolean",), False, "Whether to average the model over the area of each bin."
+            ("boolean",),
+            None,
+            "Average the model over the area of each bin; by default where the data have bins.",
         ),
         "n_grid": count_key(1000, "scanpdf: number of grid points per parameter.", low=8),
         "n_walkers": count_key(32, "emcee: number of walkers.", low=4),

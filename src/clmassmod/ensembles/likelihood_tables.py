@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import CubicSpline
-from scipy.special import logsumexp
+from scipy.special import logsumexp, ndtr
 
 from .._core import ensemble as core
 from ..errors import ParameterError
@@ -130,6 +130,26 @@ class GridTables:
         weight[[0, -1]] *= 0.5
         return self.start[i] + self.step[i] * np.arange(values.size), weight
 
+    def mass_and_confidence(self, i: int) -> tuple[Array, Array]:
+        """Return masses, and how much more probable lower data are at each than at the next.
+
+        Data below what was measured have the probability Phi(r) at a mass M, r the signed root of
+        twice the fall of ln L from its maximum to M, positive below it: exact where the data, or
+        any function of them, are normal with one width about a monotonic function of M.
+        """
+        nodes = self.nodes[int(self.first[i]) : int(self.first[i + 1])]
+        values, slopes = nodes.T
+        mass = self.start[i] + self.step[i] * np.arange(values.size)
+        between = 0.5 * (values[1:] + values[:-1]) + 0.125 * (slopes[:-1] - slopes[1:])
+        top = int(np.argmax(values))
+        bend = slopes[min(top + 1, values.size - 1)] - slopes[max(top - 1, 0)]
+        inside = 0 < top < values.size - 1 and bend < 0.0
+        shift = float(np.clip(-2.0 * slopes[top] / bend, -0.5, 0.5)) if inside else 0.0
+        highest = max(values[top] + 0.5 * slopes[top] * shift, float(between.max()))
+        sign = np.where(np.arange(between.size) + 0.5 >= top + shift, 1.0, -1.0)
+        below = ndtr(sign * np.sqrt(2.0 * (highest - between)))
+        return mass, np.diff(np.maximum.accumulate(below), prepend=0.0, append=1.0)
+
 
 class SampleTables:
     """ln M of samples, and ln of their weights over the interim prior."""
@@ -170,6 +190,11 @@ class SampleTables:
     def mass_and_weight(self, i: int) -> tuple[Array, Array]:
         mass, log_weight = self._all[i]
         return mass, np.exp(log_weight - log_weight.max())
+
+    def mass_and_confidence(self, i: int) -> tuple[Array, Array]:
+        """Return the samples and their weights over the interim prior, which add up to one."""
+        mass, weight = self.mass_and_weight(i)
+        return mass, weight / weight.sum()
 
 
 def _on_equal_steps(name: str, grid: MassGrid) -> tuple[float, float, Array]:

@@ -182,7 +182,7 @@ class MassLikelihoods:
     def mean_and_sd(self) -> tuple[Array, Array]:
         """Return mean and standard deviation [Msun] of every mass, (n,) each.
 
-        Of the likelihood normalised over all masses, as `rank_below` takes it.
+        Of the likelihood normalised over all masses.
         """
         mean, sd = np.empty(len(self)), np.empty(len(self))
         for at, part in ((self._at_grids, self.grids), (self._at_samples, self.samples)):
@@ -195,17 +195,19 @@ class MassLikelihoods:
     def rank_below(self, cdf: Any) -> Array:
         """Return (n,) probabilities that a mass of a population is below the measured one.
 
-        ``cdf(i, ln M (k,)) -> (k,)`` is the distribution function of object i. The measured
-        mass has the density of L_i, normalised over all masses of its grid (or samples,
-        weighted by one over their interim prior), negative ones included.
+        ``cdf(i, ln M (k,)) -> (k,)`` is the distribution function of object i. Uniform from 0
+        to 1 over objects of that population. The probability that a mass M gives lower data
+        than what was measured is, on a grid, that of the signed root of the likelihood ratio,
+        ``Phi(+-sqrt(2 ln (L_max / L(M))))``, whatever function of M the data are; of samples,
+        the part of the likelihood above M, right if that is normal in M.
         """
         result = np.empty(len(self))
         for at, part in ((self._at_grids, self.grids), (self._at_samples, self.samples)):
             for row, i in enumerate(at):
-                mass, weight = part.mass_and_weight(row)
+                mass, weight = part.mass_and_confidence(row)
                 below = np.zeros(mass.size)
                 below[mass > 0.0] = cdf(int(i), np.log(mass[mass > 0.0]))
-                result[i] = below @ weight / weight.sum()
+                result[i] = below @ weight
         return result
 
     def log_ratios(self, mean: Array, sd: Array) -> list[tuple[int, Array]]:

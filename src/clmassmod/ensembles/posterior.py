@@ -18,12 +18,14 @@ from ..inference.prior_set import PriorSet
 from ..inference.samplers import run_mcmc
 from .grid_posterior import covering_axes, grid_draws, on_grid
 from .population_likelihood import PopulationLikelihood, unreliable
+from .relation import NATURAL_ENDS
 
 Array = npt.NDArray[np.float64]
 
 _MOST_UNRELIABLE = 0.1
 _MOST_ERROR = 1.0
 _TAIL = 1e-9
+_NEAR, _MOST_NEAR = 0.1, 0.01
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,10 @@ class PopulationPosterior:
     ids : tuple of str
         Objects.
     rank : (n,) ndarray
-        Of every object, the probability that a mass of the population is below the measured one
-        at the posterior mean: uniform if the relation describes the data.
+        Of every object, the probability of lower data than the measured at the posterior mean
+        (`MassLikelihoods.rank_below`): uniform if the relation describes the data.
+    pivot_mass : float
+        M0 [Msun], which ``mean`` and dependences on mass refer to.
     notes : tuple of str
         What to know about the result, such as objects left out.
     diagnostics : dict
@@ -109,6 +113,7 @@ class PopulationPosterior:
     mean_ratio: Array
     ids: tuple[str, ...]
     rank: Array
+    pivot_mass: float
     notes: tuple[str, ...] = ()
     diagnostics: dict[str, Any] = field(default_factory=dict)
 
@@ -135,6 +140,10 @@ class PopulationPosterior:
         lines = [f"{'parameter':<{width}}" + "".join(f"{key:>11}" for key in keys)]
         for name, row in rows.items():
             lines.append(f"{name:<{width}}" + "".join(f"{row[key]:11.4f}" for key in keys))
+        if self.names[0] == "mean":
+            lines.append(
+                f"mean is of ln(M / M0), exp(mean) of M / M0, M0 = {self.pivot_mass:g} Msun"
+            )
         return lines
 
 
@@ -231,9 +240,30 @@ def sample_population(
         mean_ratio=likelihood.relation.mean_ratio(samples),
         ids=likelihood.objects.ids,
         rank=likelihood.objects.rank_below(likelihood.relation.cdf(centre)),
-        notes=(*notes, *_cut_note(likelihood)),
+        pivot_mass=likelihood.relation.pivot_mass,
+        notes=(*notes, *_cut_note(likelihood), *_wall_notes(posterior, samples)),
         diagnostics=diagnostics,
     )
+
+
+def _wall_notes(posterior: Posterior, samples: Array) -> list[str]:
+    """Say which posteriors are cut off by an end of their prior that somebody chose.
+
+    That is: more than one sample in a hundred is within a tenth of their standard deviation of
+    the end (of a normal density, cut at 1.6 standard deviations).
+    """
+    notes = []
+    for i, name in enumerate(posterior.names):
+        values, prior = samples[:, i], posterior.priors.support[name]
+        near = _NEAR * values.std()
+        for end, natural in zip(prior, NATURAL_ENDS.get(name, (None, None)), strict=True):
+            share = float(np.mean(np.abs(values - end) < near))
+            if end != natural and share > _MOST_NEAR:
+                notes.append(
+                    f"the posterior of {name} lies against the end of its prior at {end:g}: give a "
+                    "wider prior, or take its limits with it"
+                )
+    return notes
 
 
 def _check_counts(n_grid: Any, n_samples: Any) -> None:
@@ -276,11 +306,14 @@ def _filled(names: tuple[str, ...], two: Array, fixed: Mapping[str, float]) -> A
 
 
 def _kernel_density(samples: Array, first: Array, scatter: Array) -> Array:
+    """Return the density on two axes; kernels are reflected at scatter = 0."""
     from scipy.stats import gaussian_kde
 
     thin = samples[:: max(1, len(samples) // 4000)]
-    mesh = np.stack(np.meshgrid(first, scatter, indexing="ij"), axis=0).reshape(2, -1)
-    return np.asarray(gaussian_kde(thin.T)(mesh).reshape(first.size, scatter.size))
+    density = gaussian_kde(thin.T)
+    x, y = (one.ravel() for one in np.meshgrid(first, scatter, indexing="ij"))
+    values = density(np.stack([x, y])) + density(np.stack([x, -y]))
+    return np.asarray(values.reshape(first.size, scatter.size))
 
 
 def _checked_samples(likelihood: PopulationLikelihood, centre: Array) -> dict[str, Any]:

@@ -50,6 +50,13 @@ _PRIORS: dict[str, Distribution] = {
     "selection_correlation": Uniform(-0.95, 0.95),
 }
 _SLOPE_PRIOR = Uniform(-5.0, 5.0)
+_WITH_WIDE_PRIORS = ("bias", "mean", "scatter")
+NATURAL_ENDS: dict[str, tuple[float | None, float | None]] = {
+    name: (prior.low, prior.high)
+    for name, prior in _PRIORS.items()
+    if name not in _WITH_WIDE_PRIORS
+} | {"scatter": (0.0, None)}
+"""Ends of priors that a posterior may well reach, as data seldom constrain a shape."""
 _CDF_POINTS = 2001
 
 
@@ -164,6 +171,13 @@ class MassRelation:
     def default_priors(self) -> dict[str, Distribution]:
         """Return a prior for every parameter; slopes are uniform from -5 to 5."""
         return {name: _PRIORS.get(name, _SLOPE_PRIOR) for name in self.names}
+
+    @property
+    def pivot_mass(self) -> float:
+        """M0 [Msun]; NaN where the relation has no pivot."""
+        if self.first == "mean":
+            return float(np.exp(self.offset[0]))
+        return math.nan if self.log_mass is None else float(np.exp(self.offset - self.log_mass)[0])
 
     @property
     def core_shape(self) -> str:

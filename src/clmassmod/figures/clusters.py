@@ -21,6 +21,7 @@ from ..cluster.density import (
     mass_density,
     sample_weights,
 )
+from ..cluster.likelihood import ClusterLikelihood
 from ..cluster.massmod import CLMassMod
 from ..cluster.reference import Reference, compared, comparison
 from ..cluster.results import MassProfile, file_name
@@ -99,7 +100,9 @@ def write_figures(
 
 def _jobs_of(massmod: CLMassMod, p: MassProfile) -> list[tuple[str, str, Any]]:
     stem = Path(file_name(p.halo_id)).stem
-    jobs = [(f"{p.halo_id}: profile", f"profile_{stem}", lambda: shear_profile(massmod, p))]
+    jobs: list[tuple[str, str, Any]] = []
+    if isinstance(massmod.likelihood(p.halo_id), ClusterLikelihood):
+        jobs.append((f"{p.halo_id}: profile", f"profile_{stem}", lambda: shear_profile(massmod, p)))
     if p.method == "emcee":
         jobs.append((f"{p.halo_id}: trace", f"trace_{stem}", lambda: trace(p)))
     if p.samples.size and len(p.parameters) > 1:
@@ -136,9 +139,14 @@ def shear_profile(massmod: CLMassMod, profile: MassProfile | str) -> Figure:
     """
     p = _result(massmod, profile)
     likelihood = massmod.likelihood(p.halo_id)
+    if not isinstance(likelihood, ClusterLikelihood):
+        raise FitError(
+            f"{p.halo_id} is a fit of single galaxies, which have no profile to show; make one "
+            "about its centre with clmassmod.galaxies.build_profile"
+        )
     best = np.array([[p.mle[name] for name in p.parameters]])
     draws = parameter_draws(massmod, p)
-    full = massmod.objects()[p.halo_id]
+    full: tuple[Any, ...] = massmod.objects()[p.halo_id]
     n = len(likelihood.observables)
     figure = new_figure(5.2 * n, 4.8)
     grid = figure.subplots(2, n, sharex="col", squeeze=False, height_ratios=(3, 1.2))

@@ -85,7 +85,10 @@ def bias_scatter_contours(posterior: PopulationPosterior, truth: Any = None) -> 
             axes.axhline(truth[1], color=VERMILLION, lw=1)
     corner = figure.add_subplot(grid[0, 1])
     corner.set_axis_off()
-    corner.text(0.5, 0.5, SHARES_TEXT.replace("hold ", "hold\n"), ha="center", fontsize=8)
+    said = SHARES_TEXT.replace("hold ", "hold\n")
+    if posterior.names[0] == "mean":
+        said += f"\n\n$M_0$ = {posterior.pivot_mass / UNIT_MASS:.3g} × {UNIT_LABEL}"
+    corner.text(0.5, 0.5, said, ha="center", va="center", fontsize=8)
     main.set_xlabel(LABELS[posterior.names[0]])
     main.set_ylabel(LABELS["scatter"])
     main.xaxis.set_major_locator(MaxNLocator(5))
@@ -129,12 +132,11 @@ def bias_against_mass(comparison: Comparison) -> Figure:
     relation = comparison.likelihoods.likelihood.relation
     log_mass = relation.log_mass
     assert log_mass is not None
-    pivot = float(np.exp(relation.offset - log_mass)[0])
     figure = new_figure(6.0, 4.2)
     axes = figure.add_subplot()
     x = np.linspace(log_mass.min(), log_mass.max(), 60)
     curves = _ratio_curves(comparison.posteriors, x)
-    mass = pivot * np.exp(x) / UNIT_MASS
+    mass = relation.pivot_mass * np.exp(x) / UNIT_MASS
     for tail, alpha, label in ((0.025, 0.2, "95 %"), (0.16, 0.35, "68 %")):
         low, high = np.quantile(curves, (tail, 1.0 - tail), axis=0)
         axes.fill_between(mass, low, high, color=BLUE, alpha=alpha, lw=0, label=label)

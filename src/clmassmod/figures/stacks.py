@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..cluster.likelihood import ClusterLikelihood
 from ..cluster.massmod import CLMassMod
 from ..stacks.scaling import scaled_nfw
 from ..stacks.stack import Stack, member_profiles
@@ -81,9 +82,10 @@ def stacked_profile(
     expected: Array | None = None
     if scaled:
         expected = stack.expected[keep]
-        upper.plot(fine, scaled_nfw(fine), color=VERMILLION, lw=1.5, label="NFW")
-        style: dict[str, Any] = {"ls": "none", "marker": "_", "ms": 11, "color": VERMILLION}
-        upper.plot(radius, expected, label="NFW, reduced shear", **style)
+        upper.plot(fine, scaled_nfw(fine), color=GREY, lw=1.2, ls="--", label="NFW, shear")
+        style: dict[str, Any] = {"ls": "-", "marker": "_", "ms": 12, "lw": 1.2, "mew": 1.6}
+        label = "expected: NFW, reduced shear"
+        upper.plot(radius, expected, color=VERMILLION, label=label, **style)
     elif model is not None:
         expected = model(radius)
         upper.plot(fine, model(fine) / unit, color=VERMILLION, lw=1.5, label="best fit")
@@ -91,12 +93,12 @@ def stacked_profile(
     name = f"stack of {len(stack.ids)}"
     upper.errorbar(radius, values / unit, errors / unit, label=name, **style)
     upper.axhline(0.0, color=GREY, lw=0.8, ls=":")
-    _limits(upper, stack, sums, unit)
+    _limits(upper, stack, sums, unit, expected)
     if expected is None:
         _signal_to_noise(lower, radius, values / errors)
     else:
         _residuals(lower, radius, (values - expected) / errors)
-        lower.set_ylabel("($F$ − NFW)\n/ error" if scaled else "(stack − fit)\n/ error")
+        lower.set_ylabel("($F$ − expected)\n/ error" if scaled else "(stack − fit)\n/ error")
     upper.set_ylabel(
         r"$F = \Delta\Sigma / (\rho_{\rm s} r_{\rm s})$"
         if scaled
@@ -118,6 +120,7 @@ def fitted_model(massmod: CLMassMod, stack: Stack) -> Callable[[Array], Array] |
         return None
     best = np.array([[fitted[0].mle[name] for name in fitted[0].parameters]])
     likelihood = massmod.likelihood(stack.id)
+    assert isinstance(likelihood, ClusterLikelihood)  # of a stacked profile
     return lambda radius: likelihood.predict_at(best, radius)[0]
 
 
@@ -132,7 +135,9 @@ def _draw_members(axes: Axes, sums: StackSums, unit: float) -> None:
         axes.plot(r[there], v[there] / unit, label=label, **style)
 
 
-def _limits(axes: Axes, stack: Stack, sums: StackSums | None, unit: float) -> None:
+def _limits(
+    axes: Axes, stack: Stack, sums: StackSums | None, unit: float, expected: Array | None
+) -> None:
     keep = ~stack.mask
     low = float(np.min(stack.values[keep] - stack.errors[keep]))
     high = float(np.max(stack.values[keep] + stack.errors[keep]))
@@ -140,6 +145,8 @@ def _limits(axes: Axes, stack: Stack, sums: StackSums | None, unit: float) -> No
         values = member_profiles(sums)[1]
         tails = np.nanquantile(values, (0.5 * (1.0 - _SHARE), 0.5 * (1.0 + _SHARE)))
         low, high = min(low, float(tails[0])), max(high, float(tails[1]))
+    if expected is not None:
+        high = max(high, float(expected.max()))
     margin = 0.06 * (high - low)
     axes.set_ylim((min(low, 0.0) - margin) / unit, (high + margin) / unit)
 

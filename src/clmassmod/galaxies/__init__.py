@@ -22,6 +22,7 @@ _PUBLIC = {
     "GalaxyPairs": ".pair_sums",
     "pair_values": ".pair_values",
     "RadialBins": ".bins",
+    "ShearField": ".shear_field",
     "ShearProfile": ".shear_profile",
     "build_profile": ".profile",
     "ApertureMass": ".aperture",
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from .pair_values import pair_values
     from .profile import build_profile
     from .rescaling import RescaledField
+    from .shear_field import ShearField
     from .shear_profile import ShearProfile
 
 __getattr__, __dir__ = lazy_names(__name__, _PUBLIC)

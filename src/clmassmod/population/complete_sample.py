@@ -14,7 +14,6 @@ import numpy.typing as npt
 from ..errors import ParameterError
 from ..provenance import digest
 from ..stronglens.mass_sampler import LensPopulation
-from ..stronglens.mock_generator import MockGenerator
 from ..stronglens.observation import Detection, MockNoise
 from ..stronglens.source_population import SourcePopulation
 from .data_columns import check_repeats
@@ -22,9 +21,8 @@ from .galaxy_data import GalaxyData
 from .kernels import KernelAccuracy, build_kernels
 from .lens_data import LensData
 from .non_lenses import build_non_lenses
-from .pair_mocks import mock_pairs, observables
+from .pair_mocks import PairTerms
 from .pair_sample import check_detected, check_pairs, check_range, redshift_range
-from .parameters import PARAMETERS, population_of
 
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
@@ -38,7 +36,7 @@ _FORM_HINT = {
 }
 
 
-class CompleteSample:
+class CompleteSample(PairTerms):
     """Terms of the likelihood of lenses and non-lenses; arguments as for the likelihood."""
 
     survey: tuple[str, ...] = ()
@@ -70,10 +68,8 @@ class CompleteSample:
             raise ParameterError("form", form, allowed, _FORM_HINT.get(form, ""))
         check_repeats(lenses, form)
         check_range("non_lenses.z_l", non_lenses.z_l, *redshift_range(population), "the population")
-        self.lenses, self.non_lenses = lenses, non_lenses
-        self.selection, self.form, self.noise = selection, form, noise
-        self._population, self._sources = population, sources
-        self._detection, self._cosmology = detection, cosmology
+        super().__init__(lenses, population, sources, selection, form, detection, noise, cosmology)
+        self.non_lenses = non_lenses
         self.kernels = build_kernels(
             lenses,
             population,
@@ -103,19 +99,9 @@ class CompleteSample:
         )
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Of the lenses."""
-        return tuple(self.lenses.name)
-
-    @property
     def survey_values(self) -> Array:
         """None."""
         return np.empty(0)
-
-    @property
-    def errors(self) -> Array:
-        """(n_lenses,) changes of ln L when the rules were last refined."""
-        return self.kernels.errors
 
     @property
     def identity(self) -> str:
@@ -141,26 +127,13 @@ class CompleteSample:
         """Return 0 (n,): there is no A."""
         return np.zeros(len(vectors))
 
-    def observed(self) -> dict[str, Array]:
-        """Return positions, magnitudes, stellar masses and sizes of the lenses."""
-        return observables(self.lenses)
-
     def mock(
         self, vector: Array, survey: Array, n_lenses: int, seed: int, n_threads: int
     ) -> dict[str, Array]:
         """Return the observables of the lenses among as many galaxies, of the population there."""
-        numbers = dict(zip(PARAMETERS, vector.tolist(), strict=True))
-        generator = MockGenerator(
-            population=population_of(self._population, numbers),
-            sources=self._sources,
-            noise=self.noise,
-            detection=self._detection,
-            selection=self.selection,
-            cosmology=self._cosmology,
-        )
         share = n_lenses / len(self.lenses)
         n_galaxies = math.ceil(share * (len(self.lenses) + len(self.non_lenses)))
-        return mock_pairs(generator, n_galaxies, self.form, seed, n_threads)
+        return self._mock(vector, self._sources, n_galaxies, seed, n_threads)
 
     def log_non_lenses(self, vectors: Array) -> Array:
         """Return ln L of the galaxies without a lens (n,)."""
@@ -168,11 +141,4 @@ class CompleteSample:
 
     def to_dict(self) -> dict[str, Any]:
         """Return data and selection as plain values."""
-        return {
-            "data": "image_pairs",
-            "lenses": self.lenses.hash,
-            "non_lenses": self.non_lenses.hash,
-            "selection": self.selection,
-            "form": self.form,
-            "noise": self.noise.to_dict(),
-        }
+        return super().to_dict() | {"non_lenses": self.non_lenses.hash}

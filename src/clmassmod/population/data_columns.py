@@ -4,18 +4,48 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import ParameterError
+from ..provenance import digest
 from ..stronglens.lens import require
 
 Array = npt.NDArray[np.float64]
 
 LOGARITHMS = {"log_re": (-2.0, 3.0, "kpc"), "log_msps": (5.0, 14.0, "Msun")}
 """Columns that are log10: what any galaxy is within, and the unit of the number itself."""
+
+
+class Columns:
+    """Base of dataclasses of columns (n,) of numbers, that may have a `name` for each row."""
+
+    _rows: ClassVar[str] = "lenses"
+
+    def __len__(self) -> int:
+        return int(next(iter(self.arrays().values())).size)
+
+    def __getitem__(self, index: Any) -> Self:
+        """Return the rows of a slice, a mask or an array of indices."""
+        at = np.atleast_1d(np.arange(len(self))[index])
+        columns: dict[str, Any] = {name: column[at] for name, column in self.arrays().items()}
+        if hasattr(self, "name"):
+            columns["name"] = [self.name[i] for i in at]
+        return type(self)(**columns)
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the columns of numbers by name."""
+        return {name: getattr(self, name) for name in column_names(self)}
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over the columns of numbers."""
+        return digest(*(part for pair in self.arrays().items() for part in pair))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self)} {self._rows}>"
 
 
 def column_names(data: Any) -> list[str]:
@@ -40,6 +70,8 @@ def fill_columns(data: Any) -> None:
     filled = filled_up(dict(zip(names, arrays, strict=True)))
     for name, values in filled.items():
         object.__setattr__(data, name, values)
+    if not hasattr(data, "name"):
+        return
     n = int(values.size)
     labels = [str(i) for i in range(n)] if data.name is None else list(data.name)
     if len(labels) != n:

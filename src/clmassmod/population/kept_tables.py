@@ -5,20 +5,50 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from ..errors import FormatError
 from ..provenance import exclusive_file, remove_parts
+from ..table.store import Content, content_hash, read_content, write_content
 
 
-class Kept(Protocol):
-    """What can be written into a file."""
+class KeptTable:
+    """A table that can be written into a file; classes say what it holds."""
 
-    def save(self, path: str | os.PathLike[str]) -> str: ...
+    def _content(self) -> Content:
+        raise NotImplementedError
+
+    def save(self, path: str | os.PathLike[str]) -> str:
+        """Write the table to an HDF5 file, whole or not at all; return its root hash."""
+        return write_content(path, self._content())
+
+    @cached_property
+    def root_hash(self) -> str:
+        """SHA-256 over everything in the table: that of the file."""
+        return content_hash(self._content())
 
 
-Made = TypeVar("Made", bound=Kept)
+Made = TypeVar("Made", bound=KeptTable)
+
+
+def read_kept(path: str | os.PathLike[str], kind: str, what: str, identity: str | None) -> Content:
+    """Return the content of a file, whose attribute `kind` must be `identity`, if given.
+
+    Raises
+    ------
+    FormatError
+        Damaged, another kind of file (not `what`), or of another identity.
+    """
+    content = read_content(path)
+    found = content.attributes.get(kind)
+    if found is None:
+        raise FormatError(path, kind, f"not a file of {what}")
+    if identity is not None and found != identity:
+        problem = f"made for other data or settings ({found[:12]}, not {identity[:12]})"
+        raise FormatError(path, kind, problem)
+    return content
 
 
 def table_path(folder: str | os.PathLike[str], kind: str, identity: str) -> Path:

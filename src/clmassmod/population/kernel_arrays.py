@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core import population as core
-from ..errors import FormatError
 from ..table.files import ABOUT
-from ..table.store import Content, read_content
+from ..table.store import Content
+from .kept_tables import read_kept
 from .parameters import PopulationParameters, range_text
 
 Array = npt.NDArray[np.float64]
@@ -84,12 +84,6 @@ def read_arrays(
     path: str | os.PathLike[str], identity: str
 ) -> tuple[Arrays, dict[str, tuple[float, float]]]:
     """Return arrays and support of a file, which must be of `identity`."""
-    content = read_content(path)
-    found = content.attributes.get("kernels")
-    if found is None:
-        raise FormatError(path, "kernels", "not a file of lens kernels")
-    if found != identity:
-        problem = f"made for other data or settings ({found[:12]}, not {identity[:12]})"
-        raise FormatError(path, "kernels", problem)
+    content = read_kept(path, "kernels", "lens kernels", identity)
     support = {k: (float(v[0]), float(v[1])) for k, v in content.attributes["support"].items()}
     return dict(content.arrays), support

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,11 @@ from ..provenance import digest
 from ..stronglens.mass_sampler import LensPopulation
 from ..stronglens.observation import Detection, MagnitudeLimit, MockNoise
 from ..stronglens.source_population import SourcePopulation
-from ..table.store import Content, content_hash, write_content
+from ..table.store import Content
 from .count_families import count_family
 from .cross_section import DetectedCounts
 from .free_counts import CountRatios, check_free_counts, mean_magnitude_error
-from .kept_tables import kept, table_path
+from .kept_tables import KeptTable, kept, table_path
 from .kernel_arrays import core_points, kernel_content, offsets, read_arrays, sum_lenses
 from .kernel_builder import KernelAccuracy, KernelBuilder
 from .kernel_forms import KernelForm, checked_form
@@ -51,7 +51,7 @@ SELECTIONS = ("on_data", "independent")
 _BATCH = 64
 
 
-class LensKernels:
+class LensKernels(KeptTable):
     """Nodes and weights of the likelihoods of n lenses; made by `build_kernels`.
 
     Attributes
@@ -172,15 +172,6 @@ class LensKernels:
         identity = digest(self.identity, rows)
         ratios = None if self._ratios is None else self._ratios[rows]
         return LensKernels(chosen, self.parameters, self.support, identity, ratios)
-
-    def save(self, path: str | os.PathLike[str]) -> str:
-        """Write the kernels to an HDF5 file, whole or not at all; return its root hash."""
-        return write_content(path, self._content())
-
-    @cached_property
-    def root_hash(self) -> str:
-        """SHA-256 over all arrays, identity and support: that of the file."""
-        return content_hash(self._content())
 
     def _content(self) -> Content:
         return kernel_content(self._arrays, self.identity, self.support)

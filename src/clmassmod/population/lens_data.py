@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..cosmology import angular_diameter_distance
-from ..provenance import digest
 from ..stronglens.catalogue import LensCatalogue
 from ..stronglens.lens import ARCSEC, require
-from .data_columns import column_names, fill_columns, require_finite, require_logarithms
+from .data_columns import Columns, fill_columns, require_finite, require_logarithms
 from .kernel_forms import checked_form
 
 Array = npt.NDArray[np.float64]
@@ -29,8 +28,8 @@ def _of_form(lenses: Any, form: str) -> Any:
     return {name: lenses[name][rows] for name in lenses}
 
 
-@dataclass(frozen=True, eq=False)
-class LensData:
+@dataclass(frozen=True, eq=False, repr=False)
+class LensData(Columns):
     """Image pairs of n lenses. Every argument is a number for all of them or (n,).
 
     An array of length 1 is one lens, and not a number for all of several.
@@ -144,25 +143,3 @@ class LensData:
         """Return the data of images at angles [arcsec]; other arguments as for `LensData`."""
         kpc = np.asarray(angular_diameter_distance(z_l, cosmology)) * (1e3 * ARCSEC)
         return cls(x_a=np.asarray(theta_a) * kpc, x_b=np.asarray(theta_b) * kpc, z_l=z_l, **data)
-
-    def __len__(self) -> int:
-        return int(self.x_a.size)
-
-    def __getitem__(self, index: Any) -> LensData:
-        """Return the lenses of a slice, a mask or an array of indices."""
-        rows = np.arange(len(self))[index]
-        rows = np.atleast_1d(rows)
-        arrays = {n: a[rows] for n, a in self.arrays().items()}
-        return LensData(**arrays, name=[self.name[i] for i in rows])
-
-    def arrays(self) -> dict[str, Array]:
-        """Return the columns by name, without the names of the lenses."""
-        return {name: getattr(self, name) for name in column_names(self)}
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 over the columns."""
-        return digest(*(part for pair in self.arrays().items() for part in pair))
-
-    def __repr__(self) -> str:
-        return f"<LensData: {len(self)} lenses>"

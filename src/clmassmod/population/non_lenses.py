@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from functools import cached_property, lru_cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +15,16 @@ import numpy.typing as npt
 from scipy.special import log_ndtr
 
 from .._checks import checked_threads
-from ..errors import FormatError, ParameterError
+from ..errors import ParameterError
 from ..provenance import digest
 from ..stronglens.mass_sampler import LensPopulation
 from ..stronglens.observation import Detection, MockNoise
 from ..stronglens.source_population import SourcePopulation
 from ..table.files import ABOUT
-from ..table.store import Content, content_hash, read_content, write_content
+from ..table.store import Content
 from .cross_section import CrossSection, DetectedCounts
 from .galaxy_data import GalaxyData
-from .kept_tables import kept, table_path
+from .kept_tables import KeptTable, kept, read_kept, table_path
 from .kernel_inputs import BoxSteps, normal_rule
 from .non_lens_grid import GalaxyNodes, ObservableNodes
 from .parameters import PARAMETERS, POSITIVE, PopulationParameters, checked_points
@@ -44,7 +44,7 @@ _OF_OBSERVABLES = ("mu_star", "sigma_star", "shape_star", "mu_r", "beta_r", "sig
 _HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
 
 
-class NonLensTerm:
+class NonLensTerm(KeptTable):
     """ln L of galaxies without a detected lensed source; made by `build_non_lenses`.
 
     Attributes
@@ -126,15 +126,6 @@ class NonLensTerm:
             total += np.sum(np.exp(exponent) * lensed[nodes.redshift, nodes.size], axis=1)
         return total
 
-    def save(self, path: str | os.PathLike[str]) -> str:
-        """Write it to an HDF5 file, whole or not at all; return its root hash."""
-        return write_content(path, self._content())
-
-    @cached_property
-    def root_hash(self) -> str:
-        """SHA-256 over all arrays and the identity: that of the file."""
-        return content_hash(self._content())
-
     def _content(self) -> Content:
         arrays = {f"nodes_{k}": v for k, v in vars(self.nodes).items()}
         arrays |= {f"galaxies_{k}": v for k, v in vars(self.galaxies).items() if k != "n_masses"}
@@ -152,12 +143,7 @@ class NonLensTerm:
         FormatError
             Damaged, another kind of file, or of other galaxies or settings.
         """
-        content = read_content(path)
-        found = content.attributes.get("non_lenses")
-        if found != identity:
-            problem = "not of these galaxies without a lens, population, survey and box"
-            raise FormatError(path, "non_lenses", problem)
-        arrays = dict(content.arrays)
+        arrays = dict(read_kept(path, "non_lenses", "galaxies without a lens", identity).arrays)
         parts: dict[str, dict[str, Any]] = {"data": {}, "nodes": {}, "galaxies": {}}
         for name, array in arrays.items():
             kind, _, field = name.partition("_")

@@ -15,7 +15,6 @@ import numpy.typing as npt
 from ..errors import ParameterError
 from ..provenance import digest
 from ..stronglens.mass_sampler import LensPopulation
-from ..stronglens.mock_generator import MockGenerator
 from ..stronglens.observation import Detection, MagnitudeLimit, MockNoise
 from ..stronglens.relations import Constant
 from ..stronglens.source_population import SourcePopulation
@@ -23,7 +22,7 @@ from .count_families import count_family
 from .data_columns import check_repeats
 from .kernels import KernelAccuracy, build_kernels
 from .lens_data import LensData
-from .pair_mocks import mock_pairs, observables
+from .pair_mocks import PairTerms
 from .parameters import PARAMETERS, population_of
 from .selection import SelectionNormalisation, build_selection
 
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 
-class PairSample:
+class PairSample(PairTerms):
     """Terms of the likelihood of image pairs; arguments as for `LensPopulationLikelihood`."""
 
     def __init__(
@@ -57,9 +56,7 @@ class PairSample:
         check_pairs(lenses, population, sources)
         check_detected(lenses, detection, selection)
         check_repeats(lenses, form)
-        self.lenses, self.selection, self.form, self.noise = lenses, selection, form, noise
-        self._population, self._sources = population, sources
-        self._detection, self._cosmology = detection, cosmology
+        super().__init__(lenses, population, sources, selection, form, detection, noise, cosmology)
         self.family = count_family(sources.counts)
         self.survey = self.family.names
         self._basis = self.family.basis(self.family.checked_box(counts_box)) if counts_box else None
@@ -94,19 +91,9 @@ class PairSample:
         )
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Of the lenses."""
-        return tuple(self.lenses.name)
-
-    @property
     def survey_values(self) -> Array:
         """Parameters of the counts of the sources."""
         return self.family.values
-
-    @property
-    def errors(self) -> Array:
-        """(n_lenses,) changes of ln L when the rules were last refined."""
-        return self.kernels.errors
 
     @property
     def identity(self) -> str:
@@ -159,38 +146,15 @@ class PairSample:
         coefficients = self._basis.coefficients(self.family, survey)
         return np.asarray(np.log(np.sum(coefficients * np.exp(log_a), axis=1)))
 
-    def observed(self) -> dict[str, Array]:
-        """Return positions, magnitudes, stellar masses and sizes."""
-        return observables(self.lenses)
-
     def mock(
         self, vector: Array, survey: Array, n_lenses: int, seed: int, n_threads: int
     ) -> dict[str, Array]:
         """Return the observables of about `n_lenses` mock lenses of the population at a point."""
-        numbers = dict(zip(PARAMETERS, vector.tolist(), strict=True))
         sources = self._sources
         if self._basis is not None:
             sources = replace(sources, counts=self.family.counts(survey))
-        generator = MockGenerator(
-            population=population_of(self._population, numbers),
-            sources=sources,
-            noise=self.noise,
-            detection=self._detection,
-            selection=self.selection,
-            cosmology=self._cosmology,
-        )
         a = float(np.exp(self.log_selection(vector[None], survey[None], n_threads)[0, 0]))
-        return mock_pairs(generator, math.ceil(n_lenses / a), self.form, seed, n_threads)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return data and selection as plain values."""
-        return {
-            "data": "image_pairs",
-            "lenses": self.lenses.hash,
-            "selection": self.selection,
-            "form": self.form,
-            "noise": self.noise.to_dict(),
-        }
+        return self._mock(vector, sources, math.ceil(n_lenses / a), seed, n_threads)
 
 
 def check_pairs(lenses: Any, population: LensPopulation, sources: SourcePopulation) -> None:

@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..provenance import digest
 from ..stronglens.lens import require
-from .data_columns import column_names, fill_columns, require_finite, require_logarithms
+from .data_columns import Columns, column_names, fill_columns, require_finite, require_logarithms
 from .finding import MEASURED
 
 Array = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class RingData:
+@dataclass(frozen=True, eq=False, repr=False)
+class RingData(Columns):
     """Einstein radii of n lenses. Every argument is a number for all of them or (n,).
 
     Parameters
@@ -75,24 +74,3 @@ class RingData:
         require(self.sigma_theta, measured, "sigma_theta", "below theta_e / 4", "arcsec")
         require(self.z_l, self.z_l > 0.0, "z_l", "> 0")
         require(self.z_s, self.z_s > self.z_l, "z_s", "> z_l")
-
-    def __len__(self) -> int:
-        return int(self.theta_e.size)
-
-    def __getitem__(self, index: Any) -> RingData:
-        """Return the lenses of a slice, a mask or an array of indices."""
-        rows = np.atleast_1d(np.arange(len(self))[index])
-        arrays = {name: column[rows] for name, column in self.arrays().items()}
-        return RingData(**arrays, name=[self.name[i] for i in rows])
-
-    def arrays(self) -> dict[str, Array]:
-        """Return the columns by name, without the names of the lenses."""
-        return {name: getattr(self, name) for name in column_names(self)}
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 over the columns."""
-        return digest(*(part for pair in self.arrays().items() for part in pair))
-
-    def __repr__(self) -> str:
-        return f"<RingData: {len(self)} lenses>"

@@ -24,6 +24,7 @@ from .ring_data import RingData
 from .ring_kernels import build_ring_kernels
 from .ring_mock import mock_rings
 from .ring_selection import LensPlanes, build_ring_selection
+from .sample import KernelTerms
 
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
@@ -34,13 +35,14 @@ OBSERVABLES = ("theta_e", "log_re", "log_msps")
 """Columns of `RingData` that a posterior predicts."""
 
 
-class RingSample:
+class RingSample(KernelTerms):
     """Terms of the likelihood of Einstein radii; arguments as for `LensPopulationLikelihood`.
 
     `box` holds the ranges of the free parameters of the population, `find_box` those of
     `FIND_NAMES` that are free.
     """
 
+    lenses: RingData
     survey: tuple[str, ...] = FIND_NAMES
 
     def __init__(
@@ -99,19 +101,9 @@ class RingSample:
         )
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Of the lenses."""
-        return tuple(self.lenses.name)
-
-    @property
     def survey_values(self) -> Array:
         """(2,) slope and radius of the finding probability where they are not free."""
         return np.array([self.finding.slope, self.finding.radius])
-
-    @property
-    def errors(self) -> Array:
-        """(n_lenses,) changes of ln L with other nodes."""
-        return self.kernels.errors
 
     @property
     def identity(self) -> str:

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +15,13 @@ import numpy.typing as npt
 
 from .._checks import checked_threads
 from .._core import selection as core
-from ..errors import FormatError
 from ..provenance import digest
 from ..stronglens.lens import Geometry
 from ..table.files import ABOUT
-from ..table.store import Content, content_hash, read_content, write_content
+from ..table.store import Content
 from .cross_section import CrossSection, DetectedCounts
 from .finding import mean_find
-from .kept_tables import kept, table_path
+from .kept_tables import KeptTable, kept, read_kept, table_path
 from .kernel_inputs import BoxSteps
 from .parameters import PopulationParameters, range_text
 from .point_choice import interpolation, polynomial_features
@@ -87,7 +86,7 @@ class LensPlanes:
         self.others = rest[interpolation(features[rest])[0]] if rest.size else rest
 
 
-class RingSelection:
+class RingSelection(KeptTable):
     """A(eta) at the redshifts of every lens of a sample; made by `build_ring_selection`.
 
     Attributes
@@ -167,15 +166,6 @@ class RingSelection:
             terms[k] += math.log(share)
         return np.asarray(np.logaddexp.reduce(terms, axis=0))
 
-    def save(self, path: str | os.PathLike[str]) -> str:
-        """Write A to an HDF5 file, whole or not at all; return its root hash."""
-        return write_content(path, self._content())
-
-    @cached_property
-    def root_hash(self) -> str:
-        """SHA-256 over all arrays, identity and support: that of the file."""
-        return content_hash(self._content())
-
     def _content(self) -> Content:
         arrays = self.grid.to_arrays() | {
             "shares": self._shares,
@@ -201,10 +191,7 @@ class RingSelection:
         FormatError
             Damaged, another kind of file, or of another population, survey or box.
         """
-        content = read_content(path)
-        found = content.attributes.get("ring_selection")
-        if found != identity:
-            raise FormatError(path, "ring_selection", "made for another population or survey")
+        content = read_kept(path, "ring_selection", "a selection of Einstein radii", identity)
         support = {k: (low, high) for k, (low, high) in content.attributes["support"].items()}
         a = content.arrays
         grid = SelectionGrid.from_arrays(a, support)

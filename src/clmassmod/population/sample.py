@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+if TYPE_CHECKING:
+    from .kernels import LensKernels
+    from .lens_data import LensData
+    from .ring_data import RingData
+
 Array = npt.NDArray[np.float64]
+
+
+class KernelTerms:
+    """What a sample knows by its lenses and their kernels alone."""
+
+    lenses: LensData | RingData
+    kernels: LensKernels
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the lenses."""
+        return tuple(self.lenses.name)
+
+    @property
+    def errors(self) -> Array:
+        """(n_lenses,) changes of ln L when the rules were last refined."""
+        return self.kernels.errors
 
 
 class LensSample(Protocol):

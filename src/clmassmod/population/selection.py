@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +23,9 @@ from ..stronglens.relations import Constant, Independent
 from ..stronglens.source_counts import SourceCounts
 from ..stronglens.source_population import SourcePopulation
 from ..table.files import ABOUT
-from ..table.store import Content, content_hash, read_content, write_content
+from ..table.store import Content
 from .cross_section import CrossSection, DetectedCounts, concentrations
-from .kept_tables import kept, table_path
+from .kept_tables import KeptTable, kept, read_kept, table_path
 from .kernel_forms import FORMS, checked_form
 from .kernel_inputs import BoxSteps
 from .kernels import DEFAULT_BOX
@@ -44,7 +44,7 @@ _REDSHIFT_NODES = 12
 _CELLS = 65_536
 
 
-class SelectionNormalisation:
+class SelectionNormalisation(KeptTable):
     """A(eta), the mean over a population of what a galaxy counts for; made by `build_selection`.
 
     Attributes
@@ -98,15 +98,6 @@ class SelectionNormalisation:
         columns = [log_mean(self.grid, one, points, n_threads) for one in self._values]
         return np.stack(columns, axis=-1) if self._several else columns[0]
 
-    def save(self, path: str | os.PathLike[str]) -> str:
-        """Write A to an HDF5 file, whole or not at all; return its root hash."""
-        return write_content(path, self._content())
-
-    @cached_property
-    def root_hash(self) -> str:
-        """SHA-256 over all arrays, identity and support: that of the file."""
-        return content_hash(self._content())
-
     def _content(self) -> Content:
         arrays = self.grid.to_arrays() | {"values": np.stack(self._values)}
         attributes = {
@@ -130,19 +121,13 @@ class SelectionNormalisation:
         FormatError
             Damaged, another kind of file, or of another population, survey or box.
         """
-        content = read_content(path)
+        content = read_kept(path, "selection", "a selection normalisation", identity)
         given = content.attributes
-        found = given.get("selection")
-        if found is None:
-            raise FormatError(path, "selection", "not a file of a selection normalisation")
-        if identity is not None and found != identity:
-            problem = f"made for another population or survey ({found[:12]}, not {identity[:12]})"
-            raise FormatError(path, "selection", problem)
         support = {name: (low, high) for name, (low, high) in given["support"].items()}
         try:
             grid = SelectionGrid.from_arrays(content.arrays, support)
             values = list(content.arrays["values"])
-            return cls(grid, values, given["form"], found, given["several"])
+            return cls(grid, values, given["form"], given["selection"], given["several"])
         except (KeyError, ValueError) as error:
             raise FormatError(path, "content", f"no whole grid ({error})") from error
 

@@ -275,7 +275,7 @@ def parameter(
     With `low_allowed` the lower bound itself is inside.
     """
     array = as_float_array(value, unit, name)
-    inside = ((array > low) | (low_allowed & (array == low))) & (array < high)
+    inside = (array >= low if low_allowed else array > low) & (array < high)
     if not inside.all():
         where = np.unravel_index(int(np.argmin(inside)), array.shape)
         place = f" (at index {', '.join(map(str, where))})" if array.ndim else ""
@@ -300,4 +300,5 @@ def common_shape(**parameters: Array) -> tuple[int, ...]:
 
 def per_profile(array: Any, n: int) -> Array:
     """Return a parameter as a contiguous array of n values."""
-    return np.ascontiguousarray(np.broadcast_to(np.asarray(array, dtype=np.float64), (n,)))
+    values = np.asarray(array, dtype=np.float64)
+    return np.ascontiguousarray(values if values.shape == (n,) else np.broadcast_to(values, (n,)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from .._checks import checked_threads
 from .._core import profile as core
 from ..cosmology import MassDef
 from ..errors import ParameterError
-from .base import Array, RadialMass, common_shape, parameter, per_profile
+from .base import Array, RadialMass, _kept, common_shape, parameter, per_profile
 from .gradients import HaloGradients
 from .lensing import SourceArrays
 
@@ -75,6 +75,9 @@ class SphericalOverdensityHalo(CompiledProfile, HaloGradients):
     """A halo given by its mass and concentration, ``c = R_Delta / r_s``."""
 
     mass_def: MassDef
+    mass: Any
+    concentration: Any
+    _mean_density: Array
 
     def _set_scales(
         self,
@@ -91,10 +94,34 @@ class SphericalOverdensityHalo(CompiledProfile, HaloGradients):
         )
         self.mass_def = MassDef.from_name(mass_def)
         self.mass, self.concentration = m[()], c[()]
-        density = self.mass_def.density(self.redshift, self.cosmology)
+        self._mean_density = self.mass_def.density(self.redshift, self.cosmology)
+        self._fill_scales(m, c, shape_parameter)
+
+    def _of_masses(self, mass: Array, concentration: Array) -> Self:
+        """Return haloes of other masses and concentrations, (n,) each, otherwise as this one.
+
+        What `replace` gives, without repeating what rests on the redshift alone.
+        """
+        if not (
+            mass.min(initial=1.0) > 0.0
+            and mass.max(initial=1.0) < np.inf
+            and concentration.min(initial=1.0) > 0.0
+            and concentration.max(initial=1.0) < np.inf
+        ):
+            return self.replace(mass=mass, concentration=concentration)  # says what is wrong
+        mass, concentration = _kept(mass), _kept(concentration)
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other._arguments = {**self._arguments, "mass": mass, "concentration": concentration}
+        other._shape = mass.shape
+        other.mass, other.concentration = mass, concentration
+        other._fill_scales(mass, concentration, self._shape_parameter)
+        return other
+
+    def _fill_scales(self, mass: Array, concentration: Array, shape: Array | None) -> None:
         n = self._shape[0] if self._shape else 1
-        m, c, density = (per_profile(array, n) for array in (m, c, density))
-        self._shape_parameter = None if shape_parameter is None else per_profile(shape_parameter, n)
+        m, c, density = (per_profile(a, n) for a in (mass, concentration, self._mean_density))
+        self._shape_parameter = None if shape is None else per_profile(shape, n)
         self._density_scale = np.empty(n)
         self._radius_scale = np.empty(n)
         core.scales(

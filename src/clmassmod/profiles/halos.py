@@ -192,3 +192,7 @@ class BMO(SphericalOverdensityHalo):
         shape = (square - 1.0) * np.log(tau) + np.pi * tau - (square + 1.0)
         factor = square / (square + 1.0) ** 2 * shape
         return (4.0 * np.pi * self.scale_density * self.scale_radius**3 * factor)[()]
+
+
+COMPILED_HALOS = (NFW, Hernquist, BMO)
+"""Classes whose haloes follow from mass, concentration and the density of the definition."""

@@ -16,6 +16,7 @@ from ..cluster.results import MassProfile
 from ..cluster.simulation import SimulatedSample, simulate_sample
 from ..configuration.info import ModelInfo
 from ..errors import FitError
+from ..galaxies.shear_field import ShearField
 from ..maps.containers import KappaMap, MassMap
 from ..observables import DeltaSigma, GammaTheta
 from ..provenance import atomic_path
@@ -25,7 +26,13 @@ PROFILES, FIGURES, DATA = "profiles", "figures", "data"
 TABLE, TRUTH, CONFIG, REPORT = "masses.ecsv", "truth.ecsv", "config.json", "report.html"
 
 
-Observables = Sequence[GammaTheta] | Sequence[DeltaSigma] | Sequence[MassMap] | Sequence[KappaMap]
+Observables = (
+    Sequence[GammaTheta]
+    | Sequence[DeltaSigma]
+    | Sequence[MassMap]
+    | Sequence[KappaMap]
+    | Sequence[ShearField]
+)
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,7 @@ def run_fit(
         Where results go; `output.folder` by default, relative to the current folder. Files:
         ``profiles/<id>.h5``, ``masses.ecsv``, ``config.json``, ``figures/*.png``,
         ``report.html``. Haloes whose result is there already are not fitted again.
-    observables : sequence of GammaTheta, DeltaSigma, MassMap or KappaMap, optional
+    observables : sequence of GammaTheta, DeltaSigma, MassMap, KappaMap or ShearField, optional
         The data; by default what `data` names.
     reference : Reference, optional
         Masses to compare with: the truth of a simulation, a catalogue.
@@ -252,6 +259,7 @@ _ATTRIBUTES = {
     DeltaSigma: "obs_delta_sigma",
     MassMap: "obs_mass_map",
     KappaMap: "obs_kappa_map",
+    ShearField: "obs_galaxies",
 }
 
 

@@ -16,7 +16,7 @@ from ..cluster.massmod import CLMassMod
 from ..cluster.reference import ID_NAMES
 from ..configuration.info import ModelInfo
 from ..ensembles.posterior import PopulationPosterior
-from ..errors import ConfigError, FormatError
+from ..errors import ConfigError, FitError, FormatError
 from ..provenance import atomic_path, provenance
 
 CHAIN, FIGURES = "chain", "figures"
@@ -153,7 +153,7 @@ def _run(
 
         require_matplotlib()  # now, not after a long chain
     massmod = CLMassMod(info)
-    massmod.read(_results(info))
+    _read(massmod, _results(info))
     given = info["ensemble"]
     settings = {key: given[key] for key in given if key not in ("results", *_TABLES)}
     settings |= {"seed": info["seed"], "n_threads": n_threads}
@@ -161,6 +161,18 @@ def _run(
     outcome = replace(work(massmod, settings, target / CHAIN), folder=str(target))
     _write(outcome)
     return _with_report(outcome, name) if wanted else outcome
+
+
+def _read(massmod: CLMassMod, places: list[str]) -> None:
+    try:
+        massmod.read(places)
+    except FormatError as error:
+        if error.field != "location":
+            raise
+        raise FitError(
+            f"there are no fitted masses in {error.file}: run `clmassmod fit` with this "
+            "configuration first, or say where they are with --fits or as [ensemble] results"
+        ) from error
 
 
 _TABLES = ("proxy_table", "proxy_column")

@@ -148,12 +148,7 @@ def mock_bias(
     massmod.obs_gamma_theta = profiles
     grid = _MASS * np.linspace(0.4, 1.6, 601)
     likelihood = massmod.sample_likelihood()
-    # a few masses at a time: thousands of haloes at all of them need gigabytes
-    parts = [
-        likelihood.log_likelihood(few[:, None], n_threads=settings.n_threads).sum(axis=0)
-        for few in np.array_split(grid, 20)
-    ]
-    ln_l = np.concatenate(parts)
+    ln_l = likelihood.log_likelihood(grid[:, None], n_threads=settings.n_threads).sum(axis=0)
     density_of = np.exp(ln_l - ln_l.max())
     density_of /= np.trapezoid(density_of, grid)
     mean = np.trapezoid(grid * density_of, grid)

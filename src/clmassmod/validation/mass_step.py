@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -14,9 +13,7 @@ from scipy import stats
 from ..cluster.density import distribution_function
 from ..cluster.massmod import CLMassMod
 from ..cluster.results import MassProfile
-from ..cluster.simulation import bin_edges, simulate_sample
-from ..configuration.info import ModelInfo
-from ..observables import GammaTheta
+from ..cluster.simulation import simulate_sample
 from . import figures
 from .catalogue_step import LEAST_P_VALUE
 from .checks import Check, Settings, StepResult
@@ -37,7 +34,6 @@ def survey(settings: Settings, n_clusters: int) -> dict[str, Any]:
         "noise": {"density": 20.0},
         "binning": {"r_min": 0.3, "r_max": 2.5, "n_bins": 8},
         "simulation": {"n_clusters": n_clusters, "mass_min": low, "mass_max": high},
-        "fit": {"bin_average": True},
         "priors": {"mass": {"distribution": "log-uniform", "low": low, "high": high}},
     }
 
@@ -47,7 +43,7 @@ def posterior_masses(settings: Settings) -> StepResult:
     info = survey(settings, settings.size(100, 2000))
     sample = simulate_sample(info)
     massmod = CLMassMod(info)
-    massmod.obs_gamma_theta = _binned(info, sample.observables)
+    massmod.obs_gamma_theta = sample.observables
     profiles, _ = massmod.fit_mass_profiles("scanpdf", {"n_grid": 200})
     pit = np.array([_pit(p, sample.true_masses[p.halo_id]) for p in profiles])
     p_value = float(stats.kstest(pit, "uniform").pvalue)
@@ -63,12 +59,6 @@ def posterior_masses(settings: Settings) -> StepResult:
     return StepResult(checks, {"Masses": partial(figures.pit_histogram, pit)})
 
 
-def _binned(info: dict[str, Any], observables: Sequence[GammaTheta]) -> list[GammaTheta]:
-    """Return profiles with the edges of their bins: means over areas, as the model must be."""
-    edges = bin_edges(ModelInfo.from_dict(info)["binning"])
-    return [one.replace(radius_min=edges[:-1], radius_max=edges[1:]) for one in observables]
-
-
 def _pit(profile: MassProfile, truth: float) -> float:
     mass, cumulative = distribution_function(profile)
     return float(np.interp(truth, mass, cumulative))
@@ -77,7 +67,7 @@ def _pit(profile: MassProfile, truth: float) -> float:
 def resumed_runs(settings: Settings) -> StepResult:
     """Compare a run that stopped half way and went on with one that did not."""
     info = survey(settings, _N_RESUMED)
-    observables = _binned(info, simulate_sample(info).observables)
+    observables = simulate_sample(info).observables
     reason = "the same numbers: nothing may depend on where a run stopped"
     checks = []
     for method, parameters in (
