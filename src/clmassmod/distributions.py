@@ -21,6 +21,15 @@ from .errors import ParameterError, nearest
 Array = npt.NDArray[np.float64]
 
 
+def normal_rule(n: int) -> tuple[Array, Array]:
+    """Return nodes and ln weights of n points for means over a standard normal number.
+
+    Gauss-Hermite: exact for polynomials of degree 2 n - 1; one point is the mean itself.
+    """
+    t, weight = np.polynomial.hermite_e.hermegauss(n)
+    return t, np.log(weight / weight.sum())
+
+
 class Distribution(ABC):
     """A normalised density on ``[low, high]``."""
 

@@ -426,7 +426,7 @@ def test_saved_and_loaded(tmp_path):
     assert (loaded.support, loaded.form) == (made.support, made.form)
     other = build_selection(box=SMALL, detection=MagnitudeLimit(26.0))
     assert other.identity != made.identity
-    with pytest.raises(FormatError, match="another population"):
+    with pytest.raises(FormatError, match="made for other data or settings"):
         SelectionNormalisation.load(path, other.identity)
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1

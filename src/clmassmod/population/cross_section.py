@@ -14,6 +14,7 @@ from scipy import special
 from .._checks import checked_threads
 from .._core import axisym as core
 from ..cosmology import cosmology_to_dict, resolve_cosmology
+from ..distributions import normal_rule
 from ..errors import NumericalError, ParameterError
 from ..stronglens.lens import LensStatus
 from ..stronglens.lens_model import LensModel
@@ -246,10 +247,8 @@ def concentrations(
         allowed = "a number or a ConcentrationRelation"
         raise ParameterError("population.concentration", relation, allowed)
     given = {"log_mhalo": log_mhalo, "z_l": np.full(log_mhalo.shape, z_l)}
-    t, weight = np.polynomial.hermite_e.hermegauss(
-        _CONCENTRATION_NODES if relation.scatter > 0.0 else 1
-    )
-    for deviation, share in zip(t, weight / weight.sum(), strict=True):
+    t, log_share = normal_rule(_CONCENTRATION_NODES if relation.scatter > 0.0 else 1)
+    for deviation, share in zip(t, np.exp(log_share), strict=True):
         quantile = np.full((log_mhalo.size, 1), special.ndtr(deviation))
         yield float(share), relation.sample(quantile, given)
 

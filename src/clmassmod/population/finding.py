@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from ..distributions import normal_rule
 from ..errors import ParameterError
 
 Array = npt.NDArray[np.float64]
@@ -113,10 +114,10 @@ def _mean_of_measured(theta: Array, sigma: float, find: Array) -> npt.NDArray[np
 
 def _mean_of_all(theta: Array, sigma: float, find: Array) -> npt.NDArray[np.float32]:
     """Return the mean over all observed radii."""
-    t, weight = np.polynomial.hermite_e.hermegauss(_NOISE_NODES if sigma > 0.0 else 1)
+    t, log_share = normal_rule(_NOISE_NODES if sigma > 0.0 else 1)
     slope, radius = find[:, :1], find[:, 1:]
     total = np.zeros((len(find), theta.size), dtype=np.float32)
-    for one, share in zip(t, weight / weight.sum(), strict=True):
+    for one, share in zip(t, np.exp(log_share), strict=True):
         exponent = (slope * (radius - sigma * one)).astype(np.float32)
         exponent = exponent - slope.astype(np.float32) * theta.astype(np.float32)
         np.clip(exponent, -80.0, 80.0, out=exponent)

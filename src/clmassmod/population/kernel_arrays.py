@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core import population as core
+from ..distributions import normal_rule
 from ..table.files import ABOUT
 from ..table.store import Content
 from .kept_tables import read_kept
@@ -23,8 +24,7 @@ _MISMATCH_NODES = 16
 
 def core_points(points: Array, gamma: Array, parameters: PopulationParameters) -> core.Points:
     """Return points (n, 15) of a population as the core takes them."""
-    t, weight = np.polynomial.hermite_e.hermegauss(_MISMATCH_NODES)
-    mismatch = np.array([t, np.log(weight / weight.sum())])
+    mismatch = np.array(normal_rule(_MISMATCH_NODES))
     frame = np.array([*parameters.pivots, *parameters.gamma_support])
     return core.Points(np.ascontiguousarray(points), gamma, mismatch, frame)
 

@@ -12,6 +12,7 @@ from scipy.stats import qmc
 
 from .._core import axisym
 from .._core import population as core
+from ..distributions import normal_rule
 from ..errors import ParameterError
 from ..stronglens._tables import sersic_b
 from ..stronglens.inversion_grid import ImagePhotometry
@@ -247,7 +248,7 @@ def _concentrations(relation: Any, z_l: Array) -> tuple[Array, npt.NDArray[np.in
     if not isinstance(relation, ConcentrationRelation):
         allowed = "a number or a ConcentrationRelation"
         raise ParameterError("population.concentration", relation, allowed)
-    t, log_w = normal_rule(_CONCENTRATION_NODES) if relation.scatter > 0.0 else (np.zeros(1),) * 2
+    t, log_w = normal_rule(_CONCENTRATION_NODES if relation.scatter > 0.0 else 1)
     redshifts, of = np.unique(z_l, return_inverse=True)
     rows = []
     for z in redshifts:
@@ -265,12 +266,6 @@ def _amplitudes(relation: Array, slopes: Array) -> Array:
     mass = np.empty(slopes.size)
     axisym.enclosed_mass(c, slopes, mass)
     return np.asarray(c**3 / (3.0 * mass))
-
-
-def normal_rule(n: int) -> tuple[Array, Array]:
-    """Return nodes and ln weights of n points for means over a standard normal number."""
-    t, weight = np.polynomial.hermite_e.hermegauss(n)
-    return t, np.log(weight / weight.sum())
 
 
 def _log_counts(counts: Any) -> tuple[Array, float, float]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scipy.special import log_ndtr
 
 from .._checks import checked_threads
+from ..distributions import normal_rule
 from ..errors import ParameterError
 from ..provenance import digest
 from ..stronglens.mass_sampler import LensPopulation
@@ -25,7 +26,7 @@ from ..table.store import Content
 from .cross_section import CrossSection, DetectedCounts
 from .galaxy_data import GalaxyData
 from .kept_tables import KeptTable, kept, read_kept, table_path
-from .kernel_inputs import BoxSteps, normal_rule
+from .kernel_inputs import BoxSteps
 from .non_lens_grid import GalaxyNodes, ObservableNodes
 from .parameters import PARAMETERS, POSITIVE, PopulationParameters, checked_points
 from .selection import LensPlane
@@ -106,7 +107,7 @@ class NonLensTerm(KeptTable):
         slopes = grid.slopes[1] * np.exp(-0.5 * ((grid.slopes[0] - p["mu_g"]) / p["sigma_g"]) ** 2)
         # not a matrix product: its bits would depend on threads
         of_halo = np.einsum("zkmhg,g->zkmh", self.values, slopes / slopes.sum())
-        t, log_t = normal_rule(_MISMATCH_NODES) if p["sigma_sps"] > 0.0 else (np.zeros(1),) * 2
+        t, log_t = normal_rule(_MISMATCH_NODES if p["sigma_sps"] > 0.0 else 1)
         stretch, log_re = 1.0 + p["beta_sps"], nodes.log_re[:, None]
         total = np.zeros(nodes.weight.size)
         for deviation, log_share in zip(t, log_t, strict=True):

@@ -16,13 +16,14 @@ import numpy.typing as npt
 from scipy.special import logsumexp
 
 from .._core import population as core
+from ..distributions import normal_rule
 from ..errors import ParameterError
 from ..provenance import digest
 from ..stronglens.lens import Geometry
 from .cross_section import CrossSection, DetectedCounts, concentrations
 from .kept_tables import kept, table_path
 from .kernel_arrays import Arrays, concatenated, core_points, offsets, sum_lenses
-from .kernel_inputs import BoxSteps, normal_rule
+from .kernel_inputs import BoxSteps
 from .kernels import LensKernels
 from .parameters import PARAMETERS, PopulationParameters
 from .ring_data import RingData

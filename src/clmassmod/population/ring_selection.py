@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from .._checks import checked_threads
 from .._core import selection as core
+from ..distributions import normal_rule
 from ..provenance import digest
 from ..stronglens.lens import Geometry
 from ..table.files import ABOUT
@@ -146,8 +147,7 @@ class RingSelection(KeptTable):
 
     def _log_plane(self, plane: int, points: Array, chances: Any, n_threads: int) -> Array:
         """Return ln A (n,) at one plane, with chances (n, bins) of being found."""
-        t, weight = np.polynomial.hermite_e.hermegauss(_MISMATCH_NODES)
-        mismatch = np.array([t, np.log(weight / weight.sum())])
+        mismatch = np.array(normal_rule(_MISMATCH_NODES))
         terms = np.empty((len(self._shares), len(points)))
         for k, share in enumerate(self._shares.tolist()):
             core.log_means_found(

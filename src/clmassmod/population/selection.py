@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from .._checks import checked_threads
 from .._core import selection as core
+from ..distributions import normal_rule
 from ..errors import FormatError, ParameterError
 from ..provenance import digest
 from ..stronglens.mass_sampler import LensPopulation
@@ -138,8 +139,7 @@ class SelectionNormalisation(KeptTable):
 def log_mean(grid: SelectionGrid, values: Array, points: Array, n_threads: int) -> Array:
     """Return ln of the mean of `values` on a grid over populations at points (n, 15)."""
     checked_threads(n_threads)
-    t, weight = np.polynomial.hermite_e.hermegauss(_MISMATCH_NODES)
-    mismatch = np.array([t, np.log(weight / weight.sum())])
+    mismatch = np.array(normal_rule(_MISMATCH_NODES))
     out = np.empty(len(points))
     core.log_means(
         grid.rows,

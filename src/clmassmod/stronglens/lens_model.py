@@ -218,11 +218,6 @@ class LensModel(AxisymmetricLens):
         mass = math.pi * radius * radius * sigma * out[0].reshape(shape)
         return attach(mass, "Msun") if has_unit(r) else mass[()]
 
-    @property
-    def halo_scale_radius(self) -> Any:
-        """Scale radius of the halo [kpc]."""
-        return self._halo_radius.reshape(self.shape)[()]
-
     def virial_mass_and_concentration(self) -> tuple[Any, Any]:
         """Return (log10 M_200c [Msun], c_200), of ``halo="m5kpc"`` too.
 

@@ -102,11 +102,6 @@ class SourcePopulation:
         return self._redshift_table[0]
 
     @property
-    def redshift_weights(self) -> Array:
-        """Fraction of the sources at each of `redshifts`."""
-        return self._redshift_table[1]
-
-    @property
     def median_redshift(self) -> float:
         """The redshift that half of the sources are not beyond."""
         z, weight = self._redshift_table
