@@ -55,8 +55,8 @@ class ShearFieldLikelihood(HaloLikelihood):
     the very centre has no direction and E = 0.
 
     With a free centre, ln L has narrow maxima, some kpc wide, where the centre that is tried is
-    so near to a galaxy that its shear is strong. A posterior gives them the little volume that
-    they have; a best fit may be one of them, which `doubts` says.
+    so near to a galaxy that its shear is strong; `doubts` says where a best fit may be one. There
+    are none if `r_min` is beyond the reach of the prior of the centre.
     """
 
     judges_fit = False
@@ -128,7 +128,7 @@ class ShearFieldLikelihood(HaloLikelihood):
             return []
         return [
             f"the centre is {1e3 * radius[0, near]:.0f} kpc from a galaxy, which alone may make "
-            "this maximum and its errors: take a posterior (emcee, nested)"
+            "this maximum and its errors: give an r_min beyond the reach of the prior"
         ]
 
     def _log_likelihood(self, values: Array, n_threads: int) -> Array:
