@@ -24,6 +24,9 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+_LONGEST, _MOST_NUMBERS = 200, 8
+"""Characters and numbers of a value in a message."""
+
 
 class ClmassmodError(Exception):
     """Base class of every error raised on purpose by clmassmod."""
@@ -47,12 +50,33 @@ class ParameterError(ClmassmodError, ValueError):
         self.value = value
         self.allowed = allowed
         self._hint = hint
-        message = f"{name} = {value!r} is not valid: it must be {allowed}."
+        message = f"{name} = {_readable(value)} is not valid: it must be {allowed}."
         super().__init__(f"{message} {hint}".rstrip())
 
     def __reduce__(self) -> tuple[Any, ...]:
         # an exception that crosses processes is rebuilt from its own arguments
         return type(self), (self.name, self.value, self.allowed, self._hint)
+
+
+def _readable(value: object) -> str:
+    """Return `value` in one short line: no pages of numbers, no addresses in memory."""
+    shape, kind = getattr(value, "shape", ()), type(value)
+    if kind.__module__ == "numpy" and (shape or kind.__name__ == "ndarray"):
+        size = getattr(value, "size", 0)
+        if size > _MOST_NUMBERS:
+            return f"<array of shape {shape}>"
+        return repr(getattr(value, "tolist")())  # noqa: B009
+    shown = repr(value)
+    if " at 0x" in shown:
+        name = getattr(value, "__qualname__", "")
+        return f"<{kind.__name__} {name}>" if name else f"<{kind.__name__}>"
+    if len(shown) <= _LONGEST and "\n" not in shown:
+        return shown
+    if isinstance(value, list | tuple | dict | set):
+        return f"<{kind.__name__} of {len(value)}>"
+    if isinstance(value, str):
+        return f"{shown[:_LONGEST]}..."
+    return f"<{kind.__name__}>"
 
 
 class ConfigError(ClmassmodError, ValueError):

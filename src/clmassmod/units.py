@@ -51,12 +51,12 @@ def as_float_array(value: Any, unit: str, name: str) -> Array:
     """Return `value` as a float64 array in `unit`."""
     refuse_mask(value, name)
     allowed = f"a number or an array of numbers{unit and f' [{unit}]'}"
-    # numpy would read numbers from text, and count True as 1
+    # numpy would read numbers from text and tables, count True as 1, and drop imaginary parts
     if value is None or isinstance(value, str | bytes | bool | np.bool_):
         raise ParameterError(name, value, allowed)
     try:
         array = np.asarray(to_value(value, unit, name))
-        if array.dtype.kind in "USb":
+        if array.dtype.kind in "USbcV":
             raise ParameterError(name, value, allowed)
         return np.asarray(array, dtype=np.float64)
     except (TypeError, ValueError) as error:

@@ -70,3 +70,29 @@ def test_wrong_arguments():
     survey = {**BIAS_SURVEY, "fit": {"r_min": 5.0}}
     with pytest.raises(FitError, match="5e\\+14"):
         clm.analytic_bias(5e14, 0.3, "NFW", survey)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"mass": {}}, "mass = {} is not valid: it must be a number or an array of numbers"),
+        ({"mass": "5e14"}, "mass = '5e14'"),
+        ({"mass": 1e14 + 1j}, "a number or an array of numbers"),
+        ({"redshift": [0.3, [0.4]]}, "redshift = "),
+        ({"redshift": (z for z in (0.3,))}, "redshift = <generator"),
+        ({"truth": np.zeros(2000)}, r"truth = <array of shape \(2000,\)>"),
+        ({"truth": object()}, "truth = <object>"),
+        ({"truth": clm.NFW}, r"function of \(mass, redshift\)\. Python says: missing"),
+        ({"truth": lambda m: None}, r"function of \(mass, redshift\)\. Python says: too many"),
+        ({"truth": lambda m, z: None}, r"truth\(5e\+14, 0.3\) = None .* one profile"),
+        ({"truth": lambda m, z: clm.NFW([m, m], 4.0, z)}, "one profile"),
+        ({"truth": lambda m, z: clm.NFW(m, 4.0, 0.5)}, r"redshift = 0.5 .* 0.3, that of the halo"),
+    ],
+)
+def test_wrong_arguments_are_named_in_one_line(change, words):
+    with pytest.raises(ParameterError, match=words) as raised:
+        clm.analytic_bias(**{"mass": 5e14, "redshift": 0.3, **change})
+    message = str(raised.value)
+    assert len(message) < 260
+    assert "\n" not in message
+    assert " at 0x" not in message

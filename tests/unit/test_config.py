@@ -249,6 +249,18 @@ def test_sources_of_a_configuration(tmp_path):
             },
             r"\[two_halo\] combine is missing",
         ),
+        ({"miscentring": {"scale": 0.2}}, r"\[miscentring\] distribution is missing: scale is giv"),
+        (
+            {"miscentring": {"distribution": "gamma", "scale": 0.2}},
+            r"\[miscentring\] fraction is missing: give it, or make miscentring_fraction one of",
+        ),
+        (
+            {
+                "parameters": ["mass", "boost_b0"],
+                "priors": {"boost_b0": {"distribution": "uniform", "low": 0, "high": 1}},
+            },
+            r"\[boost\] r_s is missing: give it, or make boost_rs one of parameters",
+        ),
         ({"parameters": "mass"}, "parameters = 'mass': it must be of type list of text"),
         ({"parameters": ["shear_calibration"]}, r"\[priors\] shear_calibration is free and needs"),
         ({"priors": {"mas": {}}}, r"\[priors\] unknown key 'mas'. Did you mean 'mass'\?"),

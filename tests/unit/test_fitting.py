@@ -482,3 +482,32 @@ def test_an_interval_beyond_the_prior_is_said():
         assert ("interval reaches beyond the prior: mass" in profile.message) == (
             method == "curvefit"
         )
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "words"),
+    [
+        ("minuit", {}, "interval ends with the prior: mass"),
+        ("scanpdf", {}, "the pdf of the mass is cut by its prior"),
+        ("emcee", {"n_steps": 1000, "n_burn": 100}, "the pdf of mass is cut by its prior"),
+        ("nested", {"n_live": 200, "n_eff": 1000}, "the pdf of mass is cut by its prior"),
+    ],
+)
+def test_a_posterior_against_its_prior_is_said(method, settings, words):
+    """The mass is half a standard deviation below the end of its prior, or far from it."""
+    sd = fit(shear_profile(), "curvefit").errors["mass"][1]
+    for high, said in ((MASS + 0.5 * sd, True), (MASS + 8.0 * sd, False)):
+        prior = {"mass": {"distribution": "uniform", "low": MASS - 8.0 * sd, "high": high}}
+        profile = fit(shear_profile(), method, priors=prior, calc_params=settings)
+        assert (words in profile.message) == said
+        assert (profile.status == "warning") == said
+
+
+def test_a_concentration_that_reaches_the_ends_of_its_default_prior_is_no_warning():
+    weak = shear_profile(sd=0.05)
+    settings = {"n_steps": 1000, "n_burn": 100}
+    free = {"parameters": ["mass", "concentration"]}
+    assert fit(weak, "emcee", calc_params=settings, **free).status == "ok"
+    chosen = {"concentration": {"distribution": "uniform", "low": 3.0, "high": 5.0}}
+    profile = fit(weak, "emcee", calc_params=settings, priors=chosen, **free)
+    assert "the pdf of concentration is cut by its prior" in profile.message

@@ -227,7 +227,7 @@ def test_boost_factor_against_its_formula():
     [
         ({"miscentring": {}}, "miscentring_fraction"),
         ({"miscentring": {"distribution": "gamma", "fraction": 0.2}}, "miscentring_fraction"),
-        ({"two_halo": {"bias": 2.0}}, "two_halo_bias"),
+        ({"two_halo": {"bias": 2.0}}, r"combine is missing: bias is given"),
         (
             {
                 "parameters": ["mass"],

@@ -168,6 +168,29 @@ def test_empty_bins_and_one_cluster_can_be_drawn():
     assert low < -100.0 < 20.0 < high
 
 
+def test_clusters_are_within_the_axes_or_counted():
+    def drawn(outlier):
+        rng = np.random.default_rng(5)
+        profiles = [
+            clm.DeltaSigma(
+                [0.5, 1.2, 2.0],
+                1e14 * rng.normal([3.0, 2.0, 1.0], 0.4) + [outlier * (i == 0), 0.0, 0.0],
+                np.full(3, 4e13),
+                redshift=0.3,
+                id=f"c{i}",
+            )
+            for i in range(20)
+        ]
+        sums = sum_profiles(profiles, [0.3, 0.9, 1.6, 3.0])
+        upper = stack_plotting.stacked_profile(sums.stack(), sums).axes[0]
+        points = np.concatenate([np.ravel(line.get_ydata()) for line in upper.lines])
+        low, high = upper.get_ylim()
+        return np.sum((points < low) | (points > high)), [t.get_text() for t in upper.texts]
+
+    assert drawn(0.0) == (0, [])
+    assert drawn(1e16) == (1, ["points beyond the axes: 1"])
+
+
 # -- maps ----------------------------------------------------------------------------------------
 
 MAPS = {

@@ -92,3 +92,9 @@ def test_wrong_arguments():
     edges = {**POWER_SURVEY, "binning": {"edges": [0.1, 1.0]}}
     with pytest.raises(ParameterError, match="edges"):
         clm.statistical_power(1e15, 0.3, 0.5, edges)
+    edges = {**POWER_SURVEY, "binning": {"edges": list(np.linspace(0.1, 1.0, 500))}}
+    with pytest.raises(ParameterError, match="edges = <list of 500>"):
+        clm.statistical_power(1e15, 0.3, 0.5, edges)
+    for wrong in ("abc", {}, [0.1, [0.2]], object(), 0.5j):
+        with pytest.raises(ParameterError, match=r"inner_radius = .* a number or an array"):
+            clm.statistical_power(1e15, 0.3, wrong)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -66,7 +68,8 @@ def analytic_bias(
     Raises
     ------
     ParameterError
-        A mass or redshift outside its range, or a truth that is none of these.
+        A mass or redshift outside its range; a truth that is none of these, or a function that
+        does not return one profile at the redshift.
     ConfigError
         There are no sources, or a profile lacks its power spectrum (Ob0, sigma8 and n_s).
     FitError
@@ -106,7 +109,7 @@ def analytic_bias(
 def true_profile(truth: str | Mapping[str, Any] | TrueProfile, info: ModelInfo) -> TrueProfile:
     """Return the profile of (mass, redshift) that `truth` of `analytic_bias` describes."""
     if callable(truth):
-        return truth
+        return _checked(truth)
     if isinstance(truth, str):
         truth = {"profile": truth}
     if not isinstance(truth, Mapping):
@@ -117,5 +120,27 @@ def true_profile(truth: str | Mapping[str, Any] | TrueProfile, info: ModelInfo) 
     def profile_of(mass: float, redshift: float) -> RadialMass:
         c = model.concentration_of(redshift)
         return model.halo_of(np.array([mass]), redshift, c)[0]
+
+    return profile_of
+
+
+def _checked(truth: TrueProfile) -> TrueProfile:
+    """Return a function that is `truth`, with what it returns checked."""
+    try:
+        inspect.signature(truth).bind(1e14, 0.3)
+    except TypeError as error:
+        raise ParameterError(
+            "truth", truth, "a function of (mass, redshift)", f"Python says: {error}."
+        ) from None
+
+    def profile_of(mass: float, redshift: float) -> RadialMass:
+        profile = truth(mass, redshift)
+        where = f"truth({mass:.6g}, {redshift:g})"
+        if not isinstance(profile, RadialMass) or profile.shape not in ((), (1,)):
+            raise ParameterError(where, profile, "one profile, such as clm.NFW(...)")
+        own = float(np.ravel(profile.redshift)[0])
+        if not math.isclose(own, redshift):
+            raise ParameterError(f"{where}.redshift", own, f"{redshift:g}, that of the halo")
+        return profile
 
     return profile_of

@@ -14,6 +14,7 @@ from ..cosmology import angular_diameter_distance
 from ..errors import ConfigError, ParameterError
 from ..observables import GammaTheta
 from ..profiles.base import RadialMass
+from ..units import as_float_array
 
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
@@ -79,12 +80,11 @@ def shape_errors(
 
 def mass_redshift_pairs(mass: Any, redshift: Any) -> tuple[Array, Array]:
     """Return masses [Msun] and redshifts of one shape, checked to be finite and > 0."""
+    given = as_float_array(mass, "Msun", "mass"), as_float_array(redshift, "", "redshift")
     try:
-        masses, redshifts = np.broadcast_arrays(
-            np.asarray(mass, dtype=np.float64), np.asarray(redshift, dtype=np.float64)
-        )
+        masses, redshifts = np.broadcast_arrays(*given)
     except ValueError:
-        shapes = (np.shape(mass), np.shape(redshift))
+        shapes = tuple(array.shape for array in given)
         raise ParameterError("mass, redshift", shapes, "shapes that broadcast") from None
     for name, array in (("mass", masses), ("redshift", redshifts)):
         bad = ~(np.isfinite(array) & (array > 0.0))

@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..configuration.model_schema import DEFAULT_PRIORS
 from ..errors import FitError, MissingExtraError, ParameterError, nearest
-from ..inference.diagnostics import r_hat
+from ..inference.diagnostics import ends_reached, r_hat
 from .density import weighted_quantile
+from .effects import RANGES
 from .likelihood import HaloLikelihood
 from .parameters import CENTRE
 from .results import MassProfile
@@ -47,6 +49,11 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "nested": {"seed": 0, "n_live": 1000, "n_networks": 0, "n_eff": 4000},
 }
 
+# of priors, those that a posterior may well reach: few data constrain a concentration
+_NATURAL_ENDS = {
+    **RANGES,
+    "concentration": tuple(DEFAULT_PRIORS["concentration"][end] for end in ("low", "high")),
+}
 _LEVEL_68 = (0.158655, 0.841345)
 _EDGE = 1e-3
 # of a scan over centres, those that a maximum is looked for from
@@ -240,6 +247,17 @@ def _of_curvature(likelihood: HaloLikelihood, profile: MassProfile) -> list[str]
     return doubts
 
 
+def _cut(likelihood: HaloLikelihood, values: Array, weight: Array | None = None) -> list[str]:
+    """Say which posteriors are cut off by an end of their prior that somebody chose."""
+    cut = [
+        p.name
+        for i, p in enumerate(likelihood.parameters.parameters)
+        for end in ends_reached(values[:, i], (p.prior.low, p.prior.high), weight)
+        if end not in _NATURAL_ENDS.get(p.name, ())
+    ]
+    return [f"the pdf of {name} is cut by its prior" for name in dict.fromkeys(cut)]
+
+
 def _warned(profile: MassProfile, messages: list[str]) -> MassProfile:
     if profile.diagnostics.get("edge"):
         edge = ", ".join(profile.diagnostics["edge"])
@@ -399,6 +417,8 @@ def _minos(
         if not merror.is_valid:
             messages.append(f"MINOS found no crossing for {p.name}; its error is symmetric")
             continue
+        if merror.at_lower_limit or merror.at_upper_limit:
+            messages.append(f"interval ends with the prior: {p.name}")
         centre = float(p.to_value(found[i]))
         low = float(p.to_value(found[i] + merror.lower))
         high = float(p.to_value(found[i] + merror.upper))
@@ -466,7 +486,8 @@ def _emcee(
         messages.append(
             f"the chain is short: {sampler.iteration} steps, autocorrelation time {tau:.0f}"
         )
-    return _warned(_from_chain(likelihood, sampler, thin, tau, start), messages)
+    profile = _from_chain(likelihood, sampler, thin, tau, start)
+    return _warned(profile, [*messages, *_cut(likelihood, np.asarray(profile.samples))])
 
 
 def _from_chain(
@@ -547,7 +568,8 @@ def _nested(
         errors=_interval_errors(start, values, weight),
         log_evidence=float(sampler.log_z),
     )
-    return _warned(profile, [] if finished else ["nested sampling did not finish"])
+    messages = [] if finished else ["nested sampling did not finish"]
+    return _warned(profile, [*messages, *_cut(likelihood, values, weight)])
 
 
 def seed_of(seed: int, halo_id: str) -> int:

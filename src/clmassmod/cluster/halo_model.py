@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ..cosmology import resolve_cosmology
 from ..errors import ParameterError
 from ..profiles.baryonified import BaryonifiedKind
+from .baryon_factors import TabulatedKind
 from .effects import Effects
 
 if TYPE_CHECKING:
@@ -65,6 +66,11 @@ class HaloModel:
             raise ParameterError("source_averaging", self.source_averaging, "'exact' or 'moments'")
         if self.effects.two_halo and self.power is None:
             raise ParameterError("power", None, "a clm.LinearPower, for the two-halo term")
+
+    def prepare(self) -> None:
+        """Make the tables that all haloes share now, so that processes are sent them."""
+        if isinstance(self.profile, TabulatedKind):
+            self.profile.prepare()
 
     def concentration_of(self, redshift: float) -> Any:
         """Return a function c(mass) at `redshift`.

@@ -207,6 +207,8 @@ class CLMassMod(ClusterData):
         done = {task.halo_id: result for task in tasks if (result := resumable(task))}
         info.resumed = list(done)
         rest = [task for task in tasks if task.halo_id not in done]
+        if rest:
+            self.model.prepare()
         with nullcontext() if save_loc is None else exclusive_folder(save_loc):
             for profile in _with_bar(map_tasks(run_task, rest, executor), len(rest), progress):
                 done[profile.halo_id] = profile

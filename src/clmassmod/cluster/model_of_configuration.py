@@ -10,20 +10,27 @@ from typing import TYPE_CHECKING, Any
 from ..configuration.info import ModelInfo
 from ..configuration.model_schema import NEED_POWER
 from ..errors import ConfigError, ParameterError
+from ..inference.priors import prior_from_dict
+from ..profiles.baryonified import BaryonifiedKind
+from .baryon_factors import TabulatedKind
 from .effects import Effects
 from .halo_model import HaloModel
 
 if TYPE_CHECKING:
     from ..profiles.baryons import BaryonModel
 
+_USUAL_CONCENTRATIONS = (1.0, 15.0)
+"""c_200c that relations give to masses with a signal."""
+_FREE_CONCENTRATIONS = (0.3, 40.0)
+"""Within which the table of baryons is good to 1e-4."""
+
 
 def halo_model(info: ModelInfo) -> HaloModel:
     """Return the halo model a configuration describes."""
-    from ..profiles.baryonified import BaryonifiedKind
     from ..profiles.registry import profile_class
 
     given = info["profile"]
-    profile = profile_class(given["kind"])
+    profile: Any = profile_class(given["kind"])
     cosmology = info.make_cosmology()
     concentration = info["concentration"]
     relation = concentration["relation"]
@@ -40,8 +47,18 @@ def halo_model(info: ModelInfo) -> HaloModel:
     if profile_needs_power:
         parameters["power"] = power
     baryons = baryon_model(info)
+    if baryons is not None and profile_needs_power:
+        profile = BaryonifiedKind(profile, baryons)  # its shape depends on the redshift too
+    elif baryons is not None:
+        profile = TabulatedKind(
+            profile,
+            baryons,
+            concentrations=_concentrations(info),
+            cosmology=cosmology,
+            parameters=parameters,
+        )
     return HaloModel(
-        profile=profile if baryons is None else BaryonifiedKind(profile, baryons),
+        profile=profile,
         mass_def=info["mass_def"],
         concentration=concentration["value"] if relation == "constant" else relation,
         cosmology=cosmology,
@@ -86,6 +103,24 @@ def baryon_model(info: ModelInfo) -> BaryonModel | None:
     except ParameterError as error:
         raise ConfigError(f"{where} {error}") from error
     return model
+
+
+def _concentrations(info: ModelInfo) -> tuple[float, float]:
+    """Return the ends of the values of c_200c that a fit may ask for."""
+    low = high = info["concentration"]["value"]
+    if "concentration" in info["parameters"]:
+        prior = prior_from_dict(info["priors"]["concentration"], "priors.concentration")
+        lowest, highest = _FREE_CONCENTRATIONS
+        low, high = max(prior.low, lowest), min(prior.high, highest)
+        if not low < high:
+            raise ConfigError(
+                f"{info.file or 'configuration'}: [priors.concentration] with baryons it must hold "
+                f"values between {lowest:g} and {highest:g}"
+            )
+    elif low is None:
+        return _USUAL_CONCENTRATIONS
+    # c_200c is .5 to 2 times that of any usual definition
+    return (low, high) if info["mass_def"] == "200c" else (0.4 * low, 2.5 * high)
 
 
 def model_effects(info: ModelInfo) -> Effects:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..configuration.info import ModelInfo
 from ..errors import ParameterError
+from ..units import as_float_array
 from .expected_profile import expected_profile, mass_redshift_pairs
 from .halo_model import HaloModel
 from .likelihood import ClusterLikelihood
@@ -123,7 +124,7 @@ def _checked_radii(inner_radius: Any, info: ModelInfo) -> Array:
         raise ParameterError(
             "binning.edges", binning["edges"], "None", "r_max, n_bins and spacing say the bins."
         )
-    radii = np.atleast_1d(np.asarray(inner_radius, dtype=np.float64))
+    radii = np.atleast_1d(as_float_array(inner_radius, "Mpc", "inner_radius"))
     bad = ~((radii > 0.0) & (radii < binning["r_max"]))
     if radii.ndim != 1 or bad.any():
         value = radii.shape if radii.ndim != 1 else float(radii[np.argmax(bad)])

@@ -313,18 +313,34 @@ def _check_together(result: dict[str, Any], place: Place) -> None:
         place.inside("concentration").fail("value is given, but relation is not 'constant'")
 
 
-_EFFECTS = {
-    "miscentring_fraction": ("miscentring", "distribution"),
-    "miscentring_scale": ("miscentring", "distribution"),
-    "two_halo_bias": ("two_halo", "combine"),
+_EFFECTS: dict[str, tuple[str | None, dict[str, str]]] = {
+    "miscentring": (
+        "distribution",
+        {"fraction": "miscentring_fraction", "scale": "miscentring_scale"},
+    ),
+    "two_halo": ("combine", {"bias": "two_halo_bias"}),
+    "boost": (None, {"b0": "boost_b0", "r_s": "boost_rs"}),
 }
+"""Section of an effect: the key that asks for it, and the parameter of each other key."""
+_HAS_DEFAULT = ("two_halo_bias",)
 
 
 def _check_effects(result: Mapping[str, Any], place: Place) -> None:
-    for name in result["parameters"]:
-        section, key = _EFFECTS.get(name, ("", ""))
-        if section and result[section][key] is None:
-            place.inside(section).fail(f"{key} is missing: {name} is one of parameters")
+    """Refuse parameters of an effect without the effect, and the other way round."""
+    for section, (switch, keys) in _EFFECTS.items():
+        given, here = result[section], place.inside(section)
+        free = [name for name in keys.values() if name in result["parameters"]]
+        fixed = [key for key in keys if given[key] is not None]
+        there = bool(free or fixed) if switch is None else given[switch] is not None
+        if not there:
+            if free:
+                here.fail(f"{switch} is missing: {free[0]} is one of parameters")
+            if fixed:
+                here.fail(f"{switch} is missing: {fixed[0]} is given")
+            continue
+        for key, name in keys.items():
+            if key not in fixed and name not in free and name not in _HAS_DEFAULT:
+                here.fail(f"{key} is missing: give it, or make {name} one of parameters")
 
 
 def _check_sources(sources: Mapping[str, Any], place: Place) -> None:

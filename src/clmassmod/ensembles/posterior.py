@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ..errors import AccuracyWarning, FitError, ParameterError, nearest
 from ..inference.chain import named_column, sample_numbers
+from ..inference.diagnostics import ends_reached
 from ..inference.posterior import Posterior
 from ..inference.prior_set import PriorSet
 from ..inference.samplers import run_mcmc
@@ -25,7 +26,6 @@ Array = npt.NDArray[np.float64]
 _MOST_UNRELIABLE = 0.1
 _MOST_ERROR = 1.0
 _TAIL = 1e-9
-_NEAR, _MOST_NEAR = 0.1, 0.01
 
 
 @dataclass(frozen=True)
@@ -247,18 +247,12 @@ def sample_population(
 
 
 def _wall_notes(posterior: Posterior, samples: Array) -> list[str]:
-    """Say which posteriors are cut off by an end of their prior that somebody chose.
-
-    That is: more than one sample in a hundred is within a tenth of their standard deviation of
-    the end (of a normal density, cut at 1.6 standard deviations).
-    """
+    """Say which posteriors are cut off by an end of their prior that somebody chose."""
     notes = []
     for i, name in enumerate(posterior.names):
-        values, prior = samples[:, i], posterior.priors.support[name]
-        near = _NEAR * values.std()
-        for end, natural in zip(prior, NATURAL_ENDS.get(name, (None, None)), strict=True):
-            share = float(np.mean(np.abs(values - end) < near))
-            if end != natural and share > _MOST_NEAR:
+        natural = NATURAL_ENDS.get(name, (None, None))
+        for end in ends_reached(samples[:, i], posterior.priors.support[name]):
+            if end not in natural:
                 notes.append(
                     f"the posterior of {name} lies against the end of its prior at {end:g}: give a "
                     "wider prior, or take its limits with it"

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
-_SHARE = 0.9
-"""Of the values of single clusters that lie within the axes."""
+_SHARE, _MOST_TIMES = 0.9, 2.5
+"""The axes hold all values of single clusters, in up to so many times the range that holds this
+share of them."""
 _FILES = ("stack.png", "stack_fit.png")
 
 
@@ -61,7 +62,8 @@ def stacked_profile(
 
     Below are differences in standard deviations: with scaling those of F from what NFW haloes
     would give, with their reduced shear; without, those of Delta Sigma from `model`, or else
-    its signal to noise. The axes hold 90 % of the points of single clusters.
+    its signal to noise. The axes hold all points of single clusters, but for outliers: how many
+    points lie beyond is said then.
 
     Parameters
     ----------
@@ -76,24 +78,28 @@ def stacked_profile(
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.2))
     keep = ~stack.mask
     radius, values, errors = stack.radius[keep], stack.values[keep], stack.errors[keep]
-    if sums is not None:
-        _draw_members(upper, sums, unit)
     fine = np.geomspace(radius[0] / 1.1, radius[-1] * 1.1, 200)
     expected: Array | None = None
     if scaled:
         expected = stack.expected[keep]
+    elif model is not None:
+        expected = model(radius)
+    low, high = _limits(stack, sums, expected)
+    upper.set_ylim(low / unit, high / unit)
+    if sums is not None:
+        _draw_members(upper, sums, unit, low, high)
+    if scaled:
+        assert expected is not None
         upper.plot(fine, scaled_nfw(fine), color=GREY, lw=1.2, ls="--", label="NFW, shear")
         style: dict[str, Any] = {"ls": "-", "marker": "_", "ms": 12, "lw": 1.2, "mew": 1.6}
         label = "expected: NFW, reduced shear"
         upper.plot(radius, expected, color=VERMILLION, label=label, **style)
     elif model is not None:
-        expected = model(radius)
         upper.plot(fine, model(fine) / unit, color=VERMILLION, lw=1.5, label="best fit")
     style = {"fmt": "o", "ms": 5, "elinewidth": 1.3, "color": BLUE, "zorder": 5}
     name = f"stack of {len(stack.ids)}"
     upper.errorbar(radius, values / unit, errors / unit, label=name, **style)
     upper.axhline(0.0, color=GREY, lw=0.8, ls=":")
-    _limits(upper, stack, sums, unit, expected)
     if expected is None:
         _signal_to_noise(lower, radius, values / errors)
     else:
@@ -124,10 +130,15 @@ def fitted_model(massmod: CLMassMod, stack: Stack) -> Callable[[Array], Array] |
     return lambda radius: likelihood.predict_at(best, radius)[0]
 
 
-def _draw_members(axes: Axes, sums: StackSums, unit: float) -> None:
+def _draw_members(axes: Axes, sums: StackSums, unit: float, low: float, high: float) -> None:
     radius, values, _ = member_profiles(sums)
     # fainter where there are many, but to be seen
     alpha = float(np.clip(6.0 / len(radius), 0.08, 0.5))
+    beyond = int(np.sum((values < low) | (values > high)))
+    if beyond:
+        said = f"points beyond the axes: {beyond}"
+        place = axes.transAxes
+        axes.text(0.98, 0.96, said, transform=place, ha="right", va="top", fontsize=8, color=GREY)
     for k, (r, v) in enumerate(zip(radius, values, strict=True)):
         there = np.isfinite(r)
         label = "clusters" if k == 0 else None
@@ -135,20 +146,24 @@ def _draw_members(axes: Axes, sums: StackSums, unit: float) -> None:
         axes.plot(r[there], v[there] / unit, label=label, **style)
 
 
-def _limits(
-    axes: Axes, stack: Stack, sums: StackSums | None, unit: float, expected: Array | None
-) -> None:
+def _limits(stack: Stack, sums: StackSums | None, expected: Array | None) -> tuple[float, float]:
+    """Return the ends of the axis of the values."""
     keep = ~stack.mask
-    low = float(np.min(stack.values[keep] - stack.errors[keep]))
+    low = min(0.0, float(np.min(stack.values[keep] - stack.errors[keep])))
     high = float(np.max(stack.values[keep] + stack.errors[keep]))
+    if expected is not None:
+        high = max(high, float(expected.max()))
     if sums is not None:
         values = member_profiles(sums)[1]
         tails = np.nanquantile(values, (0.5 * (1.0 - _SHARE), 0.5 * (1.0 + _SHARE)))
         low, high = min(low, float(tails[0])), max(high, float(tails[1]))
-    if expected is not None:
-        high = max(high, float(expected.max()))
+        more = 0.5 * (_MOST_TIMES - 1.0) * (high - low)
+        low, high = (
+            min(low, max(float(np.nanmin(values)), low - more)),
+            max(high, min(float(np.nanmax(values)), high + more)),
+        )
     margin = 0.06 * (high - low)
-    axes.set_ylim((min(low, 0.0) - margin) / unit, (high + margin) / unit)
+    return low - margin, high + margin
 
 
 def _signal_to_noise(axes: Axes, radius: Array, values: Array) -> None:

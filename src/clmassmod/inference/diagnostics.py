@@ -27,6 +27,9 @@ _WINDOW = 5.0
 _BURN_IN = 10.0
 
 
+_NEAR, _MOST_NEAR = 0.1, 0.01
+
+
 class ConvergenceWarning(UserWarning):
     """Sampling stopped before it reached what was asked for."""
 
@@ -176,3 +179,25 @@ def _checked(chain: Array) -> Array:
     if x.ndim != 3 or x.shape[0] < 4 or x.size == 0:
         raise ParameterError("chain.shape", x.shape, "(n >= 4 steps, walkers, parameters)")
     return x
+
+
+def ends_reached(values: Array, ends: tuple[float, float], weight: Array | None = None) -> Array:
+    """Return which of the ends of its prior cut a posterior off, (k,).
+
+    Parameters
+    ----------
+    values : (n,) array
+        Samples of one parameter.
+    ends : (float, float)
+    weight : (n,) array, optional
+        Of the samples, > 0 in sum; equal by default.
+
+    Notes
+    -----
+    More than one sample in a hundred is within a tenth of their standard deviation of such an
+    end (of a normal density: if it is cut at less than 1.6 standard deviations).
+    """
+    share = np.full(values.size, 1.0) if weight is None else weight
+    share = share / share.sum()
+    near = _NEAR * math.sqrt(float(share @ (values - share @ values) ** 2))
+    return np.array([end for end in ends if share @ (np.abs(values - end) < near) > _MOST_NEAR])

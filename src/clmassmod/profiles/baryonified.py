@@ -328,7 +328,7 @@ class BaryonifiedKind:
         """
         return max(4.0 * self.baryons.least_mass(cosmology), _LEAST_MASS)
 
-    def __call__(self, *arguments: Any, **named: Any) -> Baryonified:
+    def __call__(self, *arguments: Any, **named: Any) -> RadialMass:
         """Return the halo of these arguments with its baryons."""
         return Baryonified(self.kind(*arguments, **named), self.baryons, rtol=self.rtol)
 

@@ -93,6 +93,9 @@ def report_text(
     facts = machine_facts()
     time = provenance()["time"]
     model = massmod.model_info["profile"]["kind"]
+    baryons = massmod.model_info["baryons"]["kind"]
+    if baryons is not None:
+        model += f" with baryons ({baryons})"
     method = profiles[0].method if profiles else ""
     parts = [
         f"<h1>{text(name)}</h1>",
