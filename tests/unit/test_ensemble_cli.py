@@ -72,12 +72,12 @@ def test_folders_add_up(fitted):
     def objects(*arguments):
         command = ["compare", "config.toml", "--no-report", "--folder", "some", *arguments]
         assert main(command) == OK
-        return set(Table.read(fitted / "some" / "objects.ecsv")["halo_id"])
+        return set(Table.read(fitted / "some" / "compare" / "objects.ecsv")["halo_id"])
 
     parts = [objects("--fits", one) for one in ("first", "second")]
     assert len(parts[0]) == len(parts[1]) == N // 2
     assert objects("--fits", "first", "second") == parts[0] | parts[1] == objects()
-    assert not (fitted / "some" / "report.html").exists()
+    assert not (fitted / "some" / "compare" / "report.html").exists()
 
 
 def test_a_folder_given_twice_is_refused(fitted, capsys):
@@ -106,7 +106,7 @@ def test_the_demonstration_is_compared_with_its_truth(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     demo = ["demo", "--method", "scanpdf", "--n-clusters", "5", "--folder", "d", "--no-report"]
     assert main(demo) == OK
-    assert main(["compare", "d/config.json", "--folder", "d/compare", "--no-report"]) == OK
+    assert main(["compare", "d/config.json", "--folder", "d", "--no-report"]) == OK
     samples = Table.read("d/compare/samples.ecsv")
     assert abs(np.mean(samples["bias"])) < 3.0 * np.std(samples["bias"])
 

@@ -63,7 +63,7 @@ def fitted(tmp_path, monkeypatch):
 def killed(command, folder):
     """Run a command in a process of its own, and kill it after its next checkpoint."""
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
-    arguments = [command, f"{command}.toml", "--no-report", "--folder", str(folder)]
+    arguments = [command, f"{command}.toml", "--no-report", "--folder", str(folder.parent)]
     child = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *arguments],
         env={**os.environ, "PYTHONPATH": path},
@@ -82,12 +82,12 @@ def killed(command, folder):
 
 
 def run(command, folder):
-    return main([command, f"{command}.toml", "--no-report", "--folder", str(folder)])
+    return main([command, f"{command}.toml", "--no-report", "--folder", str(folder.parent)])
 
 
 @pytest.mark.parametrize("command", ["compare", pytest.param("ensemble", marks=pytest.mark.slow)])
 def test_a_killed_command_ends_with_the_same_bits(fitted, command, capsys):
-    whole, folder = fitted / "whole", fitted / "pieces"
+    whole, folder = (fitted / name / command for name in ("whole", "pieces"))
     assert run(command, whole) == OK
     for _ in range(2):
         killed(command, folder)

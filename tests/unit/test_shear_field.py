@@ -404,3 +404,12 @@ def test_the_prior_of_the_centre_is_that_of_both_components():
     ):
         with pytest.raises(ConfigError, match=message):
             clm.CLMassMod({"parameters": parameters, "priors": priors})
+
+
+def test_a_wrong_shape_noise_is_said():
+    model = massmod()
+    for noise, said in ((0.25, False), (0.15, True), (0.4, True)):
+        model.obs_galaxies = ShearField(mock(density=3.0), Z_L, shape_noise=noise)
+        (one,), _ = model.fit_mass_profiles("curvefit")
+        assert one.diagnostics["scatter_over_noise"] == pytest.approx(0.25 / noise, rel=0.07)
+        assert ("shapes scatter" in one.message) == said

@@ -25,7 +25,8 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         help="folders of fitted masses, in place of [ensemble] results",
     )
     population.add_argument(
-        "--folder", help="where results go, in place of that in [output] folder"
+        "--folder",
+        help="in place of [output] folder: where fits are, and this goes into a folder of its own",
     )
     add_threads(population, "the result is")
     population.add_argument("--no-report", action="store_true", help="no figures and no report")
@@ -55,10 +56,11 @@ def _run_population(options: argparse.Namespace, run: Callable[..., EnsembleOutc
     info = load_config(options.config)
     if options.fits is not None:
         info["ensemble"]["results"] = [os.path.abspath(one) for one in options.fits]
-    options.results = options.folder or info["output"]["folder"]
+    if options.folder is not None:
+        info["output"]["folder"] = options.folder
+    options.results = info["output"]["folder"]
     outcome = run(
         ModelInfo.from_dict(info),
-        options.folder,
         n_threads=options.threads,
         report=False if options.no_report else None,
         progress=True,

@@ -60,6 +60,8 @@ _EDGE = 1e-3
 _N_CENTRES = 12
 # for the 68 % interval to 5 % of its width
 _LEAST_ESS = 400
+# of ln of the scatter of shapes over their noise, that is of errors
+_SCATTER_ERROR = 0.1
 # chance of a chi2 this large from a right model, below which a fit is called poor
 _LEAST_P_VALUE = 1e-4
 
@@ -101,7 +103,7 @@ def fit_cluster(
     best = find_maximum(likelihood)
     start = _with_best(start, likelihood, best)
     fitted = _METHODS[method](likelihood, dict(parameters), start, best)
-    return _with_quality(fitted) if likelihood.judges_fit else fitted
+    return _with_quality(fitted) if likelihood.judges_fit else _with_scatter(fitted)
 
 
 def _check_determined(likelihood: HaloLikelihood) -> None:
@@ -124,6 +126,21 @@ def _with_quality(profile: MassProfile) -> MassProfile:
     if probability > _LEAST_P_VALUE:
         return profile
     message = f"poor fit: chi2 = {profile.chi2:.1f} for {profile.dof} degrees of freedom"
+    return profile._replace(
+        status="warning", message="; ".join(filter(None, [profile.message, message]))
+    )
+
+
+def _with_scatter(profile: MassProfile) -> MassProfile:
+    """Return the result of single galaxies with a warning if their shapes are not as noisy."""
+    ratio = math.sqrt(profile.chi2 / profile.dof) if profile.dof > 0 else 1.0
+    profile.diagnostics["scatter_over_noise"] = ratio
+    if abs(math.log(max(ratio, 1e-300))) < _SCATTER_ERROR:
+        return profile
+    message = (
+        f"shapes scatter {ratio:.3g} times as much as the noise they are given, and errors are "
+        "wrong by this: give their shape_noise"
+    )
     return profile._replace(
         status="warning", message="; ".join(filter(None, [profile.message, message]))
     )

@@ -125,8 +125,8 @@ def masses_of(path: Any, table: Any, name: str, unit: str | None) -> list[float]
         raise FormatError(
             path,
             name,
-            "states no unit; give unit = 'Msun' or '1e14 Msun' (in a configuration [truth] unit, "
-            "on the command line --reference-unit)",
+            "states no unit; write a table with units (ECSV), or give unit = 'Msun' or '1e14 Msun' "
+            "([truth] unit of a configuration, clmassmod fit --reference-unit)",
         )
     try:
         factor = units.Unit(stated).to("Msun")

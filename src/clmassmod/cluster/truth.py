@@ -24,7 +24,7 @@ Array = npt.NDArray[np.float64]
 _SHOWN = 5
 _ROUNDS = 50
 
-_LEAST_MASS = 1e8
+_LEAST_MASS, _GREATEST_MASS = 1e8, 1e18
 """Msun; below, a number is no mass of a halo that lenses."""
 
 
@@ -161,9 +161,11 @@ def match_truth(
             missing.append(name)
         elif not (math.isfinite(mass) and mass > 0.0):
             sentinels.append(f"{name} ({mass:g})")
-        elif mass < _LEAST_MASS:
+        elif not _LEAST_MASS <= mass <= _GREATEST_MASS:
             hint = "Is it log10 of a mass, or in another unit (unit='1e14 Msun')?"
-            raise ParameterError(f"truth[{name!r}]", mass, f"above {_LEAST_MASS:g} Msun", hint)
+            raise ParameterError(
+                f"truth[{name!r}]", mass, f"{_LEAST_MASS:g} to {_GREATEST_MASS:g} Msun", hint
+            )
         else:
             stated = mass_def or truth.mass_defs.get(halo) or model.mass_def
             kept.append((profile, mass, stated))
